@@ -1,0 +1,91 @@
+"""Every setting, its unit and its default: the one place that reads the environment.
+
+`NIGHTSCRIBE_LAKE=/data/lake` sets `Settings().lake`. Credentials are not among them:
+those come from Airflow connections or the cloud's own chain.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class ArchiveLimits(BaseSettings):
+    """What one container (zip, tar) may hold before it is taken for a bomb and rejected."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_ARCHIVE_", frozen=True)
+
+    max_members: int = Field(1_000_000, gt=0, description="members in one container")
+    max_expanded_bytes: int = Field(
+        1024 * GIB, gt=0, description="bytes that one container may expand to"
+    )
+    max_member_bytes: int = Field(16 * GIB, gt=0, description="bytes that one member may expand to")
+    max_ratio: float = Field(
+        200.0,
+        gt=1,
+        description="expanded over compressed size of a member; 16-bit silence in a zip reaches "
+        "about 1000, speech stays below 10",
+    )
+    spool_bytes: int = Field(
+        64 * MIB,
+        gt=0,
+        description="a member that cannot be read in place is held in memory up to this size and "
+        "in the temporary folder beyond it",
+    )
+
+
+class Settings(BaseSettings):
+    """Nightscribe's settings, from `NIGHTSCRIBE_*` environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_", frozen=True)
+
+    lake: str = Field("lake", description="folder or s3:// prefix that holds all tables")
+    lake_conn_id: str | None = Field(
+        None, description="Airflow connection with the credentials of an object-store lake"
+    )
+    archives: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="archive URIs, separated by commas: folders, zips, tars, s3://, gs://"
+    )
+    model: str = Field("turbo", description="an official name, a path to a checkpoint, or `demo`")
+    model_dir: str | None = Field(
+        None, description="where checkpoints are cached; default: where openai-whisper does"
+    )
+    device: str = Field("auto", description="`auto` (CUDA, else CPU), `cpu`, `cuda`, `cuda:1` …")
+    engine: str = Field("reference", description="`reference`: openai-whisper itself")
+    task: str = Field("transcribe", description="`transcribe`, `translate` or `both`")
+    language: str = Field(
+        "auto",
+        description="`auto` (Whisper detects), `manifest` (the manifest's hint, else detect), or "
+        "a language code for all",
+    )
+    threads: int = Field(0, ge=0, description="CPU threads for torch; 0 leaves torch's choice")
+    batch_minutes: float = Field(
+        20.0, gt=0, description="expected processing time of one batch, in minutes"
+    )
+    expected_rtfx: float | None = Field(
+        None,
+        gt=0,
+        description="audio seconds per wall second to size batches by; default: what this model "
+        "reached before in this lake, else 1 on CPU and 20 on a GPU",
+    )
+    ingest_files: int = Field(2_000, gt=0, description="files of one ingest task, at most")
+    ingest_bytes: int = Field(20 * GIB, gt=0, description="bytes of one ingest task, about")
+    min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected")
+    max_duration_s: float = Field(
+        24 * 3600.0,
+        gt=0,
+        description="longer recordings are rejected; the reference engine holds a recording in "
+        "memory, 230 MB an hour",
+    )
+
+    @field_validator("archives", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
