@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         "memory, 230 MB an hour",
     )
 
+    @property
+    def limits(self) -> ArchiveLimits:
+        """What a container may hold: `NIGHTSCRIBE_ARCHIVE_*`."""
+        return ArchiveLimits()
+
     @field_validator("archives", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -1,0 +1,78 @@
+"""Every night, what is new in the archives is ingested, transcribed and published.
+
+scan → ingest (mapped over specs) → plan → transcribe (mapped over batches) → publish
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import Metadata, dag, task
+
+from nightscribe.airflow import params as form
+
+
+@dag(
+    dag_display_name="Transcribe archives",
+    schedule=os.environ.get("NIGHTSCRIBE_SCHEDULE", "@daily"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+    },
+    params={"archives": form.archives(), **form.transcription(), "limit": form.limit()},
+    tags=["nightscribe"],
+    doc_md=__doc__,
+)
+def transcribe_archives() -> None:
+    @task(execution_timeout=timedelta(hours=6))
+    def scan(params: dict | None = None, run_id: str | None = None) -> dict:
+        from nightscribe.airflow.nightly import run_scan
+
+        return run_scan(params, run_id)
+
+    @task(execution_timeout=timedelta(hours=12))
+    def ingest(spec: str, run_id: str | None = None) -> dict:
+        from nightscribe.airflow.nightly import run_ingest
+
+        return run_ingest(spec, run_id)
+
+    # Nothing new to ingest skips `ingest`; there may still be something to transcribe.
+    @task(trigger_rule="none_failed", execution_timeout=timedelta(hours=1))
+    def plan(
+        manifests: str | None, params: dict | None = None, run_id: str | None = None
+    ) -> list[str]:
+        from nightscribe.airflow.nightly import run_plan
+
+        return run_plan(params, run_id, manifests is not None)
+
+    @task(
+        pool=os.environ.get("NIGHTSCRIBE_POOL", "gpu"),
+        queue=os.environ.get("NIGHTSCRIBE_QUEUE", "gpu"),
+        execution_timeout=timedelta(hours=12),
+    )
+    def transcribe(spec: str, run_id: str | None = None) -> dict:
+        from nightscribe.airflow.nightly import run_batch
+
+        return run_batch(spec, run_id)
+
+    # Runs after failures, too: what is finished is published, then the failure is told.
+    @task(trigger_rule="all_done", retries=0, outlets=[form.TRANSCRIPTS])
+    def publish(run_id: str | None = None, ti: object = None):  # noqa: ANN202
+        from nightscribe.airflow.nightly import run_publish
+
+        yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id, ti))
+
+    scanned = scan()
+    ingested = ingest.expand(spec=scanned["specs"])
+    batches = plan(scanned["annotations"])
+    ingested >> batches
+    transcribe.expand(spec=batches) >> publish()
+
+
+transcribe_archives()

@@ -1,0 +1,34 @@
+"""Credentials from an Airflow connection, in the words of delta-rs."""
+
+from __future__ import annotations
+
+from nightscribe.errors import ConfigurationError
+
+
+def storage_options(conn_id: str | None) -> dict[str, str]:
+    """Options for `deltalake` from an `aws` connection; empty without one: the cloud's own chain.
+
+    Raises `ConfigurationError` for a connection of another type. Google's credentials come
+    from the environment (`GOOGLE_APPLICATION_CREDENTIALS`), as delta-rs reads them.
+    """
+    if conn_id is None:
+        return {}
+    from airflow.sdk import BaseHook
+
+    connection = BaseHook.get_connection(conn_id)
+    if connection.conn_type != "aws":
+        raise ConfigurationError(
+            f"connection {conn_id!r} is of type {connection.conn_type!r}: a lake on an object "
+            "store takes a connection of type aws"
+        )
+    extra = connection.extra_dejson
+    options = {
+        "aws_access_key_id": connection.login,
+        "aws_secret_access_key": connection.password,
+        "aws_session_token": extra.get("aws_session_token"),
+        "aws_region": extra.get("region_name"),
+        "aws_endpoint_url": extra.get("endpoint_url"),
+    }
+    if (extra.get("endpoint_url") or "").startswith("http://"):
+        options["aws_allow_http"] = "true"
+    return {name: value for name, value in options.items() if value}

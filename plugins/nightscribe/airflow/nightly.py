@@ -1,0 +1,130 @@
+"""The DAGs' tasks: Airflow's parameters and context in, calls to the pipeline, references out.
+
+What a task returns goes into XCom, so it is small: counts and paths of specs in the lake.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from nightscribe.airflow.connections import storage_options
+from nightscribe.batch import transcribe_batch
+from nightscribe.errors import NightscribeError
+from nightscribe.ingest import ingest
+from nightscribe.lake.catalog import connect, publish
+from nightscribe.lake.store import Lake, open_lake
+from nightscribe.pipeline import Order, counts, model_loader, plan_run, work_folder
+from nightscribe.scan import scan
+from nightscribe.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def lake_of(settings: Settings) -> Lake:
+    """The configured lake, with the credentials of its Airflow connection if it has one."""
+    return open_lake(settings.lake, storage_options(settings.lake_conn_id))
+
+
+def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
+    """A run's parameters as an order; what is empty comes from the settings."""
+    return Order(
+        archives=tuple(params.get("archives") or settings.archives),
+        model=params.get("model") or settings.model,
+        task=params.get("task") or settings.task,
+        language=params.get("language") or settings.language,
+        options=params.get("options") or {},
+        limit=params.get("limit"),
+        force=bool(params.get("force")),
+    )
+
+
+def run_scan(params: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """Scan stage; returns the ingest specs and, if there are manifests, where their rows are."""
+    settings = Settings()
+    order = order_of(params, settings)
+    order.wanted(settings)
+    found = scan(
+        lake_of(settings), order.archives, run_id, settings=settings, folder=work_folder(run_id)
+    )
+    log.info(found.summary())
+    return {"specs": found.specs, "annotations": found.annotations}
+
+
+def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
+    """Ingest stage, one spec; returns counts."""
+    settings = Settings()
+    done = ingest(lake_of(settings), spec, run_id, settings=settings)
+    log.info(done.summary())
+    return {"files": done.files, "recordings": done.recordings, "rejected": done.rejected}
+
+
+def run_plan(params: Mapping[str, Any], run_id: str, annotated: bool) -> list[str]:
+    """Plan stage; returns batch specs, at most as many as Airflow maps."""
+    from airflow.configuration import conf
+
+    settings = Settings()
+    order = order_of(params, settings)
+    most = conf.getint("core", "max_map_length")
+    made = plan_run(lake_of(settings), order, run_id, settings, annotated, most)
+    log.info(made.summary())
+    return made.specs
+
+
+def run_batch(spec: str, run_id: str) -> dict[str, Any]:
+    """Transcribe stage, one batch; returns counts and speed."""
+    settings = Settings()
+    done = transcribe_batch(
+        lake_of(settings), spec, run_id, model_loader(settings), settings=settings
+    )
+    log.info(done.summary())
+    return {
+        "batch_id": done.batch_id,
+        "transcripts": done.transcripts,
+        "rejections": done.rejections,
+        "audio_s": round(done.audio_s, 3),
+        "rtfx": round(done.rtfx, 2),
+    }
+
+
+def run_publish(run_id: str, ti: Any) -> dict[str, Any]:
+    """Publish stage: refresh the catalog, count what the run did.
+
+    `ti` is Airflow's running task instance. Raises `NightscribeError` if tasks before this one
+    failed: what they lack is pending for the next run, everything else is published already.
+    """
+    lake = lake_of(Settings())
+    catalog = publish(lake)
+    with connect(lake) as connection:
+        [row] = connection.execute(
+            """SELECT count(*), count(DISTINCT recording_id), coalesce(sum(duration_s), 0)
+               FROM transcripts WHERE run_id = ?""",
+            [run_id],
+        ).fetchall()
+    transcripts, recordings, audio_s = row
+    totals = counts(lake)
+    log.info("published %s: %s", catalog, totals)
+    if transcripts:
+        log.info("%d transcripts of %d recordings are new", transcripts, recordings)
+    else:
+        log.info("nothing was transcribed: every recording has its transcripts")
+    failed = ti.get_ti_count(
+        dag_id=ti.dag_id,
+        task_ids=["scan", "ingest", "plan", "transcribe"],
+        run_ids=[run_id],
+        states=["failed", "upstream_failed"],
+    )
+    if failed:
+        raise NightscribeError(
+            f"{failed} tasks of this run failed (see their logs); what was finished is published, "
+            "and the next run takes up what is missing"
+        )
+    return {
+        "lake": lake.uri,
+        "catalog": catalog,
+        "transcripts": transcripts,
+        "recordings": recordings,
+        "audio_s": round(audio_s, 3),
+        "totals": totals,
+    }

@@ -1,0 +1,78 @@
+"""Parameters that DAGs share, as Airflow's trigger form shows them.
+
+Imported when DAG files are parsed: nothing heavy here.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset, Param
+
+TRANSCRIPTS = Asset(name="transcripts", uri="nightscribe://lake/transcripts")
+"""Updated by whatever adds transcripts to the lake; evaluation runs when it is."""
+
+MODELS = (
+    "demo tiny.en tiny base.en base small.en small medium.en medium large-v1 large-v2 large-v3 "
+    "large large-v3-turbo turbo"
+).split()
+
+
+def archives() -> Param:
+    """Which archives to scan."""
+    return Param(
+        [],
+        type="array",
+        items={"type": "string"},
+        title="Archives",
+        description="Folders, .zip, .tar[.gz|.bz2|.xz], s3://… or gs://…, one a line. "
+        "Empty: those of NIGHTSCRIBE_ARCHIVES.",
+    )
+
+
+def transcription() -> dict[str, Param]:
+    """Model, task, language, options and force: what decides about a transcript's text."""
+    return {
+        "model": Param(
+            None,
+            type=["null", "string"],
+            examples=MODELS,
+            title="Model",
+            description="An official name, or a path to a checkpoint. Empty: NIGHTSCRIBE_MODEL.",
+        ),
+        "task": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "transcribe", "translate", "both"],
+            title="Task",
+            description="Empty: NIGHTSCRIBE_TASK.",
+        ),
+        "language": Param(
+            None,
+            type=["null", "string"],
+            title="Language",
+            description="auto (Whisper detects it), manifest (the archive's own hint, where there "
+            "is one), or a language code for all. Empty: NIGHTSCRIBE_LANGUAGE.",
+        ),
+        "options": Param(
+            {},
+            type="object",
+            title="Decoding options",
+            description='Whisper\'s, by the names of its flags: {"beam_size": 5}',
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Force",
+            description="Transcribe again what has a transcript, and replace it.",
+        ),
+    }
+
+
+def limit() -> Param:
+    """How many recordings at most."""
+    return Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="Limit",
+        description="Recordings to transcribe in this run, at most.",
+    )

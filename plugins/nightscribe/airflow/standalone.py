@@ -1,0 +1,367 @@
+"""A private Airflow on one machine: SQLite, LocalExecutor, everything in one folder.
+
+What `make up`, `make demo` and the tests run. It is `airflow standalone` with two
+differences: it listens on 127.0.0.1 only (the stock command serves task logs on every
+interface), and all its processes are in one process group, so that stopping it leaves
+none behind. Not for production: see docs/deployment.md for that.
+
+    python -m nightscribe.airflow.standalone up|down [--home DIR] [--port 8080]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from nightscribe.errors import NightscribeError
+
+HOST = "127.0.0.1"
+REPOSITORY = Path(__file__).resolve().parents[3]
+POOLS = {"gpu": (1, "Tasks that hold a GPU: one slot for each GPU")}
+"""Pools that the DAGs name → (slots, description)."""
+
+_COMPONENTS = (
+    ("api-server",),
+    ("scheduler", "--skip-serve-logs"),
+    ("dag-processor",),
+    ("triggerer", "--skip-serve-logs"),
+)
+
+
+@dataclass
+class Standalone:
+    """An Airflow below `home`, with its web server on `port` of this machine alone."""
+
+    home: Path
+    port: int = 8080
+    dags: Path = REPOSITORY / "dags"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the UI is."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def pid_file(self) -> Path:
+        """Holds the id of the process group while Airflow runs."""
+        return self.home / "standalone.pid"
+
+    def env(self) -> dict[str, str]:
+        """Environment of every process of this Airflow."""
+        home = str(self.home.resolve())
+        return {
+            **os.environ,
+            "AIRFLOW_HOME": home,
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": HOST,
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": self._secrets()["api"],
+            "AIRFLOW__API_AUTH__JWT_SECRET": self._secrets()["jwt"],
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords),
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **self.environment,
+        }
+
+    @property
+    def _passwords(self) -> Path:
+        return self.home.resolve() / "passwords.json"
+
+    def _secrets(self) -> dict[str, str]:
+        path = self.home / "secrets.json"
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            made = {name: secrets.token_urlsafe(32) for name in ("api", "jwt")}
+            _write_private(path, json.dumps(made))
+            _write_private(self._passwords, json.dumps({"admin": secrets.token_urlsafe(9)}))
+        content: dict[str, str] = json.loads(path.read_text())
+        return content
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User name and password for the UI."""
+        self._secrets()
+        return "admin", json.loads(self._passwords.read_text())["admin"]
+
+    def prepare(self) -> None:
+        """Make the database and the pools that the DAGs name."""
+        self._secrets()
+        self._airflow("db", "migrate")
+        for name, (slots, description) in POOLS.items():
+            self._airflow("pools", "set", name, str(slots), description)
+
+    def start(self, timeout_s: float = 120.0) -> None:
+        """Start every component in the background and wait until all of them are healthy.
+
+        Raises `NightscribeError` if the port is taken or a component does not come up.
+        """
+        if self.running():
+            raise NightscribeError(f"Airflow runs already at {self.url}: `make down` stops it")
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, self.port)) == 0:
+                raise NightscribeError(
+                    f"port {self.port} of {HOST} is taken: stop what listens there, or choose "
+                    "another with PORT=8081"
+                )
+        self.prepare()
+        log = (self.home / "standalone.log").open("ab")
+        command = [sys.executable, "-m", "nightscribe.airflow.standalone", "_serve"]
+        process = subprocess.Popen(
+            command,
+            env=self.env(),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # its process group is its own: `stop` ends the whole group
+        )
+        log.close()
+        self.pid_file.write_text(str(process.pid))
+        deadline = time.monotonic() + timeout_s
+        while not self.healthy():
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise NightscribeError(
+                    f"Airflow did not come up in {timeout_s:.0f} s: see {self.home}/standalone.log"
+                )
+            time.sleep(0.5)
+
+    def stop(self, timeout_s: float = 20.0) -> bool:
+        """End the whole process group; True if one was running."""
+        group = self._group()
+        self.pid_file.unlink(missing_ok=True)
+        if group is None:
+            return False
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(group, sign)
+            except ProcessLookupError:
+                return True
+            deadline = time.monotonic() + timeout_s
+            while time.monotonic() < deadline:
+                _reap(group)
+                if not _group_exists(group):
+                    return True
+                time.sleep(0.1)
+        return True
+
+    def running(self) -> bool:
+        """Whether this Airflow's process group is there."""
+        return self._group() is not None
+
+    def healthy(self) -> bool:
+        """Whether the API answers and says that scheduler and DAG processor are alive."""
+        try:
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        parts = ("metadatabase", "scheduler", "dag_processor")
+        return all(answer[part]["status"] == "healthy" for part in parts)
+
+    def _group(self) -> int | None:
+        """The process group in the pid file, if it is really ours."""
+        try:
+            pid = int(self.pid_file.read_text())
+            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
+            return None
+        ours = f"AIRFLOW_HOME={self.home.resolve()}".encode()
+        return pid if ours in environment else None
+
+    def _airflow(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=self.env(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise NightscribeError(
+                f"airflow {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def api(self, method: str, path: str, **arguments: Any) -> Any:
+        """Call Airflow's REST API (`path` below /api/v2) as the admin; returns its JSON.
+
+        Raises `httpx.HTTPStatusError` for an answer of 400 and above.
+        """
+        user, password = self.login
+        token = httpx.post(
+            f"{self.url}/auth/token", json={"username": user, "password": password}, timeout=30
+        )
+        token.raise_for_status()
+        answer = httpx.request(
+            method,
+            f"{self.url}/api/v2{path}",
+            headers={"Authorization": f"Bearer {token.json()['access_token']}"},
+            timeout=30,
+            **arguments,
+        )
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def wait_for_dag(self, dag_id: str, timeout_s: float = 120.0) -> None:
+        """Wait until the DAG was parsed. Raises `NightscribeError` with its import errors."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                self.api("GET", f"/dags/{dag_id}")
+                return
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != 404:
+                    raise
+            broken = self.api("GET", "/importErrors")["import_errors"]
+            if broken or time.monotonic() > deadline:
+                raise NightscribeError(f"DAG {dag_id} did not load: {broken or 'time is up'}")
+            time.sleep(0.5)
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run this DAG."""
+        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run of an unpaused DAG; returns its run id."""
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        run: dict[str, str] = self.api("POST", f"/dags/{dag_id}/dagRuns", json=body)
+        return run["dag_run_id"]
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Runs of a DAG, newest first."""
+        found: list[dict[str, Any]] = self.api(
+            "GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"}
+        )["dag_runs"]
+        return found
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Task instances of a run."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = self.api("GET", path, params={"limit": 1000})[
+            "task_instances"
+        ]
+        return found
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float) -> str:
+        """Wait until a run is over; returns its state. Raises `NightscribeError` on time-out."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            state: str = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
+            if state in {"success", "failed"}:
+                return state
+            time.sleep(1)
+        raise NightscribeError(f"{dag_id} {run_id} was not done after {timeout_s:.0f} s")
+
+
+@contextmanager
+def running(airflow: Standalone) -> Iterator[Standalone]:
+    """Airflow for the length of a `with` block."""
+    airflow.start()
+    try:
+        yield airflow
+    finally:
+        airflow.stop()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def serve() -> int:
+    """Run the components until one ends or a signal comes, then end the others."""
+    children = [
+        subprocess.Popen([sys.executable, "-m", "airflow", *component])
+        for component in _COMPONENTS
+    ]
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+    signal.signal(signal.SIGINT, lambda *_: stopping.append(True))
+    while not stopping and all(child.poll() is None for child in children):
+        time.sleep(0.2)
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + 10
+    for child in children:
+        try:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+    return 0 if stopping else 1
+
+
+def _write_private(path: Path, content: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(content)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # started by another process, which has reaped it
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`up`, `down`; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="nightscribe.airflow.standalone", description=__doc__)
+    parser.add_argument("command", choices=["up", "down", "_serve"])
+    parser.add_argument("--home", type=Path, default=REPOSITORY / ".nightscribe" / "airflow")
+    parser.add_argument("--port", type=int, default=8080)
+    given = parser.parse_args(arguments)
+    if given.command == "_serve":
+        return serve()
+    airflow = Standalone(given.home, given.port)
+    if given.command == "down":
+        print("Airflow stopped" if airflow.stop() else "Airflow was not running")
+        return 0
+    try:
+        print(f"starting Airflow in {airflow.home} …", flush=True)
+        airflow.start()
+    except NightscribeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    user, password = airflow.login
+    print(f"Airflow is up at {airflow.url}\n  user      {user}\n  password  {password}")
+    print(f"  logs      {airflow.home}/standalone.log\n`make down` stops it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""What manifests say about recordings: language hints, metadata, references.
+
+A manifest may come before or after the files that it names, in the archive and in time.
+So its rows are kept aside and joined with `sources` when those are in the lake.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from nightscribe.archive import source_uri
+from nightscribe.errors import Reason, Rejected
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.rows import KEYS, rejected_row, rows_of
+from nightscribe.lake.store import Lake
+from nightscribe.manifest import parse_manifest
+
+ANNOTATIONS = pa.schema(
+    [
+        ("archive", pa.string()),
+        ("member", pa.string()),
+        ("language", pa.string()),
+        ("text", pa.string()),
+        ("translation", pa.string()),
+        ("dataset", pa.string()),
+        ("split", pa.string()),
+        ("metadata", pa.string()),
+        ("line", pa.int64()),
+        ("depth", pa.int64()),
+    ]
+)
+"""One row per file that a manifest names; of several manifests the deepest in the tree counts."""
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Rows of a manifest, and rows for `rejected` about what could not be read of it."""
+
+    rows: pa.Table
+    problems: list[dict[str, Any]]
+
+
+def annotations_from(
+    archive: str, collection: str, manifest: str, data: bytes, version: str
+) -> Annotations:
+    """Parse a manifest; `manifest` is its member path in `archive`."""
+    uri = source_uri(archive, manifest)
+    try:
+        parsed, problems = parse_manifest(manifest, data)
+    except Rejected as rejected:
+        row = rejected_row(uri, rejected.reason, rejected.detail, version=version)
+        return Annotations(ANNOTATIONS.empty_table(), [row])
+    dataset = dataset_name(collection)
+    rows = [
+        {
+            "archive": archive,
+            "member": row.path,
+            "language": row.language,
+            "text": row.text,
+            "translation": row.translation,
+            "dataset": row.dataset or dataset,
+            "split": row.split,
+            "metadata": json.dumps(row.metadata, ensure_ascii=False) if row.metadata else None,
+            "line": row.line,
+            "depth": manifest.count("/"),
+        }
+        for row in parsed
+    ]
+    bad = [
+        rejected_row(f"{uri}#{line}", Reason.MANIFEST_BAD_ROW, detail, version=version)
+        for line, detail in problems
+    ]
+    return Annotations(pa.Table.from_pylist(rows, schema=ANNOTATIONS), bad)
+
+
+def dataset_name(collection: str) -> str:
+    """Name of the data set that references without one belong to: the archive's own name."""
+    name = collection.rstrip("/").rpartition("/")[2]
+    return name.partition(".")[0] or name
+
+
+def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
+    """Put hints and metadata on the sources, and references beside them; returns how many rows.
+
+    Files that are not in `sources` (rejected, or not ingested yet) are passed over.
+    """
+    if annotations.num_rows == 0:
+        return 0
+    with connect(lake) as connection:
+        connection.register("annotations", annotations)
+        connection.execute(
+            """CREATE TEMP VIEW joined AS
+               SELECT s.* EXCLUDE (run_id, created_at, language_hint, metadata),
+                      a.language AS language_hint, a.metadata, a.text, a.translation, a.dataset,
+                      a.split
+               FROM sources AS s JOIN (
+                   SELECT * FROM annotations
+                   QUALIFY row_number() OVER (PARTITION BY archive, member
+                                              ORDER BY depth DESC, line DESC) = 1
+               ) AS a USING (archive, member)
+               ORDER BY archive, member"""
+        )
+        sources = connection.sql(
+            "SELECT * EXCLUDE (text, translation, dataset, split) FROM joined"
+        ).to_arrow_table()
+        references = connection.sql(
+            """SELECT recording_id, 'transcribe' AS task, dataset,
+                      coalesce(language_hint, 'und') AS language, text, split
+               FROM joined WHERE text IS NOT NULL
+               UNION ALL
+               SELECT recording_id, 'translate', dataset, coalesce(language_hint, 'und'),
+                      translation, split
+               FROM joined WHERE translation IS NOT NULL"""
+        ).to_arrow_table()
+    lake.upsert("sources", rows_of("sources", sources.to_pylist(), run_id), KEYS["sources"])
+    lake.upsert(
+        "reference_texts",
+        rows_of("reference_texts", references.to_pylist(), run_id),
+        KEYS["reference_texts"],
+    )
+    return sources.num_rows
+
+
+def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
+    """Apply the annotations that a scan kept below `folder`, then note their manifests as read."""
+    count = annotate(lake, lake.read_spec(f"{folder}/annotations.parquet"), run_id)
+    manifests = lake.read_spec(f"{folder}/manifests.parquet").to_pylist()
+    rows = [
+        {
+            "uri": row["uri"],
+            "size_bytes": row["size_bytes"],
+            "version": row["version"],
+            "kind": "manifest",
+            "entries": count,
+        }
+        for row in manifests
+    ]
+    lake.insert_new("scans", rows_of("scans", rows, run_id), KEYS["scans"])
+    return count

@@ -1,0 +1,196 @@
+"""What is new in the archives: list them, compare with the lake, hand out the work.
+
+Listing never opens a file. A file whose URI, size and version (etag or modification time)
+the lake knows is not read again; a container (zip, tar) that is unchanged is not opened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightscribe.annotate import ANNOTATIONS, annotations_from
+from nightscribe.archive import File, Kind, Rejection, list_files, open_sources, source_uri
+from nightscribe.errors import Reason
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.rows import KEYS, rejected_row, rows_of
+from nightscribe.lake.store import Lake
+from nightscribe.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LISTED = pa.schema(
+    [
+        ("collection", pa.string()),
+        ("archive", pa.string()),
+        ("member", pa.string()),
+        ("uri", pa.string()),
+        ("kind", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("version", pa.string()),
+        ("position", pa.int64()),
+    ]
+)
+"""Columns of an ingest spec: files as the listing gave them."""
+
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a scan found, and where the work it hands out is described (paths in the lake)."""
+
+    files: int
+    new_files: int
+    new_bytes: int
+    rejected: int
+    specs: list[str]
+    annotations: str | None
+
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"scan: {self.files} files, {self.new_files} new or changed "
+            f"({self.new_bytes / 1e6:.1f} MB), {self.rejected} rejected, "
+            f"{len(self.specs)} ingest tasks"
+        )
+
+
+def scan(
+    lake: Lake,
+    archives: Sequence[str],
+    run_id: str,
+    *,
+    settings: Settings | None = None,
+    folder: str,
+) -> Scanned:
+    """List the archives and describe what is new as ingest specs below `folder` in the lake.
+
+    Raises `ConfigurationError` for an archive that is not there at all.
+    """
+    settings = settings or Settings()
+    rejected: list[dict[str, object]] = []
+    listed = pa.Table.from_batches(_listing(archives, rejected), schema=LISTED)
+    with connect(lake) as connection:
+        connection.register("listed", listed)
+        fresh = connection.sql(
+            """SELECT * FROM listed AS l
+               WHERE NOT EXISTS (SELECT 1 FROM sources AS s
+                   WHERE (s.archive, s.member, s.size_bytes, s.version)
+                       = (l.archive, l.member, l.size_bytes, l.version))
+                 AND NOT EXISTS (SELECT 1 FROM scans AS c
+                   WHERE (c.uri, c.size_bytes, c.version) = (l.uri, l.size_bytes, l.version))
+                 AND NOT EXISTS (SELECT 1 FROM rejected AS r
+                   WHERE (r.uri, r.version) = (l.uri, l.version)
+                     AND r.model_id IS NULL AND r.reason <> 'unreadable')
+               ORDER BY archive, position"""
+        ).to_arrow_table()
+        connection.register("fresh", fresh)
+        # A manifest that did not change is still needed when there is a new file it may name.
+        manifests = connection.sql(
+            """SELECT * FROM listed WHERE kind = 'manifest'
+                 AND collection IN (SELECT collection FROM fresh) ORDER BY uri"""
+        ).to_arrow_table()
+    annotated = _read_manifests(manifests, listed, rejected, settings)
+    lake.insert_new("rejected", rows_of("rejected", rejected, run_id), KEYS["rejected"])
+    work = fresh.filter(pc.not_equal(fresh["kind"], Kind.MANIFEST.value))
+    specs = [
+        lake.write_spec(f"{folder}/ingest-{number:05d}.parquet", part)
+        for number, part in enumerate(_parts(work, settings))
+    ]
+    where = None
+    if manifests.num_rows:
+        where = lake.write_spec(f"{folder}/annotations.parquet", annotated)
+        lake.write_spec(f"{folder}/manifests.parquet", manifests)
+    return Scanned(
+        files=listed.num_rows,
+        new_files=work.num_rows,
+        new_bytes=pc.sum(work["size_bytes"]).as_py() or 0,
+        rejected=len(rejected),
+        specs=specs,
+        annotations=where,
+    )
+
+
+def _listing(
+    archives: Sequence[str], rejected: list[dict[str, object]]
+) -> Iterator[pa.RecordBatch]:
+    rows: list[dict[str, object]] = []
+    position = 0
+    for archive in archives:
+        for found in list_files(archive):
+            if isinstance(found, Rejection):
+                log.warning("%s: %s: %s", found.uri, found.reason.value, found.detail)
+                rejected.append(
+                    rejected_row(found.uri, found.reason, found.detail, version=found.version)
+                )
+                continue
+            rows.append(_row(found, position))
+            position += 1
+            if len(rows) == _CHUNK:
+                yield pa.RecordBatch.from_pylist(rows, schema=LISTED)
+                rows = []
+    yield pa.RecordBatch.from_pylist(rows, schema=LISTED)
+
+
+def _row(file: File, position: int) -> dict[str, object]:
+    return {
+        "collection": file.collection,
+        "archive": file.archive,
+        "member": file.member,
+        "uri": file.uri,
+        "kind": file.kind.value,
+        "size_bytes": file.size_bytes,
+        "version": file.version,
+        "position": position,
+    }
+
+
+def _read_manifests(
+    manifests: pa.Table, listed: pa.Table, rejected: list[dict[str, object]], settings: Settings
+) -> pa.Table:
+    if manifests.num_rows == 0:
+        return ANNOTATIONS.empty_table()
+    rows = {(row["archive"], row["member"]): row for row in manifests.to_pylist()}
+    known = set(zip(listed["archive"].to_pylist(), listed["member"].to_pylist(), strict=True))
+    tables = []
+    for (archive, member), file in open_sources(list(rows), settings.limits):
+        row = rows[archive, member]
+        if isinstance(file, Rejection):
+            rejected.append(
+                rejected_row(row["uri"], file.reason, file.detail, version=row["version"])
+            )
+            continue
+        found = annotations_from(archive, row["collection"], member, file.read(), row["version"])
+        rejected.extend(found.problems)
+        for index, name in enumerate(found.rows["member"].to_pylist()):
+            if (archive, name) not in known:
+                line = found.rows["line"][index].as_py()
+                rejected.append(
+                    rejected_row(
+                        source_uri(archive, name),
+                        Reason.MANIFEST_MISSING_FILE,
+                        f"named in line {line} of {member}, but not in the archive",
+                        version=row["version"],
+                    )
+                )
+        tables.append(found.rows)
+    return pa.concat_tables([ANNOTATIONS.empty_table(), *tables])
+
+
+def _parts(work: pa.Table, settings: Settings) -> Iterator[pa.Table]:
+    """Cut the work into specs of so many files and bytes, in listing order."""
+    start, size = 0, 0
+    sizes = work["size_bytes"].to_pylist()
+    for index, file_bytes in enumerate(sizes):
+        full = index - start >= settings.ingest_files or size + file_bytes > settings.ingest_bytes
+        if full and index > start:
+            yield work.slice(start, index - start)
+            start, size = index, 0
+        size += file_bytes
+    if start < len(sizes):
+        yield work.slice(start)

@@ -1,0 +1,107 @@
+"""The seam between the pipeline and Whisper: many recordings in, finished transcripts out.
+
+An engine pulls requests as it has room for them and yields results in the order in which
+they finish. It reads a request's audio before it pulls the next one; after that the file
+may be closed. One bad recording yields a `Failure` and never stops the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from nightscribe.errors import ConfigurationError, Reason
+from nightscribe.whisper.models import Checkpoint, load, pick_device, precision, resolve
+from nightscribe.whisper.options import Options
+
+
+@dataclass(frozen=True)
+class Job:
+    """One transcript that is wanted of a recording."""
+
+    task: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class Request:
+    """A recording and the transcripts that are wanted of it."""
+
+    recording_id: str
+    audio: BinaryIO | str  # encoded bytes, or the path of a file
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What one (recording, task, options) gave.
+
+    `segments` are Whisper's own: dictionaries with id, seek, start, end, text, tokens,
+    temperature, avg_logprob, compression_ratio, no_speech_prob and, if asked for, words.
+    """
+
+    recording_id: str
+    job: Job
+    language: str
+    language_probability: float | None  # None when the language was given
+    text: str
+    segments: list[dict[str, Any]]
+    duration_s: float
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A transcript that could not be made, and why."""
+
+    recording_id: str
+    job: Job
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint on a device, ready to transcribe."""
+
+    checkpoint: Checkpoint
+    network: Any  # whisper.model.Whisper
+    device: str
+    precision: str  # float16 on CUDA, float32 on CPU
+
+
+Engine = Callable[[Iterable[Request], LoadedModel], Iterator[Transcript | Failure]]
+
+
+def load_model(name: str, device: str = "auto", model_dir: str | None = None) -> LoadedModel:
+    """Load a model by official name, path or `demo` onto a device.
+
+    Raises `ModelError` if there is no such checkpoint, `ConfigurationError` for a device
+    that this machine lacks.
+    """
+    chosen = pick_device(device)
+    checkpoint = resolve(name, model_dir)
+    return LoadedModel(checkpoint, load(checkpoint, chosen), chosen, precision(chosen))
+
+
+def engine_named(name: str) -> Engine:
+    """The engine of that name: a function from requests and a model to results."""
+    from nightscribe.whisper import reference
+
+    engines: Mapping[str, Engine] = {"reference": reference.transcribe}
+    if name not in engines:
+        raise ConfigurationError(f"engine {name!r}: choose one of {', '.join(engines)}")
+    return engines[name]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a transcript depends on."""
+    from importlib.metadata import version
+
+    import nightscribe
+
+    return {
+        "nightscribe": nightscribe.__version__,
+        **{name: version(name) for name in ("openai-whisper", "torch", "av")},
+    }

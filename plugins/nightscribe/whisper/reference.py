@@ -1,0 +1,114 @@
+"""The reference engine: openai-whisper itself, one recording after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from nightscribe import audio
+from nightscribe.errors import Reason, Rejected
+from nightscribe.whisper.engine import Failure, Job, LoadedModel, Request, Transcript
+
+log = logging.getLogger(__name__)
+
+
+def transcribe(
+    requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
+) -> Iterator[Transcript | Failure]:
+    """Transcribe every request's jobs with `whisper.transcribe`, in order.
+
+    `verbose` is passed on: True prints each segment as it comes, None prints nothing.
+    """
+    for request in requests:
+        try:
+            decoded = audio.decode(request.audio)
+        except (Rejected, OSError) as error:
+            reason = error.reason if isinstance(error, Rejected) else Reason.UNREADABLE
+            detail = error.detail if isinstance(error, Rejected) else str(error)
+            for job in request.jobs:
+                yield Failure(request.recording_id, job, reason, detail)
+            continue
+        # One detection serves both tasks of a recording.
+        detected: tuple[str, float] | None = None
+        for job in request.jobs:
+            try:
+                if job.options.language is None and detected is None:
+                    detected = detect_language(decoded.samples, model)
+                yield _transcribe_one(request, job, decoded, model, detected, verbose)
+            except (MemoryError, KeyboardInterrupt):
+                raise
+            except Exception as error:
+                if _is_device_failure(error):
+                    raise
+                # A recording that whisper cannot digest must not stop the others.
+                log.exception("transcribing %s failed", request.recording_id)
+                detail = f"{type(error).__name__}: {error}"
+                yield Failure(request.recording_id, job, Reason.TRANSCRIPTION_FAILED, detail)
+
+
+def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float]:
+    """The language spoken in the first 30 s and its probability, as `whisper.transcribe` does.
+
+    `samples`: float32, shape = (n,), 16 kHz. English-only models say English, with probability 1.
+    """
+    import torch
+    from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
+
+    network = model.network
+    if not network.is_multilingual:
+        return "en", 1.0
+    # The maximum that the log-mel is clamped by is the whole recording's: no trimming before.
+    mel = log_mel_spectrogram(samples, network.dims.n_mels, padding=N_SAMPLES)
+    dtype = torch.float16 if model.precision == "float16" else torch.float32
+    _, probabilities = network.detect_language(pad_or_trim(mel, N_FRAMES).to(model.device, dtype))
+    language = max(probabilities, key=probabilities.get)
+    return language, float(probabilities[language])
+
+
+def _transcribe_one(
+    request: Request,
+    job: Job,
+    decoded: audio.Decoded,
+    model: LoadedModel,
+    detected: tuple[str, float] | None,
+    verbose: bool | None,
+) -> Transcript:
+    import torch
+    import whisper
+
+    # Fallback temperatures sample: seeded, the same recording gives the same text in any batch.
+    torch.manual_seed(int(request.recording_id[:15] or "0", 16))
+    given = dataclasses.asdict(job.options)
+    language = given.pop("language")
+    if language is None and detected is not None:
+        language = detected[0]
+    result: dict[str, Any] = whisper.transcribe(
+        model.network,
+        decoded.samples,
+        verbose=verbose,
+        task=job.task,
+        language=language,
+        fp16=model.precision == "float16",
+        **given,
+    )
+    return Transcript(
+        recording_id=request.recording_id,
+        job=job,
+        language=result["language"],
+        language_probability=detected[1] if job.options.language is None and detected else None,
+        text=result["text"],
+        segments=result["segments"],
+        duration_s=len(decoded.samples) / audio.SAMPLE_RATE,
+        warning=decoded.warning,
+    )
+
+
+def _is_device_failure(error: Exception) -> bool:
+    """A device that is out of memory or broken: retrying the batch may help, rejecting will not."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError)
