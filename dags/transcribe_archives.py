@@ -5,17 +5,19 @@ scan → ingest (mapped over specs) → plan → transcribe (mapped over batches
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 
 from airflow.sdk import Metadata, dag, task
 
 from nightscribe.airflow import params as form
+from nightscribe.settings import Settings
+
+SETTINGS = Settings()
 
 
 @dag(
     dag_display_name="Transcribe archives",
-    schedule=os.environ.get("NIGHTSCRIBE_SCHEDULE", "@daily"),
+    schedule=SETTINGS.schedule or None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -31,7 +33,7 @@ from nightscribe.airflow import params as form
 )
 def transcribe_archives() -> None:
     @task(execution_timeout=timedelta(hours=6))
-    def scan(params: dict | None = None, run_id: str | None = None) -> dict:
+    def scan(params: dict | None = None, run_id: str | None = None) -> list[str]:
         from nightscribe.airflow.nightly import run_scan
 
         return run_scan(params, run_id)
@@ -44,16 +46,14 @@ def transcribe_archives() -> None:
 
     # Nothing new to ingest skips `ingest`; there may still be something to transcribe.
     @task(trigger_rule="none_failed", execution_timeout=timedelta(hours=1))
-    def plan(
-        manifests: str | None, params: dict | None = None, run_id: str | None = None
-    ) -> list[str]:
+    def plan(params: dict | None = None, run_id: str | None = None) -> list[str]:
         from nightscribe.airflow.nightly import run_plan
 
-        return run_plan(params, run_id, manifests is not None)
+        return run_plan(params, run_id)
 
     @task(
-        pool=os.environ.get("NIGHTSCRIBE_POOL", "gpu"),
-        queue=os.environ.get("NIGHTSCRIBE_QUEUE", "gpu"),
+        pool=SETTINGS.pool,
+        queue=SETTINGS.queue,
         execution_timeout=timedelta(hours=12),
     )
     def transcribe(spec: str, run_id: str | None = None) -> dict:
@@ -63,14 +63,13 @@ def transcribe_archives() -> None:
 
     # Runs after failures, too: what is finished is published, then the failure is told.
     @task(trigger_rule="all_done", retries=0, outlets=[form.TRANSCRIPTS])
-    def publish(run_id: str | None = None, ti: object = None):  # noqa: ANN202
+    def publish(run_id: str | None = None, ti: object = None):
         from nightscribe.airflow.nightly import run_publish
 
         yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id, ti))
 
-    scanned = scan()
-    ingested = ingest.expand(spec=scanned["specs"])
-    batches = plan(scanned["annotations"])
+    ingested = ingest.expand(spec=scan())
+    batches = plan()
     ingested >> batches
     transcribe.expand(spec=batches) >> publish()
 

@@ -122,7 +122,7 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
         rows_of("reference_texts", references.to_pylist(), run_id),
         KEYS["reference_texts"],
     )
-    return sources.num_rows
+    return len(sources)
 
 
 def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:

@@ -147,10 +147,8 @@ class Member:
 
 
 def kind_of(name: str) -> Kind | None:
-    """What a file of this name is taken for; None for what is not ours or hidden."""
+    """What a file of this name is taken for; None for what is not ours."""
     base = name.rpartition("/")[2].lower()
-    if base.startswith("."):
-        return None
     if os.path.splitext(base)[1] in AUDIO_SUFFIXES:
         return Kind.AUDIO
     if base.endswith(CONTAINER_SUFFIXES):
@@ -294,7 +292,7 @@ def _list_prefix(root: Place) -> Iterator[File | Rejection]:
                 if status.is_folder:
                     detail = "keys below have an empty folder name (`//`); rename them"
                     rejected = Rejected(Reason.UNSAFE_MEMBER_NAME, detail)
-                    yield _rejection(root.uri, encode_path(relative), "", rejected)
+                    yield _rejection(root.uri, encode_path(relative.rstrip("/")), "", rejected)
             elif _is_hidden(base):
                 continue
             elif status.is_folder:
@@ -402,34 +400,44 @@ def _open_file(
     archive: str, folder: Place, member: str, limits: ArchiveLimits
 ) -> BinaryIO | Rejection:
     place = folder.child(member)
-    version = ""
     try:
         if not member or _is_unsafe(decode_path(member)):
             raise _unsafe()
         if place.filesystem is None:
-            root = os.path.realpath(folder.path)
-            if os.path.commonpath([root, os.path.realpath(place.path)]) != root:
-                raise Rejected(Reason.LINK_MEMBER, "a link that leads outside the archive")
-        status = place.stat()
-        version = status.version
-        if place.filesystem is None and not stat.S_ISREG(os.stat(place.path).st_mode):
-            # Opening a pipe would wait for ever.
-            raise Rejected(Reason.LINK_MEMBER, "a folder, device, pipe or socket, not a file")
-        if status.size_bytes == 0:
-            raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
-        if place.filesystem is None:
-            return place.open()
+            return _open_local_file(folder.path, place)
         with place.open() as remote:
-            return _spool(remote, status.size_bytes, limits)
+            # Known from opening it; asking the store again would be one more round trip.
+            size_bytes = cast(_Sized, remote).size
+            if size_bytes == 0:
+                raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+            return _spool(remote, size_bytes, limits)
     except Rejected as rejected:
-        return _rejection(archive, member, version, rejected)
+        return _rejection(archive, member, "", rejected)
     except (FileNotFoundError, NotADirectoryError):
         changed = Rejected(Reason.CHANGED, "the file is no longer there")
-        return _rejection(archive, member, version, changed)
+        return _rejection(archive, member, "", changed)
     except OSError as error:
         if place.filesystem is not None and not isinstance(error, PermissionError):
+            # A store that cannot be reached is no fault of the file's: let it be retried.
             raise
-        return _rejection(archive, member, version, _unreadable("this file", error))
+        return _rejection(archive, member, "", _unreadable("this file", error))
+
+
+class _Sized(Protocol):
+    size: int
+
+
+def _open_local_file(folder: str, place: Place) -> BinaryIO:
+    root = os.path.realpath(folder)
+    if os.path.commonpath([root, os.path.realpath(place.path)]) != root:
+        raise Rejected(Reason.LINK_MEMBER, "a link that leads outside the archive")
+    status = os.stat(place.path)
+    if not stat.S_ISREG(status.st_mode):
+        # Opening a pipe would wait for ever.
+        raise Rejected(Reason.LINK_MEMBER, "a folder, device, pipe or socket, not a file")
+    if status.st_size == 0:
+        raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+    return place.open()
 
 
 # --------------------------------------------------------------------------- containers
@@ -560,19 +568,25 @@ def _spool(
     """
     spooled = tempfile.SpooledTemporaryFile(max_size=limits.spool_bytes)  # noqa: SIM115
     target = cast(BinaryIO, spooled)
-    if size_bytes > limits.spool_bytes:
-        spooled.rollover()
     done = 0
     try:
+        if size_bytes > limits.spool_bytes:
+            spooled.rollover()
         while chunk := source.read(_CHUNK):
             done += len(chunk)
             if container is not None:
                 container.expand(len(chunk))
             _check_member(done, ceiling, limits)
-            _write(target, chunk)
+            target.write(chunk)
         target.seek(0)
-    except BaseException:
-        target.close()
+    except BaseException as error:
+        with suppress(OSError):  # closing writes what is buffered, and would fail again
+            target.close()
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NightscribeError(
+                f"the temporary folder {tempfile.gettempdir()} is full: make room in it, or set "
+                "TMPDIR to a folder on a larger disk"
+            ) from error
         raise
     return target
 
@@ -586,18 +600,6 @@ def _check_member(expanded: int, ceiling: int | None, limits: ArchiveLimits) -> 
         raise Rejected(
             Reason.ARCHIVE_LIMIT, f"expands to more than {limits.max_ratio:g} times its size"
         )
-
-
-def _write(target: BinaryIO, chunk: bytes) -> None:
-    try:
-        target.write(chunk)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise NightscribeError(
-            f"the temporary folder {tempfile.gettempdir()} is full: make room in it, or set "
-            "TMPDIR to a folder on a larger disk"
-        ) from error
 
 
 class _Window(io.RawIOBase):
@@ -700,9 +702,8 @@ def _open_zip_member(
     if info.file_size == 0:
         raise Rejected(Reason.EMPTY_FILE, "the member has no bytes")
     _check_member(info.file_size, None, limits)
-    # A header may overstate the compressed size, but not beyond the container's own.
-    compressed = min(info.compress_size, container.size_bytes)
-    ceiling = int(compressed * limits.max_ratio)
+    # Overstating the compressed size gains nothing: zipfile reads that many bytes or fails.
+    ceiling = int(info.compress_size * limits.max_ratio)
     with archive.open(info) as stream:
         if info.compress_type != zipfile.ZIP_STORED or container.descriptor is None:
             return _spool(stream, info.file_size, limits, container, ceiling)

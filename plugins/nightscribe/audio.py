@@ -44,7 +44,9 @@ CONTAINERS = (
 """Container formats that may be opened, by FFmpeg's names. All hold their audio themselves."""
 
 # Containers whose header states the duration; elsewhere FFmpeg guesses it from a bit rate.
-_STATES_DURATION = frozenset({"aiff", "au", "caf", "flac", "matroska", "mov", "mp3", "w64", "wav"})
+_STATES_DURATION = frozenset(
+    {"aiff", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav"}
+)
 
 # What a header may promise beyond what is decoded: encoder delay and padding, rounding.
 _MISSING_S = 0.25
@@ -71,7 +73,7 @@ class AudioInfo:
     duration_s: float | None  # as stated or guessed from the bit rate: it may lie
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoded:
     """All samples of a recording."""
 
@@ -167,18 +169,19 @@ class _Source:
     """The file as FFmpeg sees it: bytes without a name, whose read errors are kept.
 
     FFmpeg takes a failed read for the end of the file, and PyAV would raise the error at
-    some later call. Here the error waits in `error`, to be raised in place of the result.
+    some later call. Here the error (an interrupt or a time-out, too) waits in `error`, to be
+    raised in place of the result.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def read(self, size: int) -> bytes:
         if self.error is None:
             try:
                 return self._file.read(size)
-            except Exception as error:
+            except BaseException as error:
                 self.error = error
         return b""
 
@@ -186,12 +189,16 @@ class _Source:
         if self.error is None:
             try:
                 return self._file.seek(offset, whence)
-            except Exception as error:
+            except BaseException as error:
                 self.error = error
         return -1
 
     def tell(self) -> int:
         return self._file.tell()
+
+    def raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 @dataclass
@@ -255,10 +262,10 @@ class _Recording:
             except av.FFmpegError as error:
                 # The container cannot be read on, but the decoder may still hold audio.
                 self.stopped = _words(error)
-                self._raise_read_error()
+                self.source.raise_error()
                 yield None
                 return
-            self._raise_read_error()
+            self.source.raise_error()
             if packet is None:
                 return
             yield packet
@@ -273,10 +280,6 @@ class _Recording:
             self.last_error = _words(error)
             return []
         return [frame for frame in frames if frame.samples]
-
-    def _raise_read_error(self) -> None:
-        if self.source.error is not None:
-            raise self.source.error
 
     def warning(self) -> str | None:
         """What went wrong on the way, in one line, once `frames` has come to its end."""
@@ -336,14 +339,12 @@ def _opened(file: AudioFile) -> Iterator[_Recording]:
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
-        if source.error is not None:
-            raise source.error from None
+        source.raise_error()
         raise Rejected(
             Reason.NOT_AUDIO, f"cannot be opened as audio or video: {_words(error)}"
         ) from None
     with container:
-        if source.error is not None:
-            raise source.error
+        source.raise_error()
         stream = _best_stream(container)
         # One thread per recording: the callers run many recordings side by side.
         stream.codec_context.thread_count = 1
@@ -437,7 +438,10 @@ def _resampled(
     try:
         resampled = resampler.resample(frame)
     except av.FFmpegError as error:
-        raise Rejected(Reason.NOT_AUDIO, f"cannot be resampled: {_words(error)}") from None
+        form = f"{frame.layout.name} at {frame.sample_rate} Hz" if frame else "the end"
+        raise Rejected(
+            Reason.NOT_AUDIO, f"{form} cannot be mixed and resampled: {_words(error)}"
+        ) from None
     for piece in resampled:
         if piece is not None:  # what flushing a resampler gives that has nothing to do
             yield piece.to_ndarray()[0]

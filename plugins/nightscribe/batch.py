@@ -83,7 +83,7 @@ def transcribe_batch(
     batch_id, force = rows[0]["batch_id"], rows[0]["force"]
     transaction = f"batch:{batch_id}"
     if force and lake.was_committed("transcripts", transaction):
-        pending = []
+        pending: list[dict[str, Any]] = []
     else:
         pending = rows if force else _not_done(lake, rows)
     skipped = len(rows) - len(pending)
@@ -148,19 +148,18 @@ class _Attempt:
         """Run the engine over the batch."""
         total = sum(row["duration_s"] for rows in self.rows.values() for row in rows)
         count = sum(len(rows) for rows in self.rows.values())
-        progress = Progress("transcribe", count, total, unit="audio")
         versions_json = json.dumps(versions(), sort_keys=True)
         engine = engine_named(self.settings.engine)
-        for result in engine(self._requests(), self.model):
-            if isinstance(result, Failure):
-                self._add_failure(result.recording_id, result.job, result.reason, result.detail)
-                progress.add(0.0)
-            else:
-                self._add_transcript(result, versions_json)
-                progress.add(result.duration_s)
+        with Progress("transcribe", count, total, "audio") as progress:
+            for result in engine(self._requests(), self.model):
+                if isinstance(result, Failure):
+                    self._add_failure(result.recording_id, result.job, result.reason, result.detail)
+                    progress.add(0.0)
+                else:
+                    self._add_transcript(result, versions_json)
+                    progress.add(result.duration_s)
         self.audio_s = sum(row["duration_s"] for row in self.transcripts)
         self.wall_s = progress.elapsed_s
-        log.info(progress.line())
 
     def commit(self, force: bool, transaction: str) -> None:
         """Make the attempt visible, all or nothing (see the module's docstring)."""
@@ -319,5 +318,3 @@ def _peak_memory_bytes(device: str) -> int:
 def batch_audio_s(settings: Settings, rtfx: float) -> float:
     """Audio seconds that a batch of `batch_minutes` holds at this speed."""
     return settings.batch_minutes * 60.0 * (settings.expected_rtfx or rtfx)
-
-

@@ -53,18 +53,16 @@ class Ingested:
 
 def ingest(lake: Lake, spec: str, run_id: str, *, settings: Settings | None = None) -> Ingested:
     """Read every file of an ingest spec; commit recordings, sources and rejections."""
-    work = _Work(lake, run_id, settings or Settings())
     files = lake.read_spec(spec).to_pylist()
-    work.progress = Progress(
-        "ingest", len(files), sum(row["size_bytes"] for row in files) / 1e6, unit="MB"
-    )
-    plain = [row for row in files if row["kind"] == Kind.AUDIO.value]
-    _ingest_plain(work, plain)
-    for row in files:
-        if row["kind"] == Kind.CONTAINER.value:
-            _ingest_container(work, row)
-            work.progress.add(row["size_bytes"] / 1e6)
-    work.commit()
+    size = sum(row["size_bytes"] for row in files)
+    with Progress("ingest", len(files), size / 1e6, "MB") as progress:
+        work = _Work(lake, run_id, settings or Settings(), progress)
+        _ingest_plain(work, [row for row in files if row["kind"] == Kind.AUDIO.value])
+        for row in files:
+            if row["kind"] == Kind.CONTAINER.value:
+                _ingest_container(work, row)
+                progress.add(row["size_bytes"] / 1e6)
+        work.commit()
     return work.counts
 
 
@@ -75,8 +73,8 @@ class _Work:
     lake: Lake
     run_id: str
     settings: Settings
+    progress: Progress
     counts: Ingested = field(default_factory=Ingested)
-    progress: Progress | None = None
     rows: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: {"recordings": [], "sources": [], "rejected": []}
     )
@@ -139,8 +137,7 @@ def _ingest_plain(work: _Work, files: list[dict[str, Any]]) -> None:
             work.reject(row["uri"], file.reason, file.detail, row["version"])
         else:
             work.add(file, _source(row, member, row["position"], row), row["uri"])
-        if work.progress:
-            work.progress.add(row["size_bytes"] / 1e6)
+        work.progress.add(row["size_bytes"] / 1e6)
 
 
 def _ingest_container(work: _Work, container: dict[str, Any]) -> None:

@@ -203,6 +203,8 @@ def _member_path(folder: list[str], given: str) -> str:
     if "\0" in path:
         raise ValueError(f"path {given!r} holds a NUL character")
     parts = list(folder)
+    if path.rpartition("/")[2] in ("", ".", ".."):
+        raise ValueError(f"path {given!r} names no file")
     for part in encode_path(path).split("/"):
         if part == "..":
             if not parts:
@@ -210,6 +212,4 @@ def _member_path(folder: list[str], given: str) -> str:
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
-    if not parts or path.endswith("/"):
-        raise ValueError(f"path {given!r} names no file")
     return "/".join(parts)

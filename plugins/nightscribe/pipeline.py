@@ -89,14 +89,11 @@ def work_folder(run_id: str) -> str:
     return f"_plans/{slug}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
-def plan_run(
-    lake: Lake, order: Order, run_id: str, settings: Settings, annotated: bool, max_batches: int
-) -> Plan:
+def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batches: int) -> Plan:
     """Apply what the scan's manifests say, then plan what is pending."""
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
-    if annotated:
-        finish_manifests(lake, folder, run_id)
+    finish_manifests(lake, folder, run_id)
     rtfx = expected_rtfx(lake, wanted.model_id, settings.device.startswith("cuda"))
     return plan(
         lake,
@@ -138,7 +135,7 @@ def run(
     ingested = [ingest(lake, spec, run_id, settings=settings) for spec in scanned.specs]
     for one in ingested:
         say(one.summary())
-    made = plan_run(lake, order, run_id, settings, scanned.annotations is not None, 1000)
+    made = plan_run(lake, order, run_id, settings, 1000)
     say(made.summary())
     load = model_loader(settings)
     transcribed = []

@@ -130,7 +130,8 @@ def cut(pending: pa.Table, batch_audio_s: float, max_batches: int) -> list[pa.Ta
     durations = pending["duration_s"].to_pylist()
     recordings = pending["recording_id"].to_pylist()
     size = max(batch_audio_s, math.fsum(durations) / max_batches)
-    tables, start, reached, goal = [], 0, 0.0, size
+    tables: list[pa.Table] = []
+    start, reached, goal = 0, 0.0, size
     for index, seconds in enumerate(durations):
         starts_recording = index == 0 or recordings[index] != recordings[index - 1]
         if starts_recording and index > start and reached >= goal and len(tables) < max_batches - 1:
@@ -155,7 +156,8 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
                         list(DISTINCT {'archive': archive, 'member': member}
                              ORDER BY {'archive': archive, 'member': member}) AS sources,
                         min(language_hint) AS hint, max(created_at) AS seen_at
-                 FROM sources WHERE len($archives) = 0 OR collection IN (SELECT unnest($archives))
+                 FROM sources WHERE len($archives) = 0
+                    OR list_has_any($archives, [collection, archive, archive || '/' || member])
                  GROUP BY recording_id),
                keyed AS (
                  SELECT r.recording_id, r.duration_s, asked.task, v.options_key, v.options,

@@ -1,64 +1,103 @@
-"""How far long work has come, how fast it goes, and when it will be done."""
+"""How far long work has come, how fast it goes, and when it will be done.
+
+On a terminal that is a bar; in a log, a line every few seconds.
+"""
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 log = logging.getLogger("nightscribe")
 
+LOG_EVERY_S = 5.0
 
-@dataclass
+
 class Progress:
-    """Counts finished items of `total` and says so every `every_s` seconds at most.
+    """Counts finished items; a context manager that says at its end what was reached.
 
-    `amount` is what the work is measured in for the ETA: seconds of audio, or files.
+    `total_amount` is what the work is measured in for speed and ETA: `unit` "audio" means
+    seconds of audio (their rate is RTFx), any other unit is counted as it is.
     """
 
-    what: str
-    total_items: int
-    total_amount: float
-    unit: str = "files"
-    every_s: float = 5.0
-    say: Callable[[str], None] = log.info
-    items: int = 0
-    amount: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    _said: float = field(default_factory=time.monotonic)
+    def __init__(self, what: str, total_items: int, total_amount: float, unit: str) -> None:
+        self.what, self.unit = what, unit
+        self.total_items, self.total_amount = total_items, total_amount
+        self.items, self.amount = 0, 0.0
+        self._started = self._said = time.monotonic()
+        self._bar: RichProgress | None = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._bar.add_task(self.what, total=self.total_amount or 1, state="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        log.info(self.line())
 
     def add(self, amount: float, items: int = 1) -> None:
         """Count finished items, `amount` in all."""
         self.items += items
         self.amount += amount
         now = time.monotonic()
-        if now - self._said >= self.every_s:
+        if self._bar is not None:
+            task = self._bar.task_ids[0]
+            self._bar.update(task, completed=self.amount, state=self.state())
+        elif now - self._said >= LOG_EVERY_S:
             self._said = now
-            self.say(self.line())
+            log.info(self.line())
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the work started."""
-        return max(time.monotonic() - self.started, 1e-9)
+        return max(time.monotonic() - self._started, 1e-9)
 
     @property
     def rate(self) -> float:
         """Amount per second so far; for audio seconds this is RTFx."""
         return self.amount / self.elapsed_s
 
-    def line(self) -> str:
-        """One line: counts, rate and ETA."""
-        left = self.total_amount - self.amount
-        eta = f", ETA {duration(left / self.rate)}" if self.rate > 0 and left > 0 else ""
+    def state(self) -> str:
+        """Counts and speed."""
         if self.unit == "audio":
-            done = f"{duration(self.amount)} of {duration(self.total_amount)} audio"
+            done = f"{duration(self.amount)} of {duration(self.total_amount)} of audio"
             speed = f"RTFx {self.rate:.1f}"
         else:
-            done = f"{self.amount:.0f} of {self.total_amount:.0f} {self.unit}"
+            done = f"{self.amount:.1f} of {self.total_amount:.1f} {self.unit}"
             speed = f"{self.rate:.1f} {self.unit}/s"
-        count = f"{self.items}/{self.total_items}"
-        return f"{self.what}: {count}, {done}, {speed}, {duration(self.elapsed_s)} gone{eta}"
+        return f"{self.items}/{self.total_items}, {done}, {speed}"
+
+    def line(self) -> str:
+        """One line for a log: counts, speed, time gone and ETA."""
+        left = self.total_amount - self.amount
+        eta = f", ETA {duration(left / self.rate)}" if self.rate > 0 and left > 0 else ""
+        return f"{self.what}: {self.state()}, {duration(self.elapsed_s)} gone{eta}"
 
 
 def duration(seconds: float) -> str:

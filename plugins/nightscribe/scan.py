@@ -42,14 +42,13 @@ _CHUNK = 10_000
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a scan found, and where the work it hands out is described (paths in the lake)."""
+    """What a scan found, and the work it hands out."""
 
     files: int
     new_files: int
     new_bytes: int
     rejected: int
-    specs: list[str]
-    annotations: str | None
+    specs: list[str]  # ingest specs, paths in the lake
 
     def summary(self) -> str:
         """One line for people."""
@@ -60,19 +59,21 @@ class Scanned:
         )
 
 
-def scan(
-    lake: Lake,
-    archives: Sequence[str],
-    run_id: str,
-    *,
-    settings: Settings | None = None,
-    folder: str,
-) -> Scanned:
-    """List the archives and describe what is new as ingest specs below `folder` in the lake.
+@dataclass(frozen=True)
+class Found:
+    """A listing of archives beside what the lake knows; nothing is written."""
+
+    listed: pa.Table
+    fresh: pa.Table  # those of `listed` that are new or changed
+    manifests: pa.Table  # those that must be read
+    rejected: list[dict[str, object]]
+
+
+def find_new(lake: Lake, archives: Sequence[str]) -> Found:
+    """List archives and tell what is new or changed.
 
     Raises `ConfigurationError` for an archive that is not there at all.
     """
-    settings = settings or Settings()
     rejected: list[dict[str, object]] = []
     listed = pa.Table.from_batches(_listing(archives, rejected), schema=LISTED)
     with connect(lake) as connection:
@@ -95,24 +96,38 @@ def scan(
             """SELECT * FROM listed WHERE kind = 'manifest'
                  AND collection IN (SELECT collection FROM fresh) ORDER BY uri"""
         ).to_arrow_table()
-    annotated = _read_manifests(manifests, listed, rejected, settings)
-    lake.insert_new("rejected", rows_of("rejected", rejected, run_id), KEYS["rejected"])
-    work = fresh.filter(pc.not_equal(fresh["kind"], Kind.MANIFEST.value))
+    return Found(listed, fresh, manifests, rejected)
+
+
+def scan(
+    lake: Lake,
+    archives: Sequence[str],
+    run_id: str,
+    *,
+    settings: Settings | None = None,
+    folder: str,
+) -> Scanned:
+    """List the archives and describe what is new as ingest specs below `folder` in the lake.
+
+    Raises `ConfigurationError` for an archive that is not there at all.
+    """
+    settings = settings or Settings()
+    found = find_new(lake, archives)
+    annotated = _read_manifests(found.manifests, found.listed, found.rejected, settings)
+    lake.insert_new("rejected", rows_of("rejected", found.rejected, run_id), KEYS["rejected"])
+    work = found.fresh.filter(pc.not_equal(found.fresh["kind"], Kind.MANIFEST.value))
     specs = [
         lake.write_spec(f"{folder}/ingest-{number:05d}.parquet", part)
         for number, part in enumerate(_parts(work, settings))
     ]
-    where = None
-    if manifests.num_rows:
-        where = lake.write_spec(f"{folder}/annotations.parquet", annotated)
-        lake.write_spec(f"{folder}/manifests.parquet", manifests)
+    lake.write_spec(f"{folder}/annotations.parquet", annotated)
+    lake.write_spec(f"{folder}/manifests.parquet", found.manifests)
     return Scanned(
-        files=listed.num_rows,
+        files=found.listed.num_rows,
         new_files=work.num_rows,
         new_bytes=pc.sum(work["size_bytes"]).as_py() or 0,
-        rejected=len(rejected),
+        rejected=len(found.rejected),
         specs=specs,
-        annotations=where,
     )
 
 

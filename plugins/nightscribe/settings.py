@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         description="audio seconds per wall second to size batches by; default: what this model "
         "reached before in this lake, else 1 on CPU and 20 on a GPU",
     )
+    schedule: str = Field(
+        "@daily", description="of the nightly DAG, a cron expression; empty: none"
+    )
+    pool: str = Field("gpu", description="Airflow pool of transcription tasks: a slot per GPU")
+    queue: str = Field("gpu", description="Celery queue of transcription tasks")
     ingest_files: int = Field(2_000, gt=0, description="files of one ingest task, at most")
     ingest_bytes: int = Field(20 * GIB, gt=0, description="bytes of one ingest task, about")
     min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected")

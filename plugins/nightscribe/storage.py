@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Asked of an object store at a time: large against a round trip, small against memory. s3fs
+# would take 50 MB.
+_BLOCK_BYTES = 4 * 1024 * 1024
 _SAME_SCHEME = {"local": "file", "s3a": "s3", "gcs": "gs"}
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
 _AMBIGUOUS = re.compile("%(?=[0-9A-Fa-f]{2})|[\x00\udc80-\udcff]")
@@ -114,7 +117,10 @@ class Place:
         """The file, for reading. Raises OSError as the store does."""
         if self.filesystem is None:
             return open(self.path, "rb")
-        return cast(BinaryIO, self.filesystem.open(self.path, "rb", cache_type="readahead"))
+        file = self.filesystem.open(
+            self.path, "rb", block_size=_BLOCK_BYTES, cache_type="readahead"
+        )
+        return cast(BinaryIO, file)
 
     def child(self, member: str) -> Place:
         """The place of a member (as `encode_path` writes it) of this folder or prefix."""

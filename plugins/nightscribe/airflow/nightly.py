@@ -9,9 +9,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from nightscribe import formats
 from nightscribe.airflow.connections import storage_options
 from nightscribe.batch import transcribe_batch
 from nightscribe.errors import NightscribeError
+from nightscribe.export import result_of, transcripts_of
 from nightscribe.ingest import ingest
 from nightscribe.lake.catalog import connect, publish
 from nightscribe.lake.store import Lake, open_lake
@@ -40,8 +42,8 @@ def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
     )
 
 
-def run_scan(params: Mapping[str, Any], run_id: str) -> dict[str, Any]:
-    """Scan stage; returns the ingest specs and, if there are manifests, where their rows are."""
+def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
+    """Scan stage; returns the ingest specs."""
     settings = Settings()
     order = order_of(params, settings)
     order.wanted(settings)
@@ -49,7 +51,7 @@ def run_scan(params: Mapping[str, Any], run_id: str) -> dict[str, Any]:
         lake_of(settings), order.archives, run_id, settings=settings, folder=work_folder(run_id)
     )
     log.info(found.summary())
-    return {"specs": found.specs, "annotations": found.annotations}
+    return found.specs
 
 
 def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
@@ -60,14 +62,14 @@ def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     return {"files": done.files, "recordings": done.recordings, "rejected": done.rejected}
 
 
-def run_plan(params: Mapping[str, Any], run_id: str, annotated: bool) -> list[str]:
+def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Plan stage; returns batch specs, at most as many as Airflow maps."""
     from airflow.configuration import conf
 
     settings = Settings()
     order = order_of(params, settings)
     most = conf.getint("core", "max_map_length")
-    made = plan_run(lake_of(settings), order, run_id, settings, annotated, most)
+    made = plan_run(lake_of(settings), order, run_id, settings, most)
     log.info(made.summary())
     return made.specs
 
@@ -128,3 +130,77 @@ def run_publish(run_id: str, ti: Any) -> dict[str, Any]:
         "audio_s": round(audio_s, 3),
         "totals": totals,
     }
+
+
+def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
+    """Scan, ingest and plan one file; returns its batch specs: none if it is transcribed already.
+
+    Raises `NightscribeError` if the file cannot be used, saying why.
+    """
+    settings = Settings()
+    lake = lake_of(settings)
+    order = _upload_order(params, settings)
+    wanted = order.wanted(settings)
+    found = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
+    for spec in found.specs:
+        ingest(lake, spec, run_id, settings=settings)
+    _recording_of(lake, wanted.archives[0])
+    made = plan_run(lake, order, run_id, settings, 1)
+    log.info(made.summary())
+    return made.specs
+
+
+def publish_upload(params: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """Refresh the catalog and export the upload's transcripts in every format.
+
+    Returns the texts and where the files lie. Raises `NightscribeError` if there is none.
+    """
+    settings = Settings()
+    lake = lake_of(settings)
+    order = _upload_order(params, settings)
+    wanted = order.wanted(settings)
+    recording_id = _recording_of(lake, wanted.archives[0])
+    catalog = publish(lake)
+    found = transcripts_of(lake, recording_id)
+    missing = set(wanted.tasks) - {transcript["task"] for transcript, _ in found}
+    if missing:
+        raise NightscribeError(
+            f"{wanted.archives[0]} has no transcript for {', '.join(sorted(missing))}: "
+            "`SELECT * FROM rejected` says why"
+        )
+    files = []
+    for transcript, segments in found:
+        log.info("%s (%s): %s", transcript["task"], transcript["language"], transcript["text"])
+        for fmt in formats.FORMATS:
+            text = formats.render(result_of(transcript, segments), fmt)
+            path = f"uploads/{recording_id}/{transcript['task']}.{fmt}"
+            files.append(lake.put_file(path, text.encode()))
+    return {
+        "recording_id": recording_id,
+        "catalog": catalog,
+        "texts": {transcript["task"]: transcript["text"] for transcript, _ in found},
+        "files": files,
+    }
+
+
+def _upload_order(params: Mapping[str, Any], settings: Settings) -> Order:
+    return order_of({**params, "archives": [params["uri"]]}, settings)
+
+
+def _recording_of(lake: Lake, collection: str) -> str:
+    """The recording that a file holds. Raises `NightscribeError` that says why there is none."""
+    with connect(lake) as connection:
+        found = connection.execute(
+            """SELECT DISTINCT recording_id FROM sources
+               WHERE collection = $1 OR archive || '/' || member = $1""",
+            [collection],
+        ).fetchall()
+        why = connection.execute(
+            """SELECT reason, detail FROM rejected WHERE replace(uri, '!/', '/') = ?
+               ORDER BY created_at DESC""",
+            [collection],
+        ).fetchall()
+    if len(found) != 1:
+        reason = f"{why[0][0]}: {why[0][1]}" if why else "it holds no single recording"
+        raise NightscribeError(f"{collection} cannot be transcribed: {reason}")
+    return str(found[0][0])

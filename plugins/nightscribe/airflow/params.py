@@ -10,10 +10,23 @@ from airflow.sdk import Asset, Param
 TRANSCRIPTS = Asset(name="transcripts", uri="nightscribe://lake/transcripts")
 """Updated by whatever adds transcripts to the lake; evaluation runs when it is."""
 
-MODELS = (
-    "demo tiny.en tiny base.en base small.en small medium.en medium large-v1 large-v2 large-v3 "
-    "large large-v3-turbo turbo"
-).split()
+MODELS = [
+    "demo",
+    "tiny.en",
+    "tiny",
+    "base.en",
+    "base",
+    "small.en",
+    "small",
+    "medium.en",
+    "medium",
+    "large-v1",
+    "large-v2",
+    "large-v3",
+    "large",
+    "large-v3-turbo",
+    "turbo",
+]
 
 
 def archives() -> Param:

@@ -83,7 +83,6 @@ class Standalone:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             **self.environment,
         }
 
@@ -298,8 +297,7 @@ def free_port() -> int:
 def serve() -> int:
     """Run the components until one ends or a signal comes, then end the others."""
     children = [
-        subprocess.Popen([sys.executable, "-m", "airflow", *component])
-        for component in _COMPONENTS
+        subprocess.Popen([sys.executable, "-m", "airflow", *component]) for component in _COMPONENTS
     ]
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))

@@ -7,9 +7,9 @@ may be closed. One bad recording yields a `Failure` and never stops the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from nightscribe.errors import ConfigurationError, Reason
 from nightscribe.whisper.models import Checkpoint, load, pick_device, precision, resolve
@@ -71,7 +71,12 @@ class LoadedModel:
     precision: str  # float16 on CUDA, float32 on CPU
 
 
-Engine = Callable[[Iterable[Request], LoadedModel], Iterator[Transcript | Failure]]
+class Engine(Protocol):
+    """Turns requests into results. `verbose` True prints segments as they come."""
+
+    def __call__(
+        self, requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
+    ) -> Iterator[Transcript | Failure]: ...
 
 
 def load_model(name: str, device: str = "auto", model_dir: str | None = None) -> LoadedModel:

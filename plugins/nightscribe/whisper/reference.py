@@ -11,6 +11,7 @@ import numpy as np
 
 from nightscribe import audio
 from nightscribe.errors import Reason, Rejected
+from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.engine import Failure, Job, LoadedModel, Request, Transcript
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ def transcribe(
             try:
                 if job.options.language is None and detected is None:
                     detected = detect_language(decoded.samples, model)
+                    if verbose:
+                        print(f"Detected language: {LANGUAGES[detected[0]].title()}", flush=True)
                 yield _transcribe_one(request, job, decoded, model, detected, verbose)
             except (MemoryError, KeyboardInterrupt):
                 raise

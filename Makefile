@@ -1,0 +1,57 @@
+# `make demo` and `make test` set everything up by themselves on a fresh machine.
+PYTHON ?= python3.11
+VENV   ?= .venv
+PORT   ?= 8080
+BIN     = $(VENV)/bin
+# torch comes first and pinned: a looser request would take gigabytes of CUDA packages.
+TORCH   = $(shell sed -n 's/^torch==//p' constraints.txt)
+
+export NIGHTSCRIBE_LAKE     ?= $(CURDIR)/.nightscribe/lake
+export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
+export NIGHTSCRIBE_MODEL    ?= demo
+export NIGHTSCRIBE_TASK     ?= both
+
+.PHONY: demo test up down lint clean setup constraints
+
+demo: setup ## Run the nightly job on the sample archive in a real Airflow
+	@$(BIN)/python tools/demo.py
+
+test: setup-dev ## Run the test suite
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+up: setup ## Airflow's UI on 127.0.0.1:8080, in the background
+	@$(BIN)/python -m nightscribe.airflow.standalone up --port $(PORT)
+
+down: ## Stop what `make up` started
+	@$(BIN)/python -m nightscribe.airflow.standalone down
+
+lint: setup-dev ## Style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+clean: ## Remove the virtual environment, the demo's lake and all caches
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down || true; fi
+	rm -rf $(VENV) .nightscribe .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info plugins/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(VENV)/.demo
+setup-dev: $(VENV)/.dev
+.PHONY: setup-dev
+
+$(VENV)/.venv: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet torch==$(TORCH)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml
+	@echo "installing Nightscribe into $(VENV) (some minutes the first time) …"
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.venv pyproject.toml
+	@echo "installing Nightscribe and its test tools into $(VENV) (some minutes the first time) …"
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[s3,gcs,celery,dev]'
+	@touch $@ $(VENV)/.demo
+
+constraints: ## Resolve every dependency anew and write constraints.txt
+	tools/make_constraints.sh

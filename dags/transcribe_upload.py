@@ -1,0 +1,66 @@
+"""One recording, triggered from the UI or the REST API: into the lake, and out as subtitles.
+
+ingest → transcribe → publish
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import Metadata, Param, dag, task
+
+from nightscribe.airflow import params as form
+from nightscribe.settings import Settings
+
+SETTINGS = Settings()
+
+
+@dag(
+    dag_display_name="Transcribe one upload",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    params={
+        "uri": Param(
+            "",
+            type="string",
+            minLength=1,
+            title="File",
+            description="An audio or video file: a path that the workers see, s3://… or gs://…",
+        ),
+        **form.transcription(),
+    },
+    tags=["nightscribe"],
+    doc_md=__doc__,
+)
+def transcribe_upload() -> None:
+    @task(execution_timeout=timedelta(hours=1))
+    def ingest(params: dict | None = None, run_id: str | None = None) -> list[str]:
+        from nightscribe.airflow.nightly import ingest_upload
+
+        return ingest_upload(params, run_id)
+
+    @task(
+        pool=SETTINGS.pool,
+        queue=SETTINGS.queue,
+        execution_timeout=timedelta(hours=12),
+    )
+    def transcribe(specs: list[str], run_id: str | None = None) -> list[dict]:
+        from nightscribe.airflow.nightly import run_batch
+
+        return [run_batch(spec, run_id) for spec in specs]
+
+    @task(outlets=[form.TRANSCRIPTS])
+    def publish(params: dict | None = None, run_id: str | None = None, ti: object = None):
+        from nightscribe.airflow.nightly import publish_upload
+
+        result = publish_upload(params, run_id)
+        ti.xcom_push(key="result", value=result)
+        yield Metadata(form.TRANSCRIPTS, extra={"recording_id": result["recording_id"]})
+
+    specs = ingest()
+    transcribe(specs) >> publish()
+
+
+transcribe_upload()

@@ -1,0 +1,163 @@
+"""`python -m evaluation`: scores from two files, without a lake."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evaluation.files import InputError, Joined, join
+
+_DESCRIPTION = """\
+Scores transcripts against references: WER, CER, BLEU, chrF and language identification
+per language, with 95 % intervals.
+
+Both files are .csv, .tsv or .jsonl in UTF-8 and share a column `id` (or `path`).
+References: language, text (the words spoken) and/or translation (into English).
+Hypotheses: text and/or translation, and language where the system detected it.
+An empty text means that nothing was said; an empty translation, that there is none.
+"""
+
+_EPILOG = """\
+examples:
+  python -m evaluation --references refs.csv --hypotheses hyps.csv
+  python -m evaluation --references refs.jsonl --hypotheses hyps.jsonl --out report/
+  python -m evaluation --references refs.csv --hypotheses english.csv --task translate
+
+exit codes:
+  0  scored
+  1  no reference has a hypothesis to compare with
+  2  wrong usage, or a file that cannot be used
+"""
+
+_SHOWN_IDS = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
+    try:
+        joined = join(
+            options.references,
+            options.hypotheses,
+            tasks=tasks,
+            dataset=options.dataset or options.references.stem,
+            model=options.model or options.hypotheses.stem,
+        )
+        if options.out is not None:
+            _make_folder(options.out)
+    except InputError as error:
+        print(f"evaluation: {error}", file=sys.stderr)
+        return 2
+    _report_unmatched(joined, options.references, options.hypotheses)
+    if joined.pairs.num_rows == 0:
+        print(
+            f"evaluation: nothing to score: no id has a text to {' or '.join(tasks)} both in "
+            f"{options.references} and in {options.hypotheses}: check that the ids are spelled "
+            "the same and that the columns `text` or `translation` are filled in both",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        _score(joined, options.out, options.references, options.hypotheses)
+    except OSError as error:
+        print(
+            f"evaluation: {error.filename}: cannot be written: {error.strerror}: free the space "
+            "or give --out another folder",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--references", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--hypotheses", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="write report.html, report.md and scores.json here",
+    )
+    parser.add_argument(
+        "--task",
+        choices=("transcribe", "translate", "both"),
+        default="both",
+        help="what to score (default: both, as far as the files have texts for it)",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="default: the references file's name")
+    parser.add_argument("--model", metavar="NAME", help="default: the hypotheses file's name")
+    return parser
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made a folder: {error.strerror}: give --out another"
+        ) from error
+
+
+def _report_unmatched(joined: Joined, references: Path, hypotheses: Path) -> None:
+    for identifiers, here, there in (
+        (joined.only_in_references, references, hypotheses),
+        (joined.only_in_hypotheses, hypotheses, references),
+    ):
+        if identifiers:
+            shown = ", ".join(repr(identifier) for identifier in identifiers[:_SHOWN_IDS])
+            more = ", …" if len(identifiers) > _SHOWN_IDS else ""
+            print(
+                f"evaluation: left out {len(identifiers)} ids of {here} that are not in {there}: "
+                f"{shown}{more}",
+                file=sys.stderr,
+            )
+
+
+def _score(joined: Joined, out: Path | None, references: Path, hypotheses: Path) -> None:
+    # Scoring loads torch (see `evaluation.normalize`); wrong usage is told without the wait.
+    from evaluation.report import Facts, render_html, render_markdown
+    from evaluation.scoring import confusion, score
+    from evaluation.summary import text_table
+
+    scores, confused = score(joined.pairs), confusion(joined.pairs)
+    print(text_table(scores), end="")
+    if out is None:
+        return
+    facts = Facts(
+        title="Transcripts against references",
+        created_at=datetime.now(UTC),
+        details={
+            "References": str(references),
+            "Hypotheses": str(hypotheses),
+            "Not compared": f"{len(joined.only_in_references)} references without hypothesis, "
+            f"{len(joined.only_in_hypotheses)} hypotheses without reference",
+        },
+    )
+    machine_readable = {
+        "created_at": facts.created_at.isoformat(),
+        "details": facts.details,
+        "scores": scores.to_pylist(),
+        "confusion": confused.to_pylist(),
+    }
+    for name, content in (
+        ("report.html", render_html(scores, confused, joined.pairs, facts)),
+        ("report.md", render_markdown(scores, confused, joined.pairs, facts)),
+        ("scores.json", json.dumps(machine_readable, ensure_ascii=False, indent=1) + "\n"),
+    ):
+        (out / name).write_text(content, encoding="utf-8")
+    print(f"\nreport: {out / 'report.html'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

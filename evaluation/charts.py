@@ -1,0 +1,134 @@
+"""Bar charts by language, as SVG that takes its colours and fonts from the page around it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+_WIDTH = 5.0  # inches; the page scales it
+_ROW = 0.26  # inches per language
+_LONGEST_LABEL = 32  # letters; more would leave no room for the bars
+_MARGINS = 0.75  # inches above and below all rows
+
+# matplotlib knows no CSS variables: it draws in these colours, found nowhere else, which
+# are then replaced in the SVG's text. So one drawing serves the light and the dark page.
+_INK, _FAINT, _PAPER = "#010101", "#020202", "#030303"
+_COLOURS = ("#040404", "#050505")
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _FAINT: "var(--line)",
+    _PAPER: "var(--paper)",
+    _COLOURS[0]: "var(--bar)",
+    _COLOURS[1]: "var(--bar-2)",
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: a value with its interval, and which of the chart's kinds it is of."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    kind: str
+
+
+def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title: str) -> str:
+    """Horizontal bars, the first on top, as an `<svg>` element.
+
+    Args:
+        bars: at least one, of at most two kinds; two get two colours and a legend
+        axis: what the values are, with their unit
+        limit: the axis ends here at the latest; a longer bar runs off it, with its value
+        name: unique within the page: it starts the ids in the SVG
+        title: read aloud instead of the picture
+    """
+    kinds = list(dict.fromkeys(bar.kind for bar in bars))
+    settings = {
+        "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
+        "svg.hashsalt": name,
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "text.parse_math": False,  # a language named `$x$` is no formula
+    }
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(_WIDTH, _MARGINS + _ROW * len(bars)), layout="constrained")
+        FigureCanvasSVG(figure)
+        figure.patch.set_visible(False)
+        axes = figure.add_subplot()
+        axes.patch.set_visible(False)
+        reach = max([bar.value for bar in bars] + [bar.high or 0 for bar in bars])
+        end = min(max(reach, limit / 20), limit) * 1.18  # room for the numbers
+        for row, bar in enumerate(bars):
+            _draw(axes, row, bar, _COLOURS[kinds.index(bar.kind)], end)
+        axes.set_yticks(range(len(bars)), [_short(bar.label) for bar in bars], color=_INK)
+        axes.set_ylim(len(bars) - 0.4, -0.6)
+        axes.set_xlim(0, end)
+        axes.set_xlabel(axis, color=_INK)
+        axes.tick_params(axis="x", colors=_INK, length=0)
+        axes.tick_params(axis="y", colors=_INK, length=0)
+        axes.grid(axis="x", color=_FAINT, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        handles: list[Any] = [Line2D([], [], color=_INK, linewidth=1, label="95 % interval")] * any(
+            bar.low is not None for bar in bars
+        )
+        if len(kinds) > 1:
+            handles[:0] = [
+                Patch(facecolor=colour, label=kind)
+                for kind, colour in zip(kinds, _COLOURS, strict=False)
+            ]
+        if handles:
+            figure.legend(
+                handles=handles, loc="outside upper right", ncols=3, frameon=False, labelcolor=_INK
+            )
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(drawn.getvalue(), name, title)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+
+
+def _draw(axes: Any, row: int, bar: Bar, colour: str, end: float) -> None:
+    axes.barh(row, min(bar.value, end), height=0.66, color=colour)
+    reach = bar.value
+    if bar.low is not None and bar.high is not None:
+        reach = max(bar.value, bar.high)
+        axes.plot(
+            [bar.low, bar.high], [row, row], color=_INK, linewidth=1, marker="|", markersize=5
+        )
+    fits = reach < end * 0.9
+    axes.text(
+        reach + end * 0.012 if fits else end,
+        row,
+        f"{bar.value:.1f}" if bar.value <= end else f"{bar.value:.0f} →",
+        va="center_baseline",
+        ha="left" if fits else "right",
+        color=_PAPER if bar.value > end * 0.9 else _INK,
+    )
+
+
+def _inline(document: str, name: str, title: str) -> str:
+    """The `<svg>` element of a document, scalable, with ids and colours of the page."""
+    svg = document[document.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[\d.]+pt"', r"\1", svg)
+    svg = re.sub(r'(<svg[^>]*?) height="[\d.]+pt"', r"\1", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    label = title.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -1,0 +1,282 @@
+"""Error rates, BLEU, chrF and accuracy, each with its 95 % bootstrap interval.
+
+Counting is left to jiwer (word and character alignments) and sacrebleu (n-gram matches).
+Every metric here is a function of counts summed over utterances (a micro-average), so an
+interval costs no second look at any text: utterances are drawn with replacement, their
+counts are summed, and the metric is computed from the sums.
+
+Empty texts follow jiwer 4. An utterance with an empty reference adds its words to the
+insertions and nothing to the reference length; one with an empty hypothesis adds
+deletions. Where *all* references are empty a rate has no denominator: jiwer then gives
+the number of insertions, as if there were one reference word, and so do we. Whoever
+quotes the value should look at `reference_units` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jiwer
+import numpy as np
+from numpy.typing import NDArray
+from sacrebleu.metrics import BLEU, CHRF
+
+RESAMPLES = 1000
+SEED = 0
+CONFIDENCE = 0.95
+
+_DRAWS_AT_ONCE = 2**21  # three arrays of 8 bytes each: 48 MiB, whatever the corpus
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+"""shape = (utterances, 4): hits, substitutions, deletions, insertions"""
+
+_COLUMN_OF = {"equal": 0, "substitute": 1, "delete": 2, "insert": 3}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric over a corpus, with the ends of its 95 % interval.
+
+    The ends are None for fewer than two utterances: a resample would always be the same.
+    """
+
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+
+
+@dataclass(frozen=True)
+class ErrorMeasures:
+    """What the alignments of a corpus say, in words or in characters.
+
+    Attributes:
+        error_rate: (S + D + I) / (H + S + D); 1 is as many errors as reference units
+        match_error_rate: (S + D + I) / (H + S + D + I), never above 1
+        information_lost: 1 − H / reference units · H / hypothesis units
+        utterances: pairs that were aligned
+        reference_units: H + S + D
+        substitutions, deletions, insertions: S, D, I
+
+    The last two rates are those of Morris, Maier and Green, "From WER and RIL to MER and
+    WIL" (Interspeech 2004).
+    """
+
+    error_rate: Measure
+    match_error_rate: Measure
+    information_lost: Measure
+    utterances: int
+    reference_units: int
+    substitutions: int
+    deletions: int
+    insertions: int
+
+
+@dataclass(frozen=True)
+class TranslationMeasures:
+    """BLEU and chrF of a corpus, both 0 to 100, with sacrebleu's own signatures."""
+
+    bleu: Measure
+    chrf: Measure
+    bleu_signature: str
+    chrf_signature: str
+
+
+def word_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
+    """Align words, which spaces separate, and count per utterance.
+
+    Args:
+        references: one text per utterance, normalised; may be empty strings
+        hypotheses: as many texts, in the same order
+
+    Returns:
+        shape (utterances, 4): hits, substitutions, deletions, insertions
+
+    Raises:
+        ValueError: the lists differ in length, or are empty
+    """
+    _check_lengths(references, hypotheses)
+    return _counts(jiwer.process_words(list(references), list(hypotheses)).alignments)
+
+
+def character_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
+    """Align characters and count per utterance. A space between words is a character.
+
+    Arguments, result and errors as for `word_counts`.
+    """
+    _check_lengths(references, hypotheses)
+    return _counts(jiwer.process_characters(list(references), list(hypotheses)).alignments)
+
+
+def _check_lengths(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    if len(references) != len(hypotheses):
+        raise ValueError(
+            f"every reference needs its hypothesis: got {len(references)} references and "
+            f"{len(hypotheses)} hypotheses"
+        )
+    if not references:
+        raise ValueError("there is nothing to measure: got no references and no hypotheses")
+
+
+def _counts(alignments: list[list[Any]]) -> Counts:
+    counts = np.zeros((len(alignments), 4), dtype=np.int64)
+    for row, chunks in zip(counts, alignments, strict=True):
+        for chunk in chunks:
+            # An insertion has no length in the reference; all others do.
+            length = (
+                chunk.hyp_end_idx - chunk.hyp_start_idx
+                if chunk.type == "insert"
+                else chunk.ref_end_idx - chunk.ref_start_idx
+            )
+            row[_COLUMN_OF[chunk.type]] += length
+    return counts
+
+
+def error_rate(totals: NDArray[Any]) -> Floats:
+    """(S + D + I) / (H + S + D) of summed counts, shape (…, 4) → (…)."""
+    hits, substitutions, deletions, insertions = np.moveaxis(totals, -1, 0)
+    errors = substitutions + deletions + insertions
+    return np.asarray(errors / np.maximum(hits + substitutions + deletions, 1))
+
+
+def match_error_rate(totals: NDArray[Any]) -> Floats:
+    """(S + D + I) / (H + S + D + I) of summed counts, shape (…, 4) → (…)."""
+    everything = totals.sum(axis=-1)
+    return np.asarray((everything - totals[..., 0]) / np.maximum(everything, 1))
+
+
+def information_lost(totals: NDArray[Any]) -> Floats:
+    """1 − H² / (reference units · hypothesis units), shape (…, 4) → (…).
+
+    Nothing is lost where both are empty, everything where one of them is.
+    """
+    hits, substitutions, deletions, insertions = np.moveaxis(totals, -1, 0)
+    reference = hits + substitutions + deletions
+    hypothesis = hits + substitutions + insertions
+    kept = hits / np.maximum(reference, 1) * (hits / np.maximum(hypothesis, 1))
+    return np.asarray(1 - np.where((reference == 0) & (hypothesis == 0), 1.0, kept))
+
+
+def error_measures(counts: Counts) -> ErrorMeasures:
+    """Rates of a corpus with their intervals, from `word_counts` or `character_counts`."""
+    total = counts.sum(axis=0)
+    resampled = resampled_totals(counts)
+
+    def measure(rate: Callable[[NDArray[Any]], Floats]) -> Measure:
+        return _measure(float(rate(total)), None if resampled is None else rate(resampled))
+
+    return ErrorMeasures(
+        error_rate=measure(error_rate),
+        match_error_rate=measure(match_error_rate),
+        information_lost=measure(information_lost),
+        utterances=len(counts),
+        reference_units=int(total[:3].sum()),
+        substitutions=int(total[1]),
+        deletions=int(total[2]),
+        insertions=int(total[3]),
+    )
+
+
+def translation_measures(
+    references: Sequence[str], hypotheses: Sequence[str]
+) -> TranslationMeasures:
+    """BLEU and chrF with sacrebleu's defaults, from plain text.
+
+    The texts go in as they are, with case and punctuation: sacrebleu tokenizes by itself
+    (13a), and its scores compare with published ones only on text that nobody has
+    normalised before (Post, "A Call for Clarity in Reporting BLEU Scores", WMT 2018).
+
+    Raises:
+        ValueError: the lists differ in length, or are empty
+    """
+    _check_lengths(references, hypotheses)
+    bleu = BLEU(force=True)  # `force` only silences a warning about spaces before full stops
+    chrf = CHRF()
+    return TranslationMeasures(
+        bleu=_sacrebleu_measure(bleu, references, hypotheses),
+        chrf=_sacrebleu_measure(chrf, references, hypotheses),
+        bleu_signature=str(bleu.get_signature()),
+        chrf_signature=str(chrf.get_signature()),
+    )
+
+
+def sentence_chrf(references: Sequence[str], hypotheses: Sequence[str]) -> list[float]:
+    """chrF of each utterance by itself, 0 to 100. (BLEU means little on one sentence.)"""
+    chrf = CHRF()
+    return [
+        float(chrf.sentence_score(hypothesis, [reference]).score)
+        for reference, hypothesis in zip(references, hypotheses, strict=True)
+    ]
+
+
+def _sacrebleu_measure(
+    metric: Any, references: Sequence[str], hypotheses: Sequence[str]
+) -> Measure:
+    # sacrebleu's public bootstrap gives a half-width around the mean of the resamples only.
+    # What it sums for that, its counts per sentence, gives the interval itself.
+    statistics = np.array(
+        metric._extract_corpus_statistics(list(hypotheses), [list(references)]), dtype=np.int64
+    )
+
+    def score(totals: NDArray[Any]) -> float:
+        return float(metric._compute_score_from_stats([int(count) for count in totals]).score)
+
+    resampled = resampled_totals(statistics)
+    return _measure(
+        score(statistics.sum(axis=0)),
+        None if resampled is None else np.array([score(totals) for totals in resampled]),
+    )
+
+
+def accuracy(correct: Sequence[bool]) -> Measure:
+    """Share of the utterances that are right.
+
+    Raises:
+        ValueError: there are none
+    """
+    if not correct:
+        raise ValueError("an accuracy needs at least one utterance: got none")
+    statistics = np.array(correct, dtype=np.int64)[:, None]
+    resampled = resampled_totals(statistics)
+    return _measure(
+        float(statistics.mean()), None if resampled is None else resampled[:, 0] / len(correct)
+    )
+
+
+def resampled_totals(statistics: NDArray[np.int64]) -> Floats | None:
+    """Counts summed over utterances drawn with replacement, as many as there are.
+
+    Args:
+        statistics: shape (utterances, columns), counts of each utterance
+
+    Returns:
+        shape (1000, columns), whole numbers; None for fewer than two utterances. The same
+        input gives the same output, and so do columns of equal length: resample i draws
+        the same utterances for every metric.
+    """
+    utterances, columns = statistics.shape
+    if utterances < 2:
+        return None
+    generator = np.random.default_rng(SEED)
+    values = statistics.astype(np.float64)
+    totals = np.empty((RESAMPLES, columns))
+    at_once = max(1, _DRAWS_AT_ONCE // utterances)
+    for first in range(0, RESAMPLES, at_once):
+        rows = min(at_once, RESAMPLES - first)
+        drawn = generator.integers(0, utterances, size=(rows, utterances))
+        drawn += np.arange(rows)[:, None] * utterances
+        times = np.bincount(drawn.ravel(), minlength=rows * utterances)
+        # How often each utterance was drawn, times its counts: one matrix product, and
+        # exact, since float64 holds every whole number below 2^53.
+        totals[first : first + rows] = times.reshape(rows, utterances).astype(np.float64) @ values
+    return totals
+
+
+def _measure(value: float, resampled: Floats | None) -> Measure:
+    if resampled is None:
+        return Measure(value, None, None)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return Measure(value, float(low), float(high))

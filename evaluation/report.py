@@ -1,0 +1,412 @@
+"""The report: one HTML page that needs nothing else, and the same as Markdown.
+
+Everything that is not ours (transcripts, names, options) is escaped: a transcript may
+well contain HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import jiwer
+import pyarrow as pa
+from markupsafe import Markup
+
+from evaluation.charts import Bar, bar_chart
+from evaluation.normalize import language_name, normalize
+from evaluation.scoring import RecordingErrors, worst_recordings
+from evaluation.summary import LanguageScores, SystemScores, by_system, number
+
+WORST_PER_LANGUAGE = 3
+
+_LISTED_CONFUSIONS = 10
+_CONTEXT = 6  # words shown on each side of an error, when there is more between two
+_WORTH_CUTTING = 10  # words: a shorter gap is not worth its dots
+_MOST_CELLS = 300  # of one alignment; an hour of speech has 10,000 words
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What stands at the head of a report.
+
+    Attributes:
+        title: of the page
+        created_at: when the scores were made
+        details: label → value, in the order to show: model, options, versions …
+    """
+
+    title: str
+    created_at: datetime
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One step of an alignment: a word of the reference over one of the hypothesis."""
+
+    kind: Literal["equal", "substitute", "delete", "insert", "skip"]
+    reference: str
+    hypothesis: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One language in the headline table, everything as text."""
+
+    label: str
+    scores: LanguageScores
+    error_metric: str
+    error_rate: str
+    cer: str
+    mer: str
+    wil: str
+    bleu: str
+    chrf: str
+    lid: str
+    utterances: int
+    hours: str
+    counts: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """How often each spoken language was detected as which; `counts` is by both codes."""
+
+    options_key: str
+    spoken: list[str]
+    detected: list[str]
+    counts: Mapping[tuple[str, str], int]
+    totals: Mapping[str, int]
+    confusions: list[tuple[str, str, int]]
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The recordings of one language and task to listen to."""
+
+    label: str
+    task: str
+    recordings: list[tuple[RecordingErrors, list[Cell]]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything about one model on one data set."""
+
+    system: SystemScores
+    rows: list[Row]
+    error_chart: Markup | None
+    bleu_chart: Markup | None
+    matrices: list[Matrix]
+    worst: list[Worst]
+    has_hours: bool
+    has_transcripts: bool
+    has_translations: bool
+    has_detection: bool
+
+
+def render_html(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, facts: Facts) -> str:
+    """A self-contained page, from what `evaluation.scoring` returned for these pairs."""
+    template = _environment().get_template("report.html")
+    return template.render(
+        facts=facts,
+        sections=_sections(scores, confusion, pairs),
+        signatures=_signatures(scores),
+        language_name=language_name,
+        amount=amount,
+        place=place,
+    )
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, facts: Facts) -> str:
+    """The report's tables as GitHub-flavoured Markdown; the charts are only in the HTML."""
+    lines = [f"# {_escaped(facts.title)}", "", f"{facts.created_at:%Y-%m-%d %H:%M %Z}".strip(), ""]
+    lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in facts.details.items()]
+    for section in _sections(scores, confusion, pairs):
+        system = section.system
+        lines += ["", f"## {_escaped(system.dataset)}, model {_escaped(system.model)}", ""]
+        lines += _markdown_table(
+            [
+                "Language",
+                "Error rate %",
+                "of",
+                "BLEU",
+                "chrF",
+                "LID %",
+                "Utterances",
+                "Hours",
+                "S / D / I",
+                "CER %",
+            ],
+            [
+                [
+                    row.label,
+                    row.error_rate,
+                    row.error_metric,
+                    row.bleu,
+                    row.chrf,
+                    row.lid,
+                    str(row.utterances),
+                    row.hours,
+                    row.counts,
+                    row.cer,
+                ]
+                for row in section.rows
+            ],
+        )
+        for matrix in section.matrices:
+            if matrix.confusions:
+                lines += ["", "### Languages taken for others", ""]
+                lines += _markdown_table(
+                    ["Spoken", "Detected", "Recordings"],
+                    [[spoken, heard, str(count)] for spoken, heard, count in matrix.confusions],
+                )
+        if section.worst:
+            lines += ["", "### Recordings to listen to", ""]
+            lines += _markdown_table(
+                ["Language", "Task", "Recording", "Errors", "Reference", "Hypothesis"],
+                [
+                    [
+                        worst.label,
+                        worst.task,
+                        place(recording),
+                        amount(recording),
+                        recording.pair["reference"],
+                        recording.pair["hypothesis"],
+                    ]
+                    for worst in section.worst
+                    for recording, _ in worst.recordings
+                ],
+            )
+    lines += ["", "## How this was measured", "", "95 % intervals are in parentheses.", ""]
+    lines += _markdown_table(
+        ["Metric", "Languages", "Signature"],
+        [[metric, languages, text] for metric, languages, text in _signatures(scores)],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header)] + [[_escaped(cell) for cell in row] for row in rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
+
+
+def _sections(scores: pa.Table, confusion: pa.Table, pairs: pa.Table) -> list[Section]:
+    hours = _hours(pairs)
+    worst = worst_recordings(pairs, WORST_PER_LANGUAGE)
+    sections = []
+    for index, system in enumerate(by_system(scores)):
+        rows = [_row(system, language, hours) for language in system.languages]
+        measured = {metric for language in system.languages for metric in language.scores}
+        sections.append(
+            Section(
+                system=system,
+                rows=rows,
+                error_chart=_error_chart(system, f"errors-{index}"),
+                bleu_chart=_bleu_chart(system, f"bleu-{index}"),
+                matrices=_matrices(system, confusion),
+                worst=_worst(system, worst),
+                has_hours=any(row.hours for row in rows),
+                has_transcripts="wer" in measured,
+                has_translations="bleu" in measured,
+                has_detection="lid_accuracy" in measured,
+            )
+        )
+    return sections
+
+
+_GROUP = ("dataset", "model_id", "options_key", "language")
+
+
+def _hours(pairs: pa.Table) -> Mapping[tuple[str, ...], float]:
+    """Audio per group, h; a recording that was transcribed and translated counts once."""
+    if "duration_s" not in pairs.column_names:
+        return {}
+    columns = [*_GROUP, "recording_id", "duration_s"]
+    total: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for *group, _, seconds in {tuple(row.values()) for row in pairs.select(columns).to_pylist()}:
+        total[tuple(group)] += (seconds or 0) / 3600
+    return total
+
+
+def _row(
+    system: SystemScores, language: LanguageScores, hours: Mapping[tuple[str, ...], float]
+) -> Row:
+    scores = language.scores
+    metric = language.error_metric
+    counted = scores.get(metric or "wer")
+    length = hours.get(tuple(getattr(language, name) for name in _GROUP))
+    return Row(
+        label=system.label(language),
+        scores=language,
+        error_metric=metric.upper() if metric else "",
+        error_rate=number(scores.get(metric)) if metric else number(None),
+        cer=number(scores.get("cer"), interval=False),
+        mer=number(scores.get("mer"), interval=False),
+        wil=number(scores.get("wil"), interval=False),
+        bleu=number(scores.get("bleu")),
+        chrf=number(scores.get("chrf")),
+        lid=number(scores.get("lid_accuracy")),
+        utterances=language.utterances,
+        hours="" if length is None else f"{length:.2f}" if length < 10 else f"{length:.0f}",
+        counts=""
+        if counted is None
+        else f"{counted['substitutions']} / {counted['deletions']} / {counted['insertions']}",
+    )
+
+
+def _error_chart(system: SystemScores, name: str) -> Markup | None:
+    bars = [
+        _bar(system, language, language.error_metric, scale=100)
+        for language in system.languages
+        if language.error_metric
+    ]
+    if not bars:
+        return None
+    title = f"Error rate by language, {system.dataset}, {system.model}"
+    ordered = sorted(bars, key=lambda bar: bar.value)
+    return Markup(bar_chart(ordered, axis="error rate, %", limit=100, name=name, title=title))
+
+
+def _bleu_chart(system: SystemScores, name: str) -> Markup | None:
+    bars = [
+        _bar(system, language, "bleu", scale=1)
+        for language in system.languages
+        if "bleu" in language.scores
+    ]
+    if not bars:
+        return None
+    title = f"BLEU by language, {system.dataset}, {system.model}"
+    ordered = sorted(bars, key=lambda bar: -bar.value)
+    return Markup(bar_chart(ordered, axis="BLEU", limit=100, name=name, title=title))
+
+
+def _bar(system: SystemScores, language: LanguageScores, metric: str, scale: int) -> Bar:
+    score = language.scores[metric]
+    low, high = score["ci_low"], score["ci_high"]
+    return Bar(
+        label=system.label(language),
+        value=score["value"] * scale,
+        low=None if low is None else low * scale,
+        high=None if high is None else high * scale,
+        kind={"wer": "words (WER)", "cer": "letters (CER)", "bleu": "BLEU"}[metric],
+    )
+
+
+def _matrices(system: SystemScores, confusion: pa.Table) -> list[Matrix]:
+    counts: dict[str, dict[tuple[str, str], int]] = {}
+    for row in confusion.to_pylist():
+        if (row["dataset"], row["model_id"]) == (system.dataset, system.model_id):
+            matrix = counts.setdefault(row["options_key"], {})
+            matrix[row["language"], row["detected_language"]] = row["utterances"]
+    return [_matrix(options_key, matrix) for options_key, matrix in counts.items()]
+
+
+def _matrix(options_key: str, counts: dict[tuple[str, str], int]) -> Matrix:
+    spoken = sorted({language for language, _ in counts})
+    others = sorted({detected for _, detected in counts} - set(spoken))
+    totals: Counter[str] = Counter()
+    for (language, _), utterances in counts.items():
+        totals[language] += utterances
+    wrong = [(*languages, count) for languages, count in counts.items() if len({*languages}) > 1]
+    return Matrix(
+        options_key=options_key,
+        spoken=spoken,
+        detected=spoken + others,
+        counts=counts,
+        totals=totals,
+        confusions=sorted(wrong, key=lambda row: (-row[2], row))[:_LISTED_CONFUSIONS],
+    )
+
+
+def _worst(system: SystemScores, groups: list[list[RecordingErrors]]) -> list[Worst]:
+    labels = {
+        (language.language, language.options_key): system.label(language)
+        for language in system.languages
+    }
+    found = []
+    for group in groups:
+        pair = group[0].pair if group else {}
+        if (pair.get("dataset"), pair.get("model_id")) == (system.dataset, system.model_id):
+            label = labels[pair["language"], pair["options_key"]]
+            found.append(
+                Worst(
+                    label,
+                    pair["task"],
+                    [(recording, _cells(recording.pair)) for recording in group],
+                )
+            )
+    return found
+
+
+def _cells(pair: Mapping[str, Any]) -> list[Cell]:
+    """Align a transcript with its reference; long stretches without an error are cut out."""
+    if pair["task"] == "translate":
+        return []
+    language = pair["language"]
+    aligned = jiwer.process_words(
+        normalize(pair["reference"], language), normalize(pair["hypothesis"], language)
+    )
+    reference, hypothesis = aligned.references[0], aligned.hypotheses[0]
+    cells: list[Cell] = []
+    for chunk in aligned.alignments[0]:
+        said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        heard = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        length = max(len(said), len(heard))
+        steps = [
+            Cell(chunk.type, first, second)
+            for first, second in zip(said or [""] * length, heard or [""] * length, strict=True)
+        ]
+        if chunk.type == "equal" and length > 2 * _CONTEXT + _WORTH_CUTTING:
+            gap = f"… {length - 2 * _CONTEXT} …"
+            steps[_CONTEXT:-_CONTEXT] = [Cell("skip", gap, gap)]
+        cells += steps
+    if len(cells) > _MOST_CELLS:
+        rest = f"… {len(cells) - _MOST_CELLS} more"
+        cells[_MOST_CELLS:] = [Cell("skip", rest, rest)]
+    return cells
+
+
+def place(recording: RecordingErrors) -> str:
+    """Where to listen: the source if the pairs have one, else the recording's id."""
+    return str(recording.pair.get("source") or recording.pair["recording_id"])
+
+
+def amount(recording: RecordingErrors) -> str:
+    """How bad it is, in words."""
+    if recording.chrf is not None:
+        return f"chrF {recording.chrf:.1f}"
+    return f"{recording.errors} error{'s' * (recording.errors != 1)} in {recording.units}"
+
+
+def _signatures(scores: pa.Table) -> list[tuple[str, str, str]]:
+    """Metric, the languages measured so, and the signature."""
+    languages: dict[tuple[str, str], set[str]] = {}
+    for row in scores.to_pylist():
+        languages.setdefault((row["metric"], row["signature"]), set()).add(row["language"])
+    return [
+        (metric, ", ".join(sorted(named)), signature)
+        for (metric, signature), named in languages.items()
+    ]

@@ -1,0 +1,303 @@
+"""A table of pairs in, a table of scores out.
+
+A pair is one recording with its reference and what one model, with one set of options,
+made of it. Scores are computed for each data set, spoken language, task, model and
+options by themselves.
+
+Which texts are compared:
+
+- `transcribe`: both texts after Whisper's normalizer for the language. Words give WER,
+  MER and WIL; characters give CER. In a language written without spaces the normalizer
+  has put a space between all letters: its WER, MER and WIL count letters, as in Whisper's
+  paper, and its CER is the same number as its WER.
+- `translate`: both texts as they are, for BLEU and chrF on English. No error rate: two
+  good translations share their meaning and not their words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from evaluation.metrics import (
+    CONFIDENCE,
+    RESAMPLES,
+    SEED,
+    Counts,
+    Measure,
+    accuracy,
+    character_counts,
+    error_measures,
+    sentence_chrf,
+    translation_measures,
+    word_counts,
+)
+from evaluation.normalize import is_unspaced, language_code, normalize, normalizer_name
+
+PAIRS = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("model_id", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("options_key", pa.string(), nullable=False),
+        pa.field("recording_id", pa.string(), nullable=False),
+        pa.field("reference", pa.string(), nullable=False),
+        pa.field("hypothesis", pa.string(), nullable=False),
+        pa.field("detected_language", pa.string()),
+    ]
+)
+"""Columns that `score` needs. `language` is the one spoken, from the reference; a null
+`detected_language` says that the model was told the language. Two more are used where
+they are there: `duration_s` (hours in the report) and `source` (where to listen)."""
+
+SCORES = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("model_id", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("options_key", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("ci_low", pa.float64()),
+        pa.field("ci_high", pa.float64()),
+        pa.field("headline", pa.bool_(), nullable=False),
+        pa.field("utterances", pa.int64(), nullable=False),
+        pa.field("reference_units", pa.int64()),
+        pa.field("substitutions", pa.int64()),
+        pa.field("deletions", pa.int64()),
+        pa.field("insertions", pa.int64()),
+        pa.field("signature", pa.string(), nullable=False),
+    ]
+)
+"""One row per metric. Rates are fractions, BLEU and chrF are 0 to 100, intervals are 95 %
+and null for a single utterance. `headline` marks the one metric to quote: `wer`, or `cer`
+for unspaced languages, or `bleu`; never an error rate without reference units."""
+
+CONFUSION = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("model_id", pa.string(), nullable=False),
+        pa.field("options_key", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("detected_language", pa.string(), nullable=False),
+        pa.field("utterances", pa.int64(), nullable=False),
+    ]
+)
+
+TASKS = ("transcribe", "translate")
+
+Pair = dict[str, Any]
+_KEY = ("dataset", "language", "task", "model_id", "options_key")
+
+
+@dataclass(frozen=True)
+class RecordingErrors:
+    """How one recording of a group came out.
+
+    Attributes:
+        pair: its row of the pairs
+        errors, units: errors and reference length in words, or letters of unspaced
+            languages; 0 for `translate`
+        chrf: of this recording by itself, for `translate`
+    """
+
+    pair: Pair
+    errors: int = 0
+    units: int = 0
+    chrf: float | None = None
+
+
+def score(pairs: pa.Table) -> pa.Table:
+    """Score every group of pairs.
+
+    Args:
+        pairs: columns as in `PAIRS`, one row per recording of a group
+
+    Returns:
+        columns as in `SCORES`, ordered by group and then as listed in the module
+
+    Raises:
+        ValueError: a column is missing, a required value is null, or a task is unknown
+    """
+    rows: list[dict[str, Any]] = []
+    for group in _groups(pairs):
+        measure = _score_transcripts if group[0]["task"] == "transcribe" else _score_translations
+        shared = {
+            name: group[0][name]
+            for name in ("dataset", "language", "model_id", "model", "task", "options_key")
+        }
+        rows += [shared | row for row in measure(group)]
+    return pa.Table.from_pylist(rows, schema=SCORES)
+
+
+def confusion(pairs: pa.Table) -> pa.Table:
+    """Count detected languages per spoken language, over the recordings that had it detected.
+
+    A recording that was both transcribed and translated counts once. Languages are
+    Whisper's codes.
+
+    Returns:
+        columns as in `CONFUSION`; no rows where the language was always given
+    """
+    seen: dict[tuple[str, str, str, str], tuple[str, str]] = {}
+    for pair in _checked(pairs):
+        if pair["detected_language"] is not None:
+            recording = (
+                pair["dataset"],
+                pair["model_id"],
+                pair["options_key"],
+                pair["recording_id"],
+            )
+            seen[recording] = (
+                language_code(pair["language"]),
+                language_code(pair["detected_language"]),
+            )
+    counted = Counter((*recording[:3], *languages) for recording, languages in seen.items())
+    rows = [
+        dict(zip(CONFUSION.names, (*key, utterances), strict=True))
+        for key, utterances in sorted(counted.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=CONFUSION)
+
+
+def worst_recordings(pairs: pa.Table, count: int) -> list[list[RecordingErrors]]:
+    """The recordings to listen to first: per group those that came out worst, worst first.
+
+    For `transcribe` that is by errors beyond what the group's error rate predicts for a
+    reference of that length: by errors alone the longest would lead, by rate the shortest.
+    For `translate` it is by chrF. Recordings without an error are never among them.
+    """
+    return [_worst(group, count) for group in _groups(pairs)]
+
+
+def _checked(pairs: pa.Table) -> list[Pair]:
+    missing = [name for name in PAIRS.names if name not in pairs.column_names]
+    if missing:
+        raise ValueError(
+            f"the pairs lack the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}: "
+            f"got {', '.join(pairs.column_names) or 'none'}"
+        )
+    for field in PAIRS:
+        nulls = 0 if field.nullable else pairs[field.name].null_count
+        if nulls:
+            raise ValueError(f"the pairs' column {field.name} has {nulls} nulls: fill or drop them")
+    rows: list[Pair] = pairs.to_pylist()
+    unknown = sorted({row["task"] for row in rows} - set(TASKS))
+    if unknown:
+        raise ValueError(f"unknown task {unknown[0]!r} in the pairs: expected {' or '.join(TASKS)}")
+    return rows
+
+
+def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
+    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    for pair in _checked(pairs):
+        groups[tuple(pair[name] for name in _KEY)].append(pair)
+    for _, group in sorted(groups.items()):
+        # The order of the rows must not change which ones a resample draws.
+        yield sorted(group, key=lambda pair: str(pair["recording_id"]))
+
+
+def _score_transcripts(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+    language = group[0]["language"]
+    words, characters = _transcript_counts(group)
+    by_word, by_character = error_measures(words), error_measures(characters)
+    headline = "cer" if is_unspaced(language) else "wer"
+    word = "letter" if is_unspaced(language) else "word"
+    character = "letter" if is_unspaced(language) else "character"
+    for metric, unit, measures, value in (
+        ("wer", word, by_word, by_word.error_rate),
+        ("cer", character, by_character, by_character.error_rate),
+        ("mer", word, by_word, by_word.match_error_rate),
+        ("wil", word, by_word, by_word.information_lost),
+    ):
+        yield _row(metric, value, len(group), _error_signature(language, unit)) | {
+            "headline": metric == headline and measures.reference_units > 0,
+            "reference_units": measures.reference_units,
+            "substitutions": measures.substitutions,
+            "deletions": measures.deletions,
+            "insertions": measures.insertions,
+        }
+    correct = [
+        language_code(pair["detected_language"]) == language_code(language)
+        for pair in group
+        if pair["detected_language"] is not None
+    ]
+    if correct:
+        yield _row("lid_accuracy", accuracy(correct), len(correct), _bootstrap_signature())
+
+
+def _score_translations(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+    measures = translation_measures(
+        [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
+    )
+    yield _row("bleu", measures.bleu, len(group), measures.bleu_signature) | {"headline": True}
+    yield _row("chrf", measures.chrf, len(group), measures.chrf_signature)
+
+
+def _transcript_counts(group: Sequence[Pair]) -> tuple[Counts, Counts]:
+    """Word and character counts after normalisation; for unspaced languages both are letters."""
+    language = group[0]["language"]
+    references = [normalize(pair["reference"], language) for pair in group]
+    hypotheses = [normalize(pair["hypothesis"], language) for pair in group]
+    words = word_counts(references, hypotheses)
+    if is_unspaced(language):
+        return words, words
+    return words, character_counts(references, hypotheses)
+
+
+def _worst(group: Sequence[Pair], count: int) -> list[RecordingErrors]:
+    if group[0]["task"] == "translate":
+        scores = sentence_chrf(
+            [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
+        )
+        # An exact translation is not always exactly 100: the sums are of floats.
+        lowest = [row for row in np.argsort(scores, kind="stable") if scores[row] < 99.999]
+        return [RecordingErrors(group[row], chrf=scores[row]) for row in lowest[:count]]
+    language = group[0]["language"]
+    counts = word_counts(
+        [normalize(pair["reference"], language) for pair in group],
+        [normalize(pair["hypothesis"], language) for pair in group],
+    )
+    errors, units = counts[:, 1:].sum(axis=1), counts[:, :3].sum(axis=1)
+    expected = units * errors.sum() / max(units.sum(), 1)
+    most = [row for row in np.argsort(expected - errors, kind="stable") if errors[row]]
+    return [
+        RecordingErrors(group[row], errors=int(errors[row]), units=int(units[row]))
+        for row in most[:count]
+    ]
+
+
+def _row(metric: str, measure: Measure, utterances: int, signature: str) -> dict[str, Any]:
+    return {
+        "metric": metric,
+        "value": measure.value,
+        "ci_low": measure.ci_low,
+        "ci_high": measure.ci_high,
+        "headline": False,
+        "utterances": utterances,
+        "signature": signature,
+    }
+
+
+@cache
+def _error_signature(language: str, unit: str) -> str:
+    return (
+        f"unit:{unit}|normalizer:{normalizer_name(language)}|"
+        f"openai-whisper:{version('openai-whisper')}|jiwer:{version('jiwer')}|"
+        f"{_bootstrap_signature()}"
+    )
+
+
+def _bootstrap_signature() -> str:
+    return f"interval:{CONFIDENCE:.0%} bootstrap|bs:{RESAMPLES}|seed:{SEED}"

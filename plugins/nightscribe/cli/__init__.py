@@ -1,0 +1,61 @@
+"""`nightscribe …`: the command line.
+
+Exit codes: 0 all went well; 1 the work was done, but some inputs could not be used (each is
+named); 2 nothing was done, because of the command line, the configuration, a model or a
+lake; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+import nightscribe
+from nightscribe.errors import NightscribeError
+
+COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "models")
+"""Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="nightscribe",
+        description="Transcribe audio archives in bulk with Whisper, into tables.",
+        epilog=__doc__.partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"nightscribe {nightscribe.__version__}"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"nightscribe.cli.{name}")
+        summary, _, details = (module.__doc__ or "").partition("\n\n")
+        command = commands.add_parser(
+            name,
+            help=summary.rstrip("."),
+            description=summary,
+            epilog=details,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(execute=module.execute, parser=command)
+    chosen = parser.parse_args(given)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    execute: Callable[[argparse.Namespace], int] = chosen.execute
+    try:
+        return execute(chosen)
+    except NightscribeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: nothing to complain to
+        return 1

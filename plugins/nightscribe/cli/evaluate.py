@@ -1,0 +1,39 @@
+"""Score the lake's transcripts against its references and write a report.
+
+examples:
+  nightscribe evaluate --lake /data/lake
+  nightscribe evaluate --lake /data/lake --out report
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nightscribe.cli.lake_arguments import add_lake, lake_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Lake and folder."""
+    add_lake(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="also copy the reports here")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Score, commit, report, and print the table; 1 if there is nothing to score."""
+    # The command line is the outermost layer: it alone knows both packages.
+    from evaluation.nightly import evaluate_lake
+    from nightscribe.pipeline import new_run_id
+
+    evaluated = evaluate_lake(lake_of(arguments), new_run_id())
+    if evaluated is None:
+        print("nothing to score: no transcript in this lake has a reference")
+        return 1
+    print(evaluated.table)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for name, text in evaluated.reports.items():
+            (arguments.out / name).write_text(text, encoding="utf-8")
+    for uri in evaluated.uris:
+        print(uri)
+    return 0

@@ -1,0 +1,42 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nightscribe.errors import LakeError
+from nightscribe.settings import Settings
+
+if TYPE_CHECKING:
+    from nightscribe.lake.store import Lake
+
+
+def add_lake(parser: argparse.ArgumentParser) -> None:
+    """`--lake URI`."""
+    parser.add_argument(
+        "--lake", metavar="URI", help="folder or s3:// prefix of the tables (NIGHTSCRIBE_LAKE)"
+    )
+
+
+def lake_of(arguments: argparse.Namespace, *, make: bool = False) -> Lake:
+    """The lake that was asked for. Raises `LakeError` if it is not there and not to be made."""
+    from nightscribe.lake.store import lake_exists, open_lake
+
+    uri = arguments.lake or Settings().lake
+    if not make and not lake_exists(uri):
+        raise LakeError(
+            f"there is no lake at {uri}: name one with --lake or NIGHTSCRIBE_LAKE, or make one "
+            "with `nightscribe run`"
+        )
+    return open_lake(uri)
+
+
+def add_archives(parser: argparse.ArgumentParser) -> None:
+    """`--archives URI…`."""
+    parser.add_argument(
+        "--archives",
+        nargs="+",
+        metavar="URI",
+        help="folders, .zip, .tar[.gz|.bz2|.xz], s3://…, gs://… (NIGHTSCRIBE_ARCHIVES)",
+    )

@@ -1,0 +1,48 @@
+"""List, fetch and verify Whisper checkpoints.
+
+examples:
+  nightscribe models list
+  nightscribe models fetch turbo
+  nightscribe models verify large-v3
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from nightscribe.errors import ModelError
+from nightscribe.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do, with which models."""
+    parser.add_argument("action", choices=["list", "fetch", "verify"])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="official names, paths or demo")
+    parser.add_argument("--model_dir", help="where checkpoints are cached (NIGHTSCRIBE_MODEL_DIR)")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print one line per model; 1 if one cannot be verified."""
+    from nightscribe.whisper import models
+
+    folder = arguments.model_dir or Settings().model_dir
+    if arguments.action == "list":
+        for entry in models.list_models(folder):
+            megabytes = (entry.size_bytes or 0) / 1e6
+            where = f"{megabytes:8.1f} MB  {entry.path}" if entry.cached else "not fetched"
+            print(f"{entry.name:16} {where}")
+        return 0
+    if not arguments.names:
+        arguments.parser.error(f"{arguments.action}: name at least one model")
+    failed = 0
+    for name in arguments.names:
+        try:
+            if arguments.action == "fetch":
+                checkpoint = models.resolve(name, folder)
+            else:
+                checkpoint = models.verify(name, folder)
+            print(f"{name}: {checkpoint.path}, SHA-256 {checkpoint.model_id}")
+        except ModelError as error:
+            failed += 1
+            print(f"{name}: {error}")
+    return 1 if failed else 0

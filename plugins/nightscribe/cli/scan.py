@@ -1,0 +1,37 @@
+"""Show what is new in archives, without reading or changing anything.
+
+examples:
+  nightscribe scan --archives /data/radio s3://bucket/calls
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from nightscribe.cli.lake_arguments import add_archives, add_lake, lake_of
+from nightscribe.errors import ConfigurationError
+from nightscribe.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Archives and lake."""
+    add_archives(parser)
+    add_lake(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print counts per archive."""
+    from nightscribe.scan import find_new
+
+    archives = tuple(arguments.archives or Settings().archives)
+    if not archives:
+        raise ConfigurationError("nothing to scan: give --archives or set NIGHTSCRIBE_ARCHIVES")
+    lake = lake_of(arguments, make=True)
+    for archive in archives:
+        found = find_new(lake, [archive])
+        size = sum(found.fresh["size_bytes"].to_pylist())
+        print(
+            f"{archive}: {found.listed.num_rows} files, {found.fresh.num_rows} new or changed "
+            f"({size / 1e6:.1f} MB), {len(found.rejected)} that cannot be used"
+        )
+    return 0

@@ -1,0 +1,71 @@
+"""Ask the lake in SQL.
+
+examples:
+  nightscribe sql "SELECT language, sum(duration_s) / 3600 AS hours FROM transcripts GROUP BY ALL"
+  nightscribe sql "SELECT member, start_s, text FROM search WHERE text ILIKE '%lighthouse%'"
+  nightscribe sql --format csv "FROM rejected" > rejected.csv
+  nightscribe sql "SHOW TABLES"
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.errors import ConfigurationError, NightscribeError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Query, lake and format."""
+    add_lake(parser)
+    parser.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="write here instead of standard output"
+    )
+    parser.add_argument("query", help="one SQL statement over the views; SHOW TABLES lists them")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run the query and print its rows."""
+    import duckdb
+
+    from nightscribe.lake.catalog import connect
+
+    if arguments.output is None and arguments.format == "parquet" and sys.stdout.isatty():
+        raise ConfigurationError("parquet is not for a terminal: give --output FILE")
+    if arguments.output is not None and arguments.format == "table":
+        raise ConfigurationError("a table is for reading: give --format csv, json or parquet")
+    with connect(lake_of(arguments)) as connection:
+        try:
+            relation: duckdb.DuckDBPyRelation | None = connection.sql(arguments.query)
+            if relation is None:  # a statement that has no rows
+                return 0
+            if arguments.format == "table":
+                on_terminal = sys.stdout.isatty()
+                width = shutil.get_terminal_size().columns if on_terminal else 10_000
+                relation.show(max_rows=100_000, max_width=width)
+                return 0
+            connection.register("result", relation.to_arrow_table())
+            with tempfile.TemporaryDirectory(prefix="nightscribe-sql-") as folder:
+                path = arguments.output or Path(folder) / "result"
+                connection.execute(
+                    f"COPY result TO $path ({_COPY[arguments.format]})", {"path": str(path)}
+                )
+                if arguments.output is None:
+                    with path.open("rb") as file:
+                        shutil.copyfileobj(file, sys.stdout.buffer)
+                    sys.stdout.buffer.flush()
+        except duckdb.Error as error:
+            raise NightscribeError(f"the query failed: {error}") from error
+    return 0
+
+
+_COPY = {
+    "csv": "FORMAT csv, HEADER",
+    "json": "FORMAT json, ARRAY true",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}

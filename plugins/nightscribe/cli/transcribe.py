@@ -1,0 +1,222 @@
+"""Transcribe audio files; takes the flags of the `whisper` command and writes the same files.
+
+examples:
+  nightscribe transcribe talk.mp3 --model turbo
+  nightscribe transcribe *.flac --language Spanish --task translate --output_format srt
+  nightscribe transcribe talk.mp3 --model demo --word_timestamps True --max_line_width 42
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nightscribe import formats
+from nightscribe.errors import ConfigurationError, Rejected
+from nightscribe.ingest import content_id
+from nightscribe.languages import LANGUAGES, OTHER_NAMES
+from nightscribe.settings import Settings
+from nightscribe.whisper.options import TASKS, Options
+
+_DEFAULTS = Options()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The `whisper` command's flags, with its names and defaults."""
+    add = parser.add_argument
+    add("audio", nargs="+", metavar="FILE", help="audio or video files")
+    add("--model", default="turbo", help="official name, path to a checkpoint, or demo")
+    add("--model_dir", default=None, help="where checkpoints are cached (~/.cache/whisper)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 …; default: CUDA if there is one")
+    add("--output_dir", "-o", default=".", help="folder for the results")
+    add(
+        "--output_format",
+        "-f",
+        default="all",
+        choices=[*formats.FORMATS, "all"],
+        help="format of the results; default: all of them",
+    )
+    add("--verbose", type=_switch, default=True, help="print segments as they come")
+    add("--task", default="transcribe", choices=TASKS, help="translate: into English")
+    add(
+        "--language",
+        default=None,
+        choices=sorted(LANGUAGES) + sorted(n.title() for n in [*LANGUAGES.values(), *OTHER_NAMES]),
+        metavar="LANGUAGE",
+        help="language spoken, as a code or an English name; default: detected",
+    )
+    add("--temperature", type=float, default=0.0, help="of sampling; 0 is greedy or beam search")
+    add("--best_of", type=_optional(int), default=5, help="candidates when sampling")
+    add("--beam_size", type=_optional(int), default=5, help="beams at temperature 0")
+    add("--patience", type=float, default=None, help="of beam search")
+    add("--length_penalty", type=float, default=None, help="of beam search")
+    add("--suppress_tokens", default="-1", help="token ids never to write, by commas; -1: symbols")
+    add("--initial_prompt", default=None, help="text that the first window continues")
+    add("--carry_initial_prompt", type=_switch, default=False, help="… and every window")
+    add(
+        "--condition_on_previous_text",
+        type=_switch,
+        default=True,
+        help="each window continues the text before it",
+    )
+    add("--fp16", type=_switch, default=True, help="half precision on a GPU")
+    add(
+        "--temperature_increment_on_fallback",
+        type=_optional(float),
+        default=0.2,
+        help="step of the temperature when a window's decoding fails the thresholds",
+    )
+    add("--compression_ratio_threshold", type=_optional(float), default=2.4, help="above: failed")
+    add("--logprob_threshold", type=_optional(float), default=-1.0, help="below: failed")
+    add(
+        "--no_speech_threshold",
+        type=_optional(float),
+        default=0.6,
+        help="failed and above: silence",
+    )
+    add("--word_timestamps", type=_switch, default=False, help="times of words")
+    add(
+        "--prepend_punctuations",
+        default=_DEFAULTS.prepend_punctuations,
+        help="punctuation that belongs to the next word",
+    )
+    add(
+        "--append_punctuations",
+        default=_DEFAULTS.append_punctuations,
+        help="punctuation that belongs to the word before",
+    )
+    add("--highlight_words", type=_switch, default=False, help="underline words in srt and vtt")
+    add("--max_line_width", type=_optional(int), default=None, help="characters in a line")
+    add("--max_line_count", type=_optional(int), default=None, help="lines in a subtitle")
+    add("--max_words_per_line", type=_optional(int), default=None, help="words in a line")
+    add("--threads", type=_optional(int), default=0, help="CPU threads; 0: torch's choice")
+    add("--clip_timestamps", default="0", help="start,end,start,end,… in seconds")
+    add(
+        "--hallucination_silence_threshold",
+        type=_optional(float),
+        default=None,
+        help="with word timestamps: skip silence longer than this around a hallucination",
+    )
+    add("--engine", default="reference", help="reference: openai-whisper itself")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Transcribe every file; 1 if one could not be."""
+    word_options = _word_options(arguments)
+    options = _options(arguments)
+    _refuse_collisions(arguments.audio)
+    output = Path(arguments.output_dir)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--output_dir {output}: {error.strerror}") from error
+    wanted = formats.FORMATS if arguments.output_format == "all" else (arguments.output_format,)
+
+    from nightscribe.pipeline import model_loader
+    from nightscribe.whisper.engine import Failure, Job, Request, engine_named
+
+    engine = engine_named(arguments.engine)
+    settings = Settings(
+        device=arguments.device, model_dir=arguments.model_dir, threads=arguments.threads or 0
+    )
+    model = model_loader(settings)(arguments.model)
+    if not arguments.fp16:
+        model = dataclasses.replace(model, precision="float32")
+    failed = 0
+
+    def report(path: str, reason: str) -> None:
+        nonlocal failed
+        failed += 1
+        print(f"Skipping {path}: {reason}", file=sys.stderr)
+
+    paths: dict[str, list[str]] = {}
+
+    def requests() -> Iterator[Request]:
+        for path in arguments.audio:
+            try:
+                with open(path, "rb") as file:
+                    recording_id = content_id(file)
+                    paths.setdefault(recording_id, []).append(path)
+                    yield Request(recording_id, file, (Job(arguments.task, options),))
+            except Rejected as rejected:
+                report(path, str(rejected))
+            except OSError as error:
+                report(path, error.strerror or str(error))
+
+    for result in engine(requests(), model, verbose=arguments.verbose):
+        path = paths[result.recording_id].pop(0)
+        if isinstance(result, Failure):
+            report(path, f"{result.reason.value}: {result.detail}")
+            continue
+        if result.warning:
+            print(f"{path}: {result.warning}", file=sys.stderr)
+        written = {"text": result.text, "segments": result.segments, "language": result.language}
+        for fmt in wanted:
+            formats.write(written, fmt, Path(path).stem, output, word_options)
+    return 1 if failed else 0
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    import numpy as np
+
+    given = vars(arguments)
+    names = {field.name for field in dataclasses.fields(Options)} - {"temperature"}
+    chosen: dict[str, Any] = {name: given[name] for name in names}
+    if arguments.model.endswith(".en") and arguments.language not in {"en", "English"}:
+        if arguments.language is not None:
+            warnings.warn(
+                f"{arguments.model} knows English only: {arguments.language!r} is ignored",
+                stacklevel=2,
+            )
+        chosen["language"] = "en"
+    step = arguments.temperature_increment_on_fallback
+    if step is None:
+        temperatures: Sequence[float] = [arguments.temperature]
+    else:
+        # The same floating-point numbers as the whisper command's: 0.6 is 0.6000000000000001.
+        temperatures = np.arange(arguments.temperature, 1.0 + 1e-6, step).tolist()
+    return Options(temperature=tuple(temperatures), **chosen)
+
+
+def _word_options(arguments: argparse.Namespace) -> formats.WordOptions:
+    names = ("highlight_words", "max_line_count", "max_line_width", "max_words_per_line")
+    for name in names:
+        if getattr(arguments, name) and not arguments.word_timestamps:
+            arguments.parser.error(f"--{name} requires --word_timestamps True")
+    if arguments.max_line_count and not arguments.max_line_width:
+        warnings.warn("--max_line_count has no effect without --max_line_width", stacklevel=2)
+    if arguments.max_words_per_line and arguments.max_line_width:
+        warnings.warn("--max_words_per_line has no effect with --max_line_width", stacklevel=2)
+    return formats.WordOptions(**{name: getattr(arguments, name) for name in names})
+
+
+def _refuse_collisions(paths: Sequence[str]) -> None:
+    """Results are named by the file's stem: two of the same would overwrite each other."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if seen.setdefault(stem, path) != path:
+            raise ConfigurationError(
+                f"{seen[stem]} and {path} would both be written to {stem}.*: give them different "
+                "names, or transcribe them into different folders (--output_dir)"
+            )
+
+
+def _switch(text: str) -> bool:
+    if text in {"True", "False"}:
+        return text == "True"
+    raise argparse.ArgumentTypeError(f"expected True or False, got {text!r}")
+
+
+def _optional(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        return None if text == "None" else kind(text)
+
+    parse.__name__ = kind.__name__  # argparse names it when the value is not one
+    return parse

@@ -1,0 +1,151 @@
+"""Transcripts → files beside each other as the recordings were in their archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import duckdb
+
+from nightscribe import formats
+from nightscribe.errors import ConfigurationError, NightscribeError
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.store import Lake
+
+_CHUNK = 200  # transcripts whose segments are held in memory at a time
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One file that was written."""
+
+    path: Path
+    transcript_id: str
+
+
+def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iterator[Exported]:
+    """Write the latest transcripts in a format, one file for every place a recording was seen at.
+
+    A file is named as its recording, with the format's extension; `.translate` comes before
+    it for translations. Where two recordings of a folder differ in the extension only, theirs
+    is kept. `where` is an SQL condition over `latest_transcripts` and `sources` (language,
+    task, model, archive, member, collection …). Yields the files as they are written.
+
+    Raises `ConfigurationError` for an unknown format, `NightscribeError` for bad SQL.
+    """
+    if fmt not in formats.FORMATS:
+        raise ConfigurationError(f"format {fmt!r}: choose one of {', '.join(formats.FORMATS)}")
+    with connect(lake) as connection:
+        places = _places(connection, where)
+        names = _names(places)
+        ids = list(dict.fromkeys(place["transcript_id"] for place in places))
+        for start in range(0, len(ids), _CHUNK):
+            results = _results(connection, ids[start : start + _CHUNK])
+            for place, name in zip(places, names, strict=True):
+                if (result := results.get(place["transcript_id"])) is None:
+                    continue
+                target = folder / name.parent
+                target.mkdir(parents=True, exist_ok=True)
+                path = formats.write(result, fmt, name.name, target)
+                yield Exported(path, place["transcript_id"])
+
+
+def result_of(transcript: dict[str, Any], segments: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows of the lake as the result that `whisper.transcribe` gave, key for key."""
+    return {
+        "text": transcript["text"],
+        "segments": [
+            {
+                "id": segment["index"],
+                "seek": segment["seek"],
+                "start": segment["start_s"],
+                "end": segment["end_s"],
+                "text": segment["text"],
+                "tokens": segment["tokens"],
+                "temperature": segment["temperature"],
+                "avg_logprob": segment["avg_logprob"],
+                "compression_ratio": segment["compression_ratio"],
+                "no_speech_prob": segment["no_speech_prob"],
+                **({"words": segment["words"]} if segment["words"] is not None else {}),
+            }
+            for segment in segments
+        ],
+        "language": transcript["language"],
+    }
+
+
+def transcripts_of(
+    lake: Lake, recording_id: str
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The latest transcript of each task of a recording, with its segments, as rows."""
+    with connect(lake) as connection:
+        transcripts = connection.sql(
+            "SELECT * FROM latest_transcripts WHERE recording_id = $id ORDER BY task",
+            params={"id": recording_id},
+        ).to_arrow_table()
+        segments = connection.sql(
+            'SELECT * FROM segments WHERE recording_id = $id ORDER BY "index"',
+            params={"id": recording_id},
+        ).to_arrow_table()
+    rows = segments.to_pylist()
+    return [
+        (row, [s for s in rows if s["transcript_id"] == row["transcript_id"]])
+        for row in transcripts.to_pylist()
+    ]
+
+
+def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> list[dict[str, Any]]:
+    try:
+        rows = connection.sql(
+            f"""SELECT transcript_id, task, collection, archive, member FROM (
+                  SELECT t.*, s.collection, s.archive, s.member, s.language_hint, s.metadata
+                  FROM latest_transcripts AS t JOIN sources AS s USING (recording_id))
+                WHERE {where or "true"}
+                ORDER BY archive, member, task"""
+        ).to_arrow_table()
+    except duckdb.Error as error:
+        raise NightscribeError(f"--where {where!r} is not a condition: {error}") from error
+    found: list[dict[str, Any]] = rows.to_pylist()
+    return found
+
+
+def _names(places: list[dict[str, Any]]) -> list[PurePosixPath]:
+    """Path of each place's file below the export folder, without the format's extension."""
+    bare = [_path(place, keep_suffix=False) for place in places]
+    taken: dict[PurePosixPath, int] = {}
+    for name in bare:
+        taken[name] = taken.get(name, 0) + 1
+    return [
+        name if taken[name] == 1 else _path(place, keep_suffix=True)
+        for name, place in zip(bare, places, strict=True)
+    ]
+
+
+def _path(place: dict[str, Any], *, keep_suffix: bool) -> PurePosixPath:
+    # A container inside a collection becomes a folder of its own name.
+    inside = place["archive"].removeprefix(place["collection"]).strip("/")
+    member = PurePosixPath(inside, place["member"])
+    stem = member.name if keep_suffix else member.stem
+    return member.with_name(stem + (".translate" if place["task"] == "translate" else ""))
+
+
+def _results(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, dict[str, Any]]:
+    transcripts = connection.sql(
+        "SELECT transcript_id, text, language FROM transcripts "
+        "WHERE transcript_id IN (SELECT unnest($ids))",
+        params={"ids": ids},
+    ).to_arrow_table()
+    segments = connection.sql(
+        "SELECT * FROM segments WHERE transcript_id IN (SELECT unnest($ids)) "
+        'ORDER BY transcript_id, "index"',
+        params={"ids": ids},
+    ).to_arrow_table()
+    by_transcript: dict[str, list[dict[str, Any]]] = {}
+    for segment in segments.to_pylist():
+        by_transcript.setdefault(segment["transcript_id"], []).append(segment)
+    return {
+        row["transcript_id"]: result_of(row, by_transcript.get(row["transcript_id"], []))
+        for row in transcripts.to_pylist()
+    }

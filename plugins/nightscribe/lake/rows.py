@@ -1,0 +1,55 @@
+"""Rows on their way into a table: plain dictionaries → Arrow, stamped with run and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from nightscribe.errors import Reason
+from nightscribe.lake.schema import SCHEMAS
+
+
+def rows_of(table: str, rows: Iterable[Mapping[str, Any]], run_id: str | None = None) -> pa.Table:
+    """Arrow rows for a table of the lake; `run_id` and `created_at` are filled in."""
+    schema = SCHEMAS[table]
+    stamp = {"run_id": run_id, "created_at": datetime.now(UTC)}
+    filled = [{**stamp, **row} for row in rows]
+    return pa.Table.from_pylist(filled, schema=schema)
+
+
+def rejected_row(
+    uri: str,
+    reason: Reason,
+    detail: str,
+    *,
+    version: str = "",
+    recording_id: str | None = None,
+    model_id: str | None = None,
+    task: str | None = None,
+    options_key: str | None = None,
+) -> dict[str, Any]:
+    """A row of `rejected`."""
+    return {
+        "uri": uri,
+        "version": version,
+        "reason": reason.value,
+        "detail": detail,
+        "recording_id": recording_id,
+        "model_id": model_id,
+        "task": task,
+        "options_key": options_key,
+    }
+
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "recordings": ("recording_id",),
+    "sources": ("archive", "member"),
+    "scans": ("uri", "size_bytes", "version"),
+    "rejected": ("uri", "version", "reason", "recording_id", "model_id", "task", "options_key"),
+    "reference_texts": ("recording_id", "task", "dataset"),
+    "transcripts": ("recording_id", "model_id", "task", "options_key"),
+}
+"""What makes a row of a table unique: the keys for `Lake.insert_new` and `Lake.upsert`."""

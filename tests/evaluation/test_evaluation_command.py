@@ -1,0 +1,203 @@
+"""`python -m evaluation`, run as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from evaluation.__main__ import main
+from evaluation.files import read_entries
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+REFERENCES = """\
+path,language,text,translation
+a.wav,en,The night boat comes home.,The night boat comes home.
+b.wav,es,"Esta noche llueve, Sara.","It rains tonight, Sara."
+c.wav,zh,今天晚上下雨,It rains tonight.
+d.wav,de,Heute Nacht regnet es.,
+"""
+HYPOTHESES = """\
+path,language,text,translation
+a.wav,en,the night boat comes,The night boat comes home.
+b.wav,es,esta noche llueve Sarah,It rains tonight Sarah.
+c.wav,zh,今天晚上下雪,It snows tonight.
+x.wav,fr,Bonjour,Hello
+"""
+
+
+@pytest.fixture
+def run(repository: Path, tmp_path: Path) -> Run:
+    def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "evaluation", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(repository), "PYTHONIOENCODING": "utf-8"},
+        )
+
+    return run_command
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "refs.csv").write_text(REFERENCES, encoding="utf-8")
+    (tmp_path / "hyps.csv").write_text(HYPOTHESES, encoding="utf-8")
+    return "--references", "refs.csv", "--hypotheses", "hyps.csv"
+
+
+def test_two_files_become_a_table_and_three_reports(
+    run: Run, files: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = run(*files, "--out", "out/deep")
+    assert result.returncode == 0, result.stderr
+    assert "English (en)" in result.stdout
+    assert "20.0" in result.stdout  # one of five words missing
+    assert "d.wav" in result.stderr
+    assert "x.wav" in result.stderr
+    out = tmp_path / "out" / "deep"
+    assert (out / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert (out / "report.md").read_text(encoding="utf-8").startswith("# ")
+    written = json.loads((out / "scores.json").read_text(encoding="utf-8"))
+    headline = {
+        (row["language"], row["metric"]): row["value"]
+        for row in written["scores"]
+        if row["headline"] and row["task"] == "transcribe"
+    }
+    assert headline == {("en", "wer"): 0.2, ("es", "wer"): 0.25, ("zh", "cer"): 1 / 6}
+    assert len(written["confusion"]) == 3
+
+
+def test_json_lines_score_like_csv(
+    files: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("refs", "hyps"):
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    assert main(files) == 0
+    from_csv = capsys.readouterr().out
+    assert main(["--references", "refs.jsonl", "--hypotheses", "hyps.jsonl"]) == 0
+    assert capsys.readouterr().out == from_csv
+
+
+def test_task_translate_takes_english_from_the_text_column(
+    files: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hyps.csv").write_text("id,text\nb.wav,It rains tonight.\n", encoding="utf-8")
+    assert main([*files, "--task", "translate"]) == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "Spanish" in line]
+    assert row.split()[3:5] == ["–", "–"]  # no error rates
+    assert row.split()[5] != "–"  # BLEU
+
+
+def test_ids_that_do_not_meet_leave_nothing_to_score(
+    run: Run, files: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "hyps.csv").write_text("id,text\nother,words\n", encoding="utf-8")
+    result = run(*files)
+    assert result.returncode == 1
+    assert "nothing to score" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("refs.csv", b"id,text\na,b\n", "refs.csv: 'a' has no language"),
+        ("refs.csv", b"", "refs.csv: the file is empty"),
+        ("refs.csv", b"name,language,text\n", "refs.csv, line 1: no column `id` or `path`"),
+        ("refs.csv", b"id,language\na,en\n", "refs.csv, line 1: no column `text`"),
+        ("refs.csv", b"id,language,text,text\n", "two columns are named 'text'"),
+        ("refs.csv", b"id,language,text\na,en,x\na,en,y\n", "line 3: the id 'a' was on line 2"),
+        ("refs.csv", b"id,language,text\n,en,x\n", "refs.csv, line 2: no id"),
+        ("refs.csv", b"id,language,text\na,en,one, two\n", "refs.csv, line 2: 4 fields"),
+        ("refs.csv", b'id,language,text\na,en,"open\n', "refs.csv, line"),
+        ("refs.csv", b"id,language,text\na,de,gr\xfcn\n", "refs.csv, line 2: not UTF-8"),
+        ("refs.jsonl", b'{"id": "a"}\n{"id": \n', "refs.jsonl, line 2, column 8: not JSON"),
+        ("refs.jsonl", b"[1]\n", "refs.jsonl, line 1: not a JSON object"),
+        ("refs.jsonl", b'{"id": "a", "text": ["x"]}\n', "line 1: `text` is not a string"),
+        ("refs.xlsx", b"", "refs.xlsx: unknown kind of file '.xlsx'"),
+        ("refs.csv", None, "refs.csv: cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named_with_line_and_cure(
+    name: str,
+    content: bytes | None,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "hyps.csv").write_text(HYPOTHESES, encoding="utf-8")
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    arguments = ["--references", str(tmp_path / name), "--hypotheses", str(tmp_path / "hyps.csv")]
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_bad_file_is_told_without_loading_torch(
+    repository: Path, files: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "refs.csv").write_text("", encoding="utf-8")
+    script = (
+        "import sys\nfrom evaluation.__main__ import main\n"
+        f"code = main({list(files)!r})\nsys.exit(code if 'torch' not in sys.modules else 9)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+    )
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_an_output_folder_that_is_a_file_is_refused(
+    run: Run, files: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("")
+    result = run(*files, "--out", "taken")
+    assert result.returncode == 2
+    assert "taken: cannot be made a folder" in result.stderr
+
+
+def test_help_says_what_the_files_hold_and_what_the_exit_codes_mean(run: Run) -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    assert "exit codes" in result.stdout
+    assert "python -m evaluation --references refs.csv" in result.stdout
+
+
+def test_unknown_arguments_are_wrong_usage(run: Run) -> None:
+    assert run("--reference").returncode == 2
+
+
+def test_texts_with_every_line_separator_stay_whole(tmp_path: Path) -> None:
+    text = "one\u2028two\x0bthree\nfour"
+    path = tmp_path / "refs.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows([["ID", "Language", "Text"], ["a", "en", text], ["b", "en", ""]])
+    entries = read_entries(path)
+    assert entries["a"].text == text
+    assert entries["b"].text == ""
+    assert entries["b"].translation is None

@@ -1,0 +1,256 @@
+"""The report opens offline in a real browser, and shows transcripts as text, never as HTML."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from evaluation.charts import Bar, bar_chart
+from evaluation.report import Facts, render_html, render_markdown
+from evaluation.scoring import PAIRS, confusion, score
+from evaluation.summary import text_table
+
+PairMaker = Callable[..., dict[str, Any]]
+
+FACTS = Facts(
+    title="Evaluation of tonight",
+    created_at=datetime(2025, 3, 1, 4, 30, tzinfo=UTC),
+    details={"Model": "tiny", "Options": '{"beam_size": 5}'},
+)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+HOSTILE = '<script>document.title="taken"</script><img src=x onerror=alert(1)> & "quotes"'
+
+
+def _html(pairs: pa.Table) -> str:
+    return render_html(score(pairs), confusion(pairs), pairs, FACTS)
+
+
+def _markdown(pairs: pa.Table) -> str:
+    return render_markdown(score(pairs), confusion(pairs), pairs, FACTS)
+
+
+@pytest.fixture(scope="module")
+def page(sample_pairs: pa.Table) -> str:
+    return _html(sample_pairs)
+
+
+class _Loads(HTMLParser):
+    """Collects what a browser would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        names = ("src", "srcset", "href", "xlink:href", "data", "action", "poster")
+        self.targets += [value or "" for name, value in attrs if name in names]
+
+
+def test_page_loads_nothing(page: str) -> None:
+    loads = _Loads()
+    loads.feed(page)
+    assert [target for target in loads.targets if not target.startswith("#")] == []
+    assert not {"script", "link", "iframe", "img", "object", "embed", "base"} & set(loads.tags)
+    assert "@import" not in page
+    assert re.findall(r"url\((?!#)", page) == []
+
+
+def test_ids_in_the_page_are_unique(page: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_page_shows_scores_intervals_and_signatures(page: str) -> None:
+    for text in ("Evaluation of tonight", "2025-03-01 04:30 UTC", "Spanish (es)", "tok:13a"):
+        assert text in page
+    assert "normalizer:whisper-basic-letters" in page
+    assert "prefers-color-scheme: dark" in page
+    assert page.count("<svg") == 2
+
+
+def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
+    pairs = pa.Table.from_pylist(
+        [
+            pair(
+                dataset=HOSTILE,
+                model=HOSTILE,
+                language=language,
+                task=task,
+                recording_id=f"{HOSTILE}{index}",
+                reference="the boat comes home",
+                hypothesis=HOSTILE,
+                detected_language=HOSTILE,
+            )
+            for language in ("en", HOSTILE, "$x_1$")
+            for task in ("transcribe", "translate")
+            for index in range(2)
+        ],
+        schema=PAIRS,
+    )
+    loads = _Loads()
+    html = _html(pairs)
+    loads.feed(html)
+    assert not {"script", "img"} & set(loads.tags)
+    assert "<script" not in html
+    assert "<img" not in html
+    markdown = _markdown(pairs)
+    assert re.search(r"(?<!\\)<(script|img)", markdown) is None
+
+
+def test_a_report_over_nothing_says_so() -> None:
+    empty = PAIRS.empty_table()
+    assert "nothing to score yet" in _html(empty)
+    assert "# Evaluation of tonight" in _markdown(empty)
+
+
+def test_recordings_without_errors_are_not_listed(pair: PairMaker) -> None:
+    pairs = pa.Table.from_pylist(
+        [pair(recording_id=f"r{i}", reference="a b", hypothesis="a b") for i in range(3)],
+        schema=PAIRS,
+    )
+    page = _html(pairs)
+    assert "Recordings to listen to" not in page
+    assert "Which language was heard" not in page
+
+
+def test_long_recordings_are_cut_to_their_errors(pair: PairMaker) -> None:
+    words = [f"{a}{b}{c}{d}" for a, b, c, d in itertools.product("klmnprstvw", repeat=4)]
+    heard = [*words[:5_000], "oops", *words[5_001:]]
+    pairs = pa.Table.from_pylist(
+        [pair(reference=" ".join(words), hypothesis=" ".join(heard))], schema=PAIRS
+    )
+    page = _html(pairs)
+    assert "… 4988 …" in page
+    assert "oops" in page
+    assert len(page) < 100_000
+
+
+def test_hours_count_a_recording_once(pair: PairMaker) -> None:
+    rows = [
+        pair(task=task, recording_id=f"r{i}", reference="a", hypothesis="b")
+        | {"duration_s": 1800.0}
+        for task in ("transcribe", "translate")
+        for i in range(3)
+    ]
+    assert "<td>1.50</td>" in _html(pa.Table.from_pylist(rows))
+
+
+def test_same_language_under_two_options_is_told_apart(pair: PairMaker) -> None:
+    pairs = pa.Table.from_pylist(
+        [
+            pair(options_key=key, recording_id=f"r{i}", reference="a b", hypothesis="a")
+            for key in ("aaaaaaaa11111111", "bbbbbbbb22222222")
+            for i in range(2)
+        ],
+        schema=PAIRS,
+    )
+    table = text_table(score(pairs))
+    assert "English (en), options aaaaaaaa" in table
+    assert "English (en), options bbbbbbbb" in table
+
+
+def test_markdown_has_one_row_per_language(
+    samples: dict[str, tuple[tuple[str, str], ...]], sample_pairs: pa.Table
+) -> None:
+    lines = _markdown(sample_pairs).splitlines()
+    rows = [line for line in lines if re.search(r"\| (WER|CER) \|", line)]
+    assert len(rows) == len(samples)
+    assert all(sum(f"({language}) |" in row for row in rows) == 1 for language in samples)
+    assert {row.count("|") for row in rows} == {11}
+
+
+def test_text_table_lines_up_and_hides_word_errors_of_unspaced_languages(
+    sample_pairs: pa.Table,
+) -> None:
+    table = text_table(score(sample_pairs)).splitlines()
+    heading, rule, *rows = table[1:]
+    assert len(heading) == len(rule)
+    assert all(len(row) == len(rule) for row in rows)
+    chinese = next(row for row in rows if row.startswith("Chinese"))
+    assert chinese.split()[3] == "–"
+    assert re.search(r"\d+\.\d \(\d+\.\d–\d+\.\d\)", chinese)
+
+
+def test_bars_beyond_the_axis_still_show_their_value() -> None:
+    bars = [Bar("good", 5, 4, 6, "WER"), Bar("looping", 812.3, 500, 900, "WER")]
+    chart = bar_chart(bars, axis="%", limit=100, name="c", title='a "title" & more')
+    assert "812 →" in chart
+    assert 'aria-label="a &quot;title&quot; &amp; more"' in chart
+    assert "#010101" not in chart
+
+
+def test_charts_leave_matplotlibs_settings_alone() -> None:
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    bar_chart([Bar("x", 1, None, None, "WER")], axis="%", limit=100, name="c", title="t")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_report_opens_in_a_browser(sample_pairs: pa.Table, page: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.write_text(page, encoding="utf-8")
+    for width, height in ((1200, 2000), (390, 844)):
+        picture = tmp_path / f"{width}.png"
+        dom = _browse(
+            f"--window-size={width},{height}",
+            f"--screenshot={picture}",
+            "--dump-dom",
+            report.as_uri(),
+            profile=tmp_path / f"profile-{width}",
+        )
+        assert picture.stat().st_size > 10_000
+    loads = _Loads()
+    loads.feed(dom)
+    assert loads.tags.count("svg") == 2
+    assert loads.tags.count("table") == 3
+    assert loads.tags.count("article") > 10
+    assert dom.count('<th scope="row">') > 14
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+def test_page_is_not_wider_than_a_phone(page: str, tmp_path: Path) -> None:
+    # The page reports its own width: only boxes that scroll may be wider than the screen.
+    report = tmp_path / "report.html"
+    probe = "<script>document.title = 'width ' + document.documentElement.scrollWidth</script>"
+    framed = page.replace("</body>", f"{probe}</body>")
+    report.write_text(
+        f'<iframe width="390" height="800" srcdoc="{_attribute(framed)}"></iframe>'
+        "<script>onload = () => { document.title = frames[0].document.title }</script>",
+        encoding="utf-8",
+    )
+    dom = _browse("--dump-dom", report.as_uri(), profile=tmp_path / "profile")
+    assert "<title>width 390</title>" in dom
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;")
+
+
+def _browse(*arguments: str, profile: Path) -> str:
+    assert CHROMIUM is not None
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--hide-scrollbars"]
+    result = subprocess.run(
+        [*command, f"--user-data-dir={profile}", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return result.stdout

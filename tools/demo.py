@@ -1,0 +1,132 @@
+"""`make demo`: the nightly job on the sample archive, by a real Airflow, and what came of it.
+
+Starts a private Airflow (SQLite, LocalExecutor, 127.0.0.1 only), triggers the
+`transcribe_archives` DAG, waits for it and for the `evaluate_transcripts` run that its
+asset starts, prints tables from the lake, and stops Airflow again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from evaluation.summary import text_table
+from nightscribe.airflow.standalone import REPOSITORY, Standalone, free_port, running
+from nightscribe.errors import NightscribeError
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.store import open_lake
+from nightscribe.settings import Settings
+
+TRANSCRIBE, EVALUATE = "transcribe_archives", "evaluate_transcripts"
+
+QUESTIONS = (
+    (
+        "What is in the lake?",
+        """SELECT task, language, count(*) AS transcripts, round(sum(duration_s), 1) AS audio_s,
+                  sum(segment_count) AS segments
+           FROM latest_transcripts GROUP BY ALL ORDER BY ALL""",
+    ),
+    (
+        "Who speaks of a telephone, and where can it be heard?",
+        """SELECT language, member, round(start_s, 1) AS start_s, trim(text) AS text FROM search
+           WHERE task = 'translate' AND text ILIKE '%telephone%' ORDER BY ALL LIMIT 5""",
+    ),
+    (
+        "What could not be used, and why?",
+        "SELECT split_part(uri, '!/', 2) AS file, reason FROM rejected ORDER BY ALL",
+    ),
+)
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    started = time.monotonic()
+    settings = Settings()
+    airflow = Standalone(
+        REPOSITORY / ".nightscribe" / "airflow",
+        free_port(),
+        environment={"NIGHTSCRIBE_SCHEDULE": ""},  # the run below is the only one
+    )
+    print(f"Starting Airflow in {airflow.home} …", flush=True)
+    try:
+        with running(airflow):
+            before = {run["dag_run_id"] for run in _known_runs(airflow)}
+            run_id = _nightly_run(airflow)
+            _evaluation(airflow, before)
+        _answers(settings, run_id)
+    except NightscribeError as error:
+        print(f"error: {error}\nAirflow's log: {airflow.home}/standalone.log", file=sys.stderr)
+        return 1
+    print(
+        f"Lake:    {Path(settings.lake).resolve()}\n"
+        f"Report:  {Path(settings.lake).resolve()}/reports/latest/report.html\n"
+        f"SQL:     {Path(sys.executable).parent / 'nightscribe'} sql --lake {settings.lake} "
+        f'"SHOW TABLES"\n'
+        "Airflow: `make up` opens its UI on http://127.0.0.1:8080 and prints the login\n"
+        f"The demo took {time.monotonic() - started:.0f} s."
+    )
+    return 0
+
+
+def _nightly_run(airflow: Standalone) -> str:
+    for dag_id in (TRANSCRIBE, EVALUATE):
+        airflow.wait_for_dag(dag_id)
+        airflow.unpause(dag_id)
+    run_id = airflow.trigger(TRANSCRIBE)
+    print(f"Airflow runs {TRANSCRIBE} ({run_id}):", flush=True)
+    finished: set[tuple[str, int]] = set()
+    while True:
+        state = airflow.api("GET", f"/dags/{TRANSCRIBE}/dagRuns/{run_id}")["state"]
+        for task in airflow.tasks(TRANSCRIBE, run_id):
+            key = (task["task_id"], task["map_index"])
+            if task["state"] in {"success", "failed", "skipped"} and key not in finished:
+                finished.add(key)
+                name = task["task_id"] + (f"[{key[1]}]" if key[1] >= 0 else "")
+                took = f"{task['duration']:.1f} s" if task["duration"] else ""
+                print(f"  {name:<16} {task['state']:<8} {took}", flush=True)
+        if state == "failed":
+            raise NightscribeError(f"{TRANSCRIBE} failed: logs are in {airflow.home}/logs")
+        if state == "success":
+            return run_id
+        time.sleep(1)
+
+
+def _known_runs(airflow: Standalone) -> list[dict[str, str]]:
+    airflow.wait_for_dag(EVALUATE)
+    return airflow.runs(EVALUATE)
+
+
+def _evaluation(airflow: Standalone, before: set[str]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        new = [run for run in airflow.runs(EVALUATE) if run["dag_run_id"] not in before]
+        if new:
+            break
+        if time.monotonic() > deadline:
+            raise NightscribeError(f"{EVALUATE} was not started by the transcripts asset")
+        time.sleep(0.5)
+    run_id = new[0]["dag_run_id"]
+    print(f"The transcripts asset started {EVALUATE} ({run_id})", flush=True)
+    if airflow.wait_for_run(EVALUATE, run_id, 120) != "success":
+        raise NightscribeError(f"{EVALUATE} failed: logs are in {airflow.home}/logs")
+
+
+def _answers(settings: Settings, run_id: str) -> None:
+    with connect(open_lake(settings.lake)) as connection:
+        [(made,)] = connection.execute(
+            "SELECT count(*) FROM transcripts WHERE run_id = ?", [run_id]
+        ).fetchall()
+        if made:
+            print(f"\n{made} transcripts were made.\n")
+        else:
+            print("\nNothing was transcribed: every recording has its transcripts already.\n")
+        for question, query in QUESTIONS:
+            print(question)
+            connection.sql(query).show(max_width=120)
+        print("How good are they? (error rates in %, 95 % intervals)")
+        print(text_table(connection.sql("FROM latest_scores").to_arrow_table()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
