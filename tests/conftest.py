@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,11 @@ def repository() -> Path:
 def demo_checkpoint(repository: Path) -> Path:
     """The small Whisper checkpoint that the project ships."""
     return repository / "models" / "demo.pt"
+
+
+@pytest.fixture(scope="session")
+def nights() -> ForkServerContext:
+    """Starts processes that have torch and whisper imported from the start."""
+    from tests.nights import night_context
+
+    return night_context()

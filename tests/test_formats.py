@@ -146,7 +146,7 @@ def test_every_file_has_the_bytes_of_whispers_file(
 @settings(max_examples=60, deadline=None)
 @given(
     lengths=st.lists(st.integers(0, 8), min_size=200, max_size=1500),
-    gaps=st.lists(st.sampled_from([0.0, 0.3, 3.0, 3.1]), min_size=1, max_size=7),
+    gaps=st.lists(st.sampled_from([0.0, 0.25, 2.75, 3.0]), min_size=1, max_size=7),
     per_segment=st.integers(1, 1200),
     options=word_options,
 )

@@ -58,6 +58,7 @@ _GAP_S = 0.05
 _RATES = range(1_000, 6_000_000)  # Hz; DSD is decoded at up to 5.6 MHz
 
 _RIFF_STREAMED = 0x7FFF0000  # sizes from here are what programs write who cannot know the size
+_RIFF_SLOPPY = 64  # bytes; some programs count the header twice, or padding that they do not write
 
 AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 
@@ -363,7 +364,8 @@ def _missing_bytes(file: BinaryIO) -> int:
     stated = int.from_bytes(head[4:8], "little")
     if head[:4] != b"RIFF" or head[8:] != b"WAVE" or stated >= _RIFF_STREAMED:
         return 0
-    return max(0, 8 + stated - file.seek(0, io.SEEK_END))
+    missing = 8 + stated - file.seek(0, io.SEEK_END)
+    return missing if missing > _RIFF_SLOPPY else 0
 
 
 def _check_rate(frame: AudioFrame) -> None:

@@ -96,7 +96,7 @@ class Progress:
     def line(self) -> str:
         """One line for a log: counts, speed, time gone and ETA."""
         left = self.total_amount - self.amount
-        eta = f", ETA {duration(left / self.rate)}" if self.rate > 0 and left > 0 else ""
+        eta = f", ETA {duration(left / self.rate)}" if self.rate > 0 and left > 0.5 else ""
         return f"{self.what}: {self.state()}, {duration(self.elapsed_s)} gone{eta}"
 
 

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     )
     pool: str = Field("gpu", description="Airflow pool of transcription tasks: a slot per GPU")
     queue: str = Field("gpu", description="Celery queue of transcription tasks")
+    retry_delay_s: float = Field(
+        30.0, gt=0, description="pause before a failed task is tried again; doubles each time"
+    )
     ingest_files: int = Field(2_000, gt=0, description="files of one ingest task, at most")
     ingest_bytes: int = Field(20 * GIB, gt=0, description="bytes of one ingest task, about")
     min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from airflow.sdk import Asset, Param
 
-TRANSCRIPTS = Asset(name="transcripts", uri="nightscribe://lake/transcripts")
+# Any scheme but x-… would make Airflow load every provider at each parse, to look for its rules.
+TRANSCRIPTS = Asset(name="transcripts", uri="x-nightscribe://lake/transcripts")
 """Updated by whatever adds transcripts to the lake; evaluation runs when it is."""
 
 MODELS = [

@@ -7,6 +7,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import tempfile
 
 from nightscribe.cli.lake_arguments import add_archives, add_lake, lake_of
 from nightscribe.errors import ConfigurationError
@@ -21,17 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print counts per archive."""
+    from nightscribe.lake.store import lake_exists
     from nightscribe.scan import find_new
 
     archives = tuple(arguments.archives or Settings().archives)
     if not archives:
         raise ConfigurationError("nothing to scan: give --archives or set NIGHTSCRIBE_ARCHIVES")
-    lake = lake_of(arguments, make=True)
-    for archive in archives:
-        found = find_new(lake, [archive])
-        size = sum(found.fresh["size_bytes"].to_pylist())
-        print(
-            f"{archive}: {found.listed.num_rows} files, {found.fresh.num_rows} new or changed "
-            f"({size / 1e6:.1f} MB), {len(found.rejected)} that cannot be used"
-        )
+    with tempfile.TemporaryDirectory(prefix="nightscribe-scan-") as empty:
+        if not lake_exists(arguments.lake or Settings().lake):
+            arguments.lake = empty  # to a lake that is not there yet, everything is new
+        lake = lake_of(arguments, make=arguments.lake == empty)
+        for archive in archives:
+            found = find_new(lake, [archive])
+            size = sum(found.fresh["size_bytes"].to_pylist())
+            print(
+                f"{archive}: {found.listed.num_rows} files, {found.fresh.num_rows} new or changed "
+                f"({size / 1e6:.1f} MB), {len(found.rejected)} that cannot be used"
+            )
     return 0

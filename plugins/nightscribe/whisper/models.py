@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DEMO = "demo"
 DEMO_VARIABLE = "NIGHTSCRIBE_DEMO_MODEL"  # path of the demo checkpoint outside a checkout
 DIGESTS = "nightscribe-digests.json"
-REMEMBERED_BYTES = 64 << 20  # smaller files are hashed in less than a tenth of a second
+REMEMBERED_BYTES = 64 << 20  # smaller files are hashed in a moment
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 60.0  # without a byte from the server
 

@@ -1,0 +1,194 @@
+"""A whole night in a process of its own, which a test may kill.
+
+Starting Python and importing torch takes seconds, so the processes are forked from a server
+that has imported this module and nothing else: no thread runs in it, no lake is open.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import wave
+from collections.abc import Callable, Iterable, Mapping
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import pandas  # noqa: F401  DuckDB imports it, which is slow
+import pyarrow as pa
+import torch
+from whisper.tokenizer import get_tokenizer
+
+from nightscribe import pipeline
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.store import Lake, open_lake
+from nightscribe.settings import Settings
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "archive"
+
+# One thread: forked processes share two cores, and every run sums in the same order.
+torch.set_num_threads(1)
+# Its regular expressions take half a second to compile.
+get_tokenizer(True, num_languages=99, language="en", task="transcribe").encode("a")
+
+
+class KillAt(NamedTuple):
+    """A moment of a night: before, amid (files written, log not yet) or after a commit."""
+
+    table: str
+    when: str
+
+
+def archive_of(folder: Path, clips: Iterable[str]) -> Path:
+    """A folder archive with copies of some sample clips, by their paths in the samples."""
+    for clip in clips:
+        target = folder / Path(clip).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(SAMPLES / clip, target)
+    return folder
+
+
+def write_noise(path: Path, seed: int, seconds: float = 0.3) -> Path:
+    """A WAV of noise, 16 kHz mono, that no other seed gives."""
+    samples = numpy.random.default_rng(seed).integers(-3000, 3000, int(16_000 * seconds), "int16")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return path
+
+
+def night(
+    lake: str,
+    archive: str,
+    *,
+    order: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    kill_at: KillAt | None = None,
+    meet: Barrier | None = None,
+) -> None:
+    """Run the nightly job, and be killed at a moment of it if there is one.
+
+    With `meet`, processes wait for each other before they first commit transcripts.
+    """
+    os.environ.update(environment or {})
+    if kill_at is not None:
+        _arrange_death(kill_at)
+    if meet is not None:
+        _arrange_meeting(meet)
+    given = {"model": "demo", **(order or {})}
+    pipeline.run(
+        open_lake(lake),
+        pipeline.Order(archives=(archive,), **given),
+        Settings(device="cpu", **(settings or {})),
+    )
+
+
+def night_context() -> ForkServerContext:
+    """Makes processes that have torch and whisper imported from the start."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
+def start(context: ForkServerContext, *arguments: str, **options: Any) -> ForkServerProcess:
+    """Start a night."""
+    process = context.Process(target=night, args=arguments, kwargs=options, daemon=True)
+    process.start()
+    return process
+
+
+def finish(*processes: ForkServerProcess, timeout_s: float = 120) -> None:
+    """Wait for nights to end well."""
+    for process in processes:
+        process.join(timeout_s)
+        assert process.exitcode == 0, f"exit code {process.exitcode}"
+
+
+# Identifiers, times and names of runs are new in every run; all else is the same in every run.
+CONTENTS = {
+    "recordings": "SELECT * EXCLUDE (run_id, created_at) FROM recordings",
+    "sources": "SELECT * EXCLUDE (run_id, created_at) FROM sources",
+    "scans": "SELECT * EXCLUDE (run_id, created_at) FROM scans",
+    "rejected": "SELECT * EXCLUDE (run_id, created_at) FROM rejected",
+    "reference_texts": "SELECT * EXCLUDE (run_id, created_at) FROM reference_texts",
+    "transcripts": "SELECT * EXCLUDE (transcript_id, batch_id, attempt_id, run_id, created_at) "
+    "FROM transcripts",
+    "segments": "SELECT s.* EXCLUDE (transcript_id), t.model_id, t.task, t.options_key "
+    "FROM segments AS s JOIN transcripts AS t USING (transcript_id)",
+}
+
+
+def contents(lake: str) -> dict[str, pa.Table]:
+    """Every row of the lake's tables, but for what must differ between two runs."""
+    with connect(open_lake(lake)) as connection:
+        return {
+            name: connection.sql(f"SELECT * FROM ({query}) ORDER BY ALL").to_arrow_table()
+            for name, query in CONTENTS.items()
+        }
+
+
+def assert_same_tables(found: dict[str, pa.Table], expected: dict[str, pa.Table]) -> None:
+    """Two lakes hold the same rows, every one of them as often."""
+    for name, rows in expected.items():
+        assert found[name].to_pylist() == rows.to_pylist(), name
+
+
+def _arrange_meeting(meet: Barrier) -> None:
+    def commit_together(lake: Lake, table: str, commit: Callable[[], Any]) -> Any:
+        if table == "transcripts" and not met:
+            meet.wait(60)
+            met.append(True)
+        return commit()
+
+    met: list[bool] = []
+    _around_commits(commit_together)
+
+
+def _arrange_death(moment: KillAt) -> None:
+    def commit_and_die(lake: Lake, table: str, commit: Callable[[], Any]) -> Any:
+        if table != moment.table:
+            return commit()
+        if moment.when == "before":
+            _die()
+        if moment.when == "amid":
+            _die_when_a_file_appears(Path(lake.uri) / table)
+        result = commit()
+        _die()
+        return result
+
+    _around_commits(commit_and_die)
+
+
+def _around_commits(wrap: Callable[[Lake, str, Callable[[], Any]], Any]) -> None:
+    """Have `wrap` called in place of each write to the lake; it gets the table's or file's name."""
+
+    def wrapped(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(lake: Lake, name: str, *arguments: Any, **options: Any) -> Any:
+            return wrap(lake, name, lambda: method(lake, name, *arguments, **options))
+
+        return call
+
+    for name in ("append", "insert_new", "upsert", "put_file"):
+        setattr(Lake, name, wrapped(getattr(Lake, name)))
+
+
+def _die_when_a_file_appears(table: Path) -> None:
+    there = set(os.listdir(table))
+
+    def watch() -> None:
+        while there.issuperset(os.listdir(table)):
+            pass
+        _die()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
