@@ -1,15 +1,16 @@
 # `make demo` and `make test` set everything up by themselves on a fresh machine.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 PORT   ?= 8080
 BIN     = $(VENV)/bin
 # torch comes first and pinned: a looser request would take gigabytes of CUDA packages.
 TORCH   = $(shell sed -n 's/^torch==//p' constraints.txt)
 
-export NIGHTSCRIBE_LAKE     ?= $(CURDIR)/.nightscribe/lake
-export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
-export NIGHTSCRIBE_MODEL    ?= demo
-export NIGHTSCRIBE_TASK     ?= both
+# What `make demo` and `make up` work on, unless the environment says otherwise.
+demo up: export NIGHTSCRIBE_LAKE     ?= $(CURDIR)/.nightscribe/lake
+demo up: export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
+demo up: export NIGHTSCRIBE_MODEL    ?= demo
+demo up: export NIGHTSCRIBE_TASK     ?= both
 
 .PHONY: demo test up down lint clean setup constraints
 

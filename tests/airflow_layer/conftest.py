@@ -82,7 +82,7 @@ def content(ask: Callable[..., list[tuple[Any, ...]]]) -> Callable[[Path, Path],
 
     def of(lake: Path, archive: Path) -> dict[str, Any]:
         return {
-            name: ask(lake, f"{query} ORDER BY ALL", str(archive))
+            name: ask(lake, f"{query} ORDER BY ALL", archive.as_uri())
             for name, query in queries.items()
         }
 

@@ -171,15 +171,15 @@ def test_nightly_run_fills_the_tables(
     airflow: Standalone, night: Night, lake: Path, ask: Ask
 ) -> None:
     assert set(_states(airflow, NIGHTLY, night.run_id).values()) == {"success"}
-    assert ask(lake, "SELECT member FROM sources WHERE collection = ?", str(night.archive)) == [
+    members = "SELECT member FROM sources WHERE collection = ? ORDER BY ALL"
+    assert ask(lake, members, night.archive.as_uri()) == [
         ("german/de-01.flac",),
         ("german/de-02.mp3",),
     ]
-    assert ask(
-        lake,
-        "SELECT reason FROM rejected WHERE starts_with(uri, ?)",
-        str(night.archive),
-    ) == [("not_audio",)]
+    rejected = "SELECT uri, reason FROM rejected WHERE starts_with(uri, ?)"
+    assert ask(lake, rejected, night.archive.as_uri()) == [
+        (f"{night.archive.as_uri()}!/bad/notes.mp3", "not_audio")
+    ]
     made = ask(
         lake,
         """SELECT member, task, language, model FROM transcripts JOIN sources USING (recording_id)
@@ -224,6 +224,7 @@ def test_second_run_transcribes_nothing_and_says_so(
     airflow: Standalone, night: Night, lake: Path, content: Callable[..., Any]
 ) -> None:
     before = content(lake, night.archive)
+    assert len(before["transcripts"]) == 4
     run_id = airflow.trigger(NIGHTLY)
     assert airflow.wait_for_run(NIGHTLY, run_id, 120) == "success"
     assert _states(airflow, NIGHTLY, run_id) == {
@@ -255,10 +256,13 @@ def test_killed_transcribe_task_is_finished_by_its_retries(
     pid = _until("the second try", lambda: _task_process(airflow, run_id, 2))
     _until("its segments", lambda: len(list(log.glob("*.json"))) > committed, every_s=0.001)
     os.kill(pid, signal.SIGKILL)
+    assert content(lake, dags_test.archive)["transcripts"] == []
 
     assert airflow.wait_for_run(NIGHTLY, run_id, 180) == "success"
     assert _task(airflow, NIGHTLY, run_id, "transcribe")["try_number"] == 3
-    assert content(lake, dags_test.archive) == content(dags_test.lake, dags_test.archive)
+    undisturbed = content(dags_test.lake, dags_test.archive)
+    assert len(undisturbed["transcripts"]) == 8
+    assert content(lake, dags_test.archive) == undisturbed
 
 
 def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
@@ -294,7 +298,7 @@ def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
     assert "1 tasks of this run failed" in publish
     with duckdb.connect(str(lake / "catalog.duckdb"), read_only=True) as catalog:
         query = "SELECT member FROM sources WHERE collection = ?"
-        assert catalog.execute(query, [str(archive)]).fetchall() == [("german/de-03.ogg",)]
+        assert catalog.execute(query, [archive.as_uri()]).fetchall() == [("german/de-03.ogg",)]
 
 
 def _slots(airflow: Standalone, slots: int) -> None:

@@ -258,7 +258,7 @@ def test_lake_whose_path_duckdb_would_take_for_a_pattern_is_refused(
 
 
 def test_lake_may_have_spaces_quotes_and_accents_in_its_path(tmp_path: Path) -> None:
-    lake = open_lake(str(tmp_path / 'l\'été à "Paris" 100%'))
+    lake = open_lake(str(tmp_path / 'l\'été à "Paris" 100%20 %'))
     lake.insert_new("reference_texts", references(("a", "1")), KEY)
     lake.insert_new("reference_texts", references(("a", "1"), ("b", "2")), KEY)
     assert stored(lake) == [("a", "1"), ("b", "2")]

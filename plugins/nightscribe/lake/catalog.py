@@ -110,7 +110,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
 
 def _live_files(lake: Lake, name: str) -> str:
-    files = sorted(lake.table(name).file_uris())
+    files = lake.files(name)
     columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
     if files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)

@@ -15,6 +15,7 @@ when it is refused, only the files that have come since are looked at, and it is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -73,6 +74,12 @@ class Lake:
                 f"in part; open it once with `nightscribe sql --lake {self.uri} 'select 1'`"
             ) from error
 
+    def files(self, name: str, table: DeltaTable | None = None) -> list[str]:
+        """The Parquet files of a table that are live now, or were when `table` was opened."""
+        table = self.table(name) if table is None else table
+        # delta-rs percent-encodes the path of the table; the files lie right in its folder.
+        return sorted(self.path(name, uri.rpartition("/")[2]) for uri in table.file_uris())
+
     def read(self, query: str, **parameters: Any) -> pa.Table:
         """Run SQL over the lake's views (see `nightscribe.lake.catalog`); rows as Arrow."""
         from nightscribe.lake.catalog import connect
@@ -98,7 +105,7 @@ class Lake:
         checked: set[str] = set()
         for attempt in range(_ATTEMPTS):
             table = self.table(name)
-            files = set(table.file_uris())
+            files = set(self.files(name, table))
             rows = self._without_known(rows, files - checked, key)
             checked |= files
             if rows.num_rows == 0 and not transactions:
@@ -244,18 +251,25 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
             )
         for name, schema in SCHEMAS.items():
             if not DeltaTable.is_deltatable(lake.path(name), options or None):
-                DeltaTable.create(
-                    lake.path(name),
-                    schema,
-                    mode="ignore",
-                    name=name,
-                    storage_options=options or None,
-                )
-    except CommitFailedError as error:
-        raise LakeError(f"lake {lake.uri} is being made by another process: try again") from error
+                _create_table(lake, name, schema)
     except (OSError, DeltaError) as error:
         raise LakeError(f"lake {lake.uri} cannot be opened: {error}") from error
     return lake
+
+
+def _create_table(lake: Lake, name: str, schema: pa.Schema) -> None:
+    # Tried again, the creation would be committed on top of another process's.
+    once = CommitProperties(max_commit_retries=0)
+    with contextlib.suppress(CommitFailedError):
+        DeltaTable.create(
+            lake.path(name),
+            schema,
+            mode="ignore",
+            name=name,
+            storage_options=lake.storage_options or None,
+            commit_properties=once,
+        )
+    lake.table(name)  # whoever made it, it is there
 
 
 def lake_exists(uri: str, storage_options: dict[str, str] | None = None) -> bool:
