@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,19 @@ def content(ask: Callable[..., list[tuple[Any, ...]]]) -> Callable[[Path, Path],
     return of
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> None:
-    """These tests start processes: nothing of the caller's Airflow or settings reaches them."""
-    for name in list(os.environ):
-        if name.startswith(("NIGHTSCRIBE_", "AIRFLOW_", "AIRFLOW__")):
-            del os.environ[name]
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("NIGHTSCRIBE_", "AIRFLOW_")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def without_settings() -> Callable[[], AbstractContextManager[None]]:
+    """Call for a block in which the caller's Airflow and settings reach no process."""
+    return _without_settings
 
 
 @pytest.fixture(scope="session")
@@ -139,16 +147,17 @@ def dags_test(
     archive = make_archive(folder / "archive", *(f"english/{clip}" for clip in clips))
     lake = folder / "lake"
     airflow = Standalone(folder / "airflow", free_port(), environment=settings_of(lake))
-    airflow.prepare()
     order = {"archives": [str(archive)], "model": "demo", "task": "both"}
     command = ["dags", "test", "transcribe_archives", "--conf", json.dumps(order)]
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", *command],
-        env=airflow.env(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with _without_settings():
+        airflow.prepare()
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *command],
+            env=airflow.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout
     return DagsTest(archive, lake, airflow.home, done.stdout)

@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +110,12 @@ def _python(script: str, *arguments: object, home: Path) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("airflow")
+def home(
+    tmp_path_factory: pytest.TempPathFactory,
+    without_settings: Callable[[], AbstractContextManager[None]],
+) -> Iterator[Path]:
+    with without_settings():
+        yield tmp_path_factory.mktemp("airflow")
 
 
 @pytest.fixture(scope="module")

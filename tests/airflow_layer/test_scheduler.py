@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,17 @@ def archive(folder: Path, make_archive: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def airflow(
-    folder: Path, lake: Path, archive: Path, settings_of: Callable[..., dict[str, str]]
+    folder: Path,
+    lake: Path,
+    archive: Path,
+    settings_of: Callable[..., dict[str, str]],
+    without_settings: Callable[[], AbstractContextManager[None]],
 ) -> Iterator[Standalone]:
     """An Airflow whose settings name a lake and an archive of their own; both DAGs unpaused."""
     environment = settings_of(lake, NIGHTSCRIBE_ARCHIVES=str(archive), NIGHTSCRIBE_TASK="both")
     airflow = Standalone(folder / "airflow", free_port(), environment=environment)
-    airflow.start()
+    with without_settings():
+        airflow.start()
     try:
         for dag_id in (NIGHTLY, EVALUATE, UPLOAD):
             airflow.wait_for_dag(dag_id)
@@ -223,9 +229,11 @@ def test_new_transcripts_start_the_evaluation(night: Night, lake: Path, ask: Ask
 def test_second_run_transcribes_nothing_and_says_so(
     airflow: Standalone, night: Night, lake: Path, content: Callable[..., Any]
 ) -> None:
+    """Triggered with what the form sends once its fields were filled and emptied again."""
     before = content(lake, night.archive)
     assert len(before["transcripts"]) == 4
-    run_id = airflow.trigger(NIGHTLY)
+    emptied = {"archives": [""], "model": None, "task": None, "language": None, "options": {}}
+    run_id = airflow.trigger(NIGHTLY, {**emptied, "force": False, "limit": None})
     assert airflow.wait_for_run(NIGHTLY, run_id, 120) == "success"
     assert _states(airflow, NIGHTLY, run_id) == {
         "scan": "success",

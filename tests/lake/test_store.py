@@ -258,10 +258,16 @@ def test_lake_whose_path_duckdb_would_take_for_a_pattern_is_refused(
 
 
 def test_lake_may_have_spaces_quotes_and_accents_in_its_path(tmp_path: Path) -> None:
-    lake = open_lake(str(tmp_path / 'l\'été à "Paris" 100%20 %'))
+    lake = open_lake(str(tmp_path / 'l\'été à "Paris" 100%'))
     lake.insert_new("reference_texts", references(("a", "1")), KEY)
     lake.insert_new("reference_texts", references(("a", "1"), ("b", "2")), KEY)
     assert stored(lake) == [("a", "1"), ("b", "2")]
+
+
+def test_lake_whose_path_delta_would_decode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="%20"):
+        open_lake(str(tmp_path / "my%20lake"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_file_in_the_place_of_a_lake_is_one_clear_error(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def archives() -> Param:
     """Which archives to scan."""
     return Param(
         [],
-        type="array",
+        type=["null", "array"],  # without null, the form marks the field as required
         items={"type": "string"},
         title="Archives",
         description="Folders, .zip, .tar[.gz|.bz2|.xz], s3://… or gs://…, one a line. "
@@ -56,8 +56,9 @@ def transcription() -> dict[str, Param]:
             None,
             type=["null", "string"],
             enum=[None, "transcribe", "translate", "both"],
+            values_display={"null": "as configured"},
             title="Task",
-            description="Empty: NIGHTSCRIBE_TASK.",
+            description="As configured: NIGHTSCRIBE_TASK.",
         ),
         "language": Param(
             None,
@@ -68,7 +69,7 @@ def transcription() -> dict[str, Param]:
         ),
         "options": Param(
             {},
-            type="object",
+            type=["null", "object"],
             title="Decoding options",
             description='Whisper\'s, by the names of its flags: {"beam_size": 5}',
         ),

@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
+from pydantic import ValidationError
+
 import nightscribe
 from nightscribe.errors import NightscribeError
+from nightscribe.settings import ArchiveLimits, Settings
 
 COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "models")
 """Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`."""
@@ -49,13 +53,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     execute: Callable[[argparse.Namespace], int] = chosen.execute
     try:
-        return execute(chosen)
+        code = execute(chosen)
+        sys.stdout.flush()  # here, where a reader that has gone is met with silence
+        return code
     except NightscribeError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ValidationError as error:
+        print(f"error: {_bad_settings(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: nothing to complain to
+        # Whoever read our output has gone. What is left of it would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _bad_settings(error: ValidationError) -> str:
+    """Which environment variables have values that cannot be used."""
+    settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
+    prefix = settings.model_config["env_prefix"]
+    return "; ".join(
+        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: {problem['msg']}"
+        for problem in error.errors()
+    )

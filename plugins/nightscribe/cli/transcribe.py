@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("audio", nargs="+", metavar="FILE", help="audio or video files")
     add("--model", default="turbo", help="official name, path to a checkpoint, or demo")
     add("--model_dir", default=None, help="where checkpoints are cached (~/.cache/whisper)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1 …; default: CUDA if there is one")
+    add("--device", default=None, help="cpu, cuda, cuda:1 …; default: CUDA if there is one")
     add("--output_dir", "-o", default=".", help="folder for the results")
     add(
         "--output_format",
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="format of the results; default: all of them",
     )
     add("--verbose", type=_switch, default=True, help="print segments as they come")
-    add("--task", default="transcribe", choices=TASKS, help="translate: into English")
+    add("--task", default="transcribe", choices=[*TASKS], help="translate: into English")
     add(
         "--language",
         default=None,
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LANGUAGE",
         help="language spoken, as a code or an English name; default: detected",
     )
-    add("--temperature", type=float, default=0.0, help="of sampling; 0 is greedy or beam search")
+    add("--temperature", type=float, default=0, help="of sampling; 0 is greedy or beam search")
     add("--best_of", type=_optional(int), default=5, help="candidates when sampling")
     add("--beam_size", type=_optional(int), default=5, help="beams at temperature 0")
     add("--patience", type=float, default=None, help="of beam search")
@@ -122,10 +122,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.whisper.engine import Failure, Job, Request, engine_named
 
     engine = engine_named(arguments.engine)
-    settings = Settings(
-        device=arguments.device, model_dir=arguments.model_dir, threads=arguments.threads or 0
-    )
-    model = model_loader(settings)(arguments.model)
+    model = model_loader(_settings(arguments))(arguments.model)
     if not arguments.fp16:
         model = dataclasses.replace(model, precision="float32")
     failed = 0
@@ -157,9 +154,23 @@ def execute(arguments: argparse.Namespace) -> int:
         if result.warning:
             print(f"{path}: {result.warning}", file=sys.stderr)
         written = {"text": result.text, "segments": result.segments, "language": result.language}
-        for fmt in wanted:
-            formats.write(written, fmt, Path(path).stem, output, word_options)
+        try:
+            for fmt in wanted:
+                formats.write(written, fmt, _stem(path), output, word_options)
+        except OSError as error:
+            report(path, f"{_stem(path)}.{fmt} could not be written: {error.strerror}")
     return 1 if failed else 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The environment's settings, but for what the flags say."""
+    given: dict[str, Any] = {
+        "device": arguments.device,
+        "model_dir": arguments.model_dir,
+        # As for whisper, no number of threads below 1 is a choice.
+        "threads": arguments.threads if (arguments.threads or 0) > 0 else None,
+    }
+    return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -179,9 +190,41 @@ def _options(arguments: argparse.Namespace) -> Options:
     if step is None:
         temperatures: Sequence[float] = [arguments.temperature]
     else:
+        if step <= 0:
+            arguments.parser.error(
+                f"--temperature_increment_on_fallback {step}: must be above 0, or None"
+            )
         # The same floating-point numbers as the whisper command's: 0.6 is 0.6000000000000001.
         temperatures = np.arange(arguments.temperature, 1.0 + 1e-6, step).tolist()
-    return Options(temperature=tuple(temperatures), **chosen)
+    options = Options(temperature=tuple(temperatures), **chosen)
+    if mistake := _mistake(options):
+        arguments.parser.error(mistake)
+    return options
+
+
+def _mistake(options: Options) -> str | None:
+    """What whisper would fail at in every file, and only once the model is loaded."""
+    if not options.temperature:
+        return "--temperature: above 1, it needs --temperature_increment_on_fallback None"
+    beams, patience, penalty = options.beam_size, options.patience, options.length_penalty
+    if beams is not None and beams < 1:
+        return f"--beam_size {beams}: must be at least 1, or None"
+    if patience is not None and options.temperature[0] <= 0:
+        if beams is None:
+            return "--patience requires --beam_size"
+        if round(beams * patience) < 1:
+            return f"--patience {patience}: is too small for --beam_size {beams}"
+    if penalty is not None and not 0 <= penalty <= 1:
+        return f"--length_penalty {penalty}: must be from 0 to 1"
+    for flag, kind, given in (
+        ("--clip_timestamps", float, options.clip_timestamps),
+        ("--suppress_tokens", int, options.suppress_tokens),
+    ):
+        try:
+            [kind(number) for number in given.split(",") if given]
+        except ValueError:
+            return f"{flag} {given!r}: expected numbers separated by commas"
+    return None
 
 
 def _word_options(arguments: argparse.Namespace) -> formats.WordOptions:
@@ -200,12 +243,17 @@ def _refuse_collisions(paths: Sequence[str]) -> None:
     """Results are named by the file's stem: two of the same would overwrite each other."""
     seen: dict[str, str] = {}
     for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
+        stem = _stem(path)
         if seen.setdefault(stem, path) != path:
             raise ConfigurationError(
                 f"{seen[stem]} and {path} would both be written to {stem}.*: give them different "
                 "names, or transcribe them into different folders (--output_dir)"
             )
+
+
+def _stem(path: str) -> str:
+    """A file's name without its suffix, as the whisper command cuts it: `talk.` is `talk`."""
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _switch(text: str) -> bool:

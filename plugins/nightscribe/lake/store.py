@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +62,16 @@ class Lake:
         """fsspec's filesystem for this lake."""
         return _filesystem(self.uri, self.storage_options)
 
+    @cached_property
+    def delta_options(self) -> dict[str, str] | None:
+        """`storage_options` as delta-rs needs them."""
+        options = dict(self.storage_options)
+        endpoint = options.get("aws_endpoint_url", os.environ.get("AWS_ENDPOINT_URL", ""))
+        if self.uri.startswith("s3://") and endpoint.startswith("http://"):
+            # Who names such an endpoint means it; delta-rs wants to be told again.
+            options["aws_allow_http"] = "true"
+        return options or None
+
     def path(self, *parts: str) -> str:
         """URI of something in the lake."""
         return "/".join([self.uri, *parts])
@@ -67,7 +79,7 @@ class Lake:
     def table(self, name: str) -> DeltaTable:
         """The Delta table at its newest version."""
         try:
-            return DeltaTable(self.path(name), storage_options=self.storage_options or None)
+            return DeltaTable(self.path(name), storage_options=self.delta_options)
         except TableNotFoundError as error:
             raise LakeError(
                 f"lake {self.uri} has no table {name!r}: it was not made by Nightscribe, or only "
@@ -185,7 +197,6 @@ class Lake:
         """
         target = self._native(path)
         if _is_local(self.uri):
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(f"{target}.{random.getrandbits(64):016x}.tmp")
             temporary.write_bytes(data)
             temporary.replace(target)
@@ -195,7 +206,8 @@ class Lake:
 
     def _native(self, path: str) -> str:
         target: str = self.filesystem._strip_protocol(self.path(path))
-        self.filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        if _is_local(self.uri):  # an object store has no folders, and would make a bucket
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
         return target
 
     def _without_known(self, rows: pa.Table, files: set[str], key: Sequence[str]) -> pa.Table:
@@ -237,10 +249,8 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
     Raises `LakeError` if it was written in a newer format or cannot be written to, and
     `ConfigurationError` if its URI cannot be used.
     """
-    options = dict(storage_options or {})
-    lake = Lake(_normalised(uri), options)
+    lake = Lake(_normalised(uri), dict(storage_options or {}))
     try:
-        lake.filesystem.makedirs(lake.filesystem._strip_protocol(lake.uri), exist_ok=True)
         found = _read_format(lake)
         if found is None:
             lake.put_file("lake.json", json.dumps({"format": LAKE_FORMAT}).encode() + b"\n")
@@ -250,7 +260,7 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
                 f"reads up to {LAKE_FORMAT}: upgrade nightscribe, or name another lake"
             )
         for name, schema in SCHEMAS.items():
-            if not DeltaTable.is_deltatable(lake.path(name), options or None):
+            if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
                 _create_table(lake, name, schema)
     except (OSError, DeltaError) as error:
         raise LakeError(f"lake {lake.uri} cannot be opened: {error}") from error
@@ -266,7 +276,7 @@ def _create_table(lake: Lake, name: str, schema: pa.Schema) -> None:
             schema,
             mode="ignore",
             name=name,
-            storage_options=lake.storage_options or None,
+            storage_options=lake.delta_options,
             commit_properties=once,
         )
     lake.table(name)  # whoever made it, it is there
@@ -292,6 +302,11 @@ def _normalised(uri: str) -> str:
     if any(character in uri for character in "*?[]{}"):
         raise ConfigurationError(
             f"lake {uri!r}: * ? [ ] {{ }} are patterns to DuckDB: choose a path without them"
+        )
+    if escape := re.search("%[0-9A-Fa-f]{2}", uri):
+        raise ConfigurationError(
+            f"lake {uri!r}: {escape[0]} means an escaped character to Delta Lake; choose another "
+            "path"
         )
     if "://" in uri and not uri.startswith("file://"):
         return uri.rstrip("/")

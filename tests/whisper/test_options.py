@@ -1,0 +1,115 @@
+"""Options have stable names in the lake, and refuse what Whisper could not use."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightscribe.errors import ConfigurationError
+from nightscribe.whisper.options import TASKS, Options, tasks_of
+
+KNOWN_KEYS = {
+    "44136fa355b3678a": {},
+    "114a6e8f5c43bea0": {"language": "en"},
+    "8749ab8e03236e69": {"beam_size": 5, "temperature": 0},
+    "ec425dfe0c7a15ef": {"initial_prompt": "Zoë", "word_timestamps": True},
+}
+"""Lakes hold these: a change that breaks this test makes them transcribe everything again."""
+
+
+@pytest.mark.parametrize(("key", "values"), KNOWN_KEYS.items(), ids=str)
+def test_keys_that_lakes_hold_never_change(key: str, values: dict[str, Any]) -> None:
+    assert Options.from_mapping(values).key == key
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Options), ids=lambda field: str(field.name))
+def test_option_at_its_default_does_not_count_and_any_other_value_does(
+    field: dataclasses.Field[Any],
+) -> None:
+    assert Options.from_mapping({field.name: field.default}).key == Options().key
+    if isinstance(field.default, bool):
+        other: Any = not field.default
+    else:
+        other = {"language": "de", "temperature": 0.5, "initial_prompt": "Hi"}.get(
+            field.name, field.default + "x" if isinstance(field.default, str) else 3
+        )
+    assert Options.from_mapping({field.name: other}).key != Options().key
+
+
+def test_equal_values_have_one_key_however_they_are_written() -> None:
+    assert Options.from_mapping({"temperature": 0}).key == Options(temperature=(0.0,)).key
+    assert Options.from_mapping({"temperature": [0, 1]}).key == Options(temperature=(0.0, 1.0)).key
+    assert Options.from_mapping({"beam_size": 5.0}).key == Options(beam_size=5).key
+    assert Options.from_mapping({"patience": 2}).key == Options(patience=2.0).key
+
+
+def test_defaults_are_those_of_openai_whisper() -> None:
+    import inspect
+
+    import whisper
+
+    parameters = inspect.signature(whisper.transcribe).parameters
+    decoding = {f.name: f.default for f in dataclasses.fields(whisper.DecodingOptions)}
+    for field in dataclasses.fields(Options):
+        if field.name in parameters:
+            assert field.default == parameters[field.name].default, field.name
+        else:
+            assert field.default == decoding[field.name], field.name
+
+
+options = st.builds(
+    Options,
+    language=st.none() | st.sampled_from(["en", "de"]),
+    temperature=st.lists(st.floats(0, 1), min_size=1, max_size=3).map(tuple),
+    beam_size=st.none() | st.integers(1, 9),
+    patience=st.none() | st.floats(0.1, 9),
+    initial_prompt=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+    word_timestamps=st.booleans(),
+    no_speech_threshold=st.none() | st.floats(0, 1),
+)
+
+
+@given(options)
+def test_options_read_from_their_json_are_the_same(options: Options) -> None:
+    again = Options.from_mapping(json.loads(options.to_json()))
+    assert again == options
+    assert again.key == options.key
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"beam": 5}, "unknown option 'beam'; Nightscribe knows: language, temperature"),
+        ({"beam_size": 0}, "option beam_size is 0: expected a positive whole number or null"),
+        ({"beam_size": 2.5}, "option beam_size is 2.5"),
+        ({"beam_size": True}, "option beam_size is True"),
+        ({"best_of": "5"}, "option best_of is '5'"),
+        ({"temperature": 1.5}, "option temperature is 1.5: expected a number from 0 to 1"),
+        ({"temperature": []}, "option temperature is []"),
+        ({"temperature": "0"}, "option temperature is '0'"),
+        ({"patience": "high"}, "option patience is 'high': expected a number or null"),
+        ({"word_timestamps": 1}, "option word_timestamps is 1: expected true or false"),
+        ({"initial_prompt": 7}, "option initial_prompt is 7: expected a text"),
+        ({"suppress_tokens": None}, "option suppress_tokens is None: expected a text"),
+        ({"clip_timestamps": [0.0]}, "option clip_timestamps is [0.0]: expected a text"),
+    ],
+    ids=str,
+)
+def test_option_that_cannot_be_used_is_named_with_what_was_expected(
+    values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Options.from_mapping(values)
+    assert said in str(caught.value)
+
+
+def test_tasks() -> None:
+    assert tasks_of("both") == TASKS == ("transcribe", "translate")
+    assert tasks_of("translate") == ("translate",)
+    with pytest.raises(ConfigurationError, match="'summarise': choose transcribe, translate"):
+        tasks_of("summarise")
