@@ -5,14 +5,15 @@ What a task returns goes into XCom, so it is small: counts and paths of specs in
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from nightscribe import formats
 from nightscribe.airflow.connections import storage_options
 from nightscribe.batch import transcribe_batch
-from nightscribe.errors import NightscribeError
+from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.export import result_of, transcripts_of
 from nightscribe.ingest import ingest
 from nightscribe.lake.catalog import connect, publish
@@ -22,6 +23,24 @@ from nightscribe.scan import scan
 from nightscribe.settings import Settings
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _no_retry_for_mistakes(stage: Callable[P, R]) -> Callable[P, R]:
+    """A wrong parameter stays wrong: fail at once instead of retrying."""
+
+    @functools.wraps(stage)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return stage(*args, **kwargs)
+        except ConfigurationError as error:
+            from airflow.sdk.exceptions import AirflowFailException
+
+            raise AirflowFailException(str(error)) from error
+
+    return run
 
 
 def lake_of(settings: Settings) -> Lake:
@@ -44,6 +63,7 @@ def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
     )
 
 
+@_no_retry_for_mistakes
 def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Scan stage; returns the ingest specs."""
     settings = Settings()
@@ -64,6 +84,7 @@ def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     return {"files": done.files, "recordings": done.recordings, "rejected": done.rejected}
 
 
+@_no_retry_for_mistakes
 def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Plan stage; returns batch specs, at most as many as Airflow maps."""
     from airflow.configuration import conf
@@ -76,6 +97,7 @@ def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
     return made.specs
 
 
+@_no_retry_for_mistakes
 def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     """Transcribe stage, one batch; returns counts and speed."""
     settings = Settings()
@@ -134,6 +156,7 @@ def run_publish(run_id: str, ti: Any) -> dict[str, Any]:
     }
 
 
+@_no_retry_for_mistakes
 def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Scan, ingest and plan one file; returns its batch specs: none if it is transcribed already.
 
@@ -190,7 +213,7 @@ def _upload_order(params: Mapping[str, Any], settings: Settings) -> Order:
 
 
 def _recording_of(lake: Lake, collection: str) -> str:
-    """The recording that a file holds. Raises `NightscribeError` that says why there is none."""
+    """The recording that a file holds. Raises `ConfigurationError` that says why there is none."""
     with connect(lake) as connection:
         found = connection.execute(
             """SELECT DISTINCT recording_id FROM sources
@@ -204,5 +227,5 @@ def _recording_of(lake: Lake, collection: str) -> str:
         ).fetchall()
     if len(found) != 1:
         reason = f"{why[0][0]}: {why[0][1]}" if why else "it holds no single recording"
-        raise NightscribeError(f"{collection} cannot be transcribed: {reason}")
+        raise ConfigurationError(f"{collection} cannot be transcribed: {reason}")
     return str(found[0][0])

@@ -115,6 +115,8 @@ class Standalone:
         self._airflow("db", "migrate")
         for name, (slots, description) in POOLS.items():
             self._airflow("pools", "set", name, str(slots), description)
+        if (named := self.env().get("NIGHTSCRIBE_POOL")) and named not in POOLS:
+            self._airflow("pools", "set", named, "1", "NIGHTSCRIBE_POOL")
 
     def start(self, timeout_s: float = 120.0) -> None:
         """Start every component in the background and wait until all of them are healthy.
