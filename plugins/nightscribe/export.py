@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +33,7 @@ def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iter
 
     A file is named as its recording, with the format's extension; `.translate` comes before
     it for translations. Where two recordings of a folder differ in the extension only, theirs
-    is kept. `where` is an SQL condition over `latest_transcripts` and `sources` (language,
+    is kept; where two archives have the same names, each gets a folder. `where` is an SQL condition over `latest_transcripts` and `sources` (language,
     task, model, archive, member, collection …). Yields the files as they are written.
 
     Raises `ConfigurationError` for an unknown format, `NightscribeError` for bad SQL.
@@ -113,14 +116,14 @@ def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> list[di
 
 def _names(places: list[dict[str, Any]]) -> list[PurePosixPath]:
     """Path of each place's file below the export folder, without the format's extension."""
-    bare = [_path(place, keep_suffix=False) for place in places]
-    taken: dict[PurePosixPath, int] = {}
-    for name in bare:
-        taken[name] = taken.get(name, 0) + 1
-    return [
-        name if taken[name] == 1 else _path(place, keep_suffix=True)
-        for name, place in zip(bare, places, strict=True)
-    ]
+    names = [_path(place, keep_suffix=False) for place in places]
+    for longer in (functools.partial(_path, keep_suffix=True), _path_in_collection):
+        taken = Counter(names)
+        names = [
+            name if taken[name] == 1 else longer(place)
+            for name, place in zip(names, places, strict=True)
+        ]
+    return names
 
 
 def _path(place: dict[str, Any], *, keep_suffix: bool) -> PurePosixPath:
@@ -129,6 +132,13 @@ def _path(place: dict[str, Any], *, keep_suffix: bool) -> PurePosixPath:
     member = PurePosixPath(inside, place["member"])
     stem = member.name if keep_suffix else member.stem
     return member.with_name(stem + (".translate" if place["task"] == "translate" else ""))
+
+
+def _path_in_collection(place: dict[str, Any]) -> PurePosixPath:
+    # Collections of one name differ in their digest.
+    uri: str = place["collection"].rstrip("/")
+    folder = f"{uri.rpartition('/')[2]}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
+    return folder / _path(place, keep_suffix=True)
 
 
 def _results(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import pyarrow.parquet as pq
 import pytest
 
@@ -148,7 +147,7 @@ def test_settings_stand_in_for_flags_and_a_limit_is_kept(
     monkeypatch.setenv("NIGHTSCRIBE_ARCHIVES", str(archive))
     monkeypatch.setenv("NIGHTSCRIBE_MODEL", "demo")
     monkeypatch.setenv("NIGHTSCRIBE_LANGUAGE", "Spanish")
-    options = ("--option", "word_timestamps=True", "--option", "initial_prompt=Hola")
+    options = ("--option", "initial_prompt=Hola", "--option", "beam_size=2")
     assert nightscribe("run", "--limit", 1, *options).code == 0
     query = "SELECT language, options->>'initial_prompt' AS prompt FROM transcripts"
     assert json.loads(nightscribe("sql", "--format", "json", query).out) == [
@@ -410,7 +409,7 @@ def test_export_gives_the_files_that_transcribe_writes(
         for place in PLACES:
             for fmt in FORMATS:
                 written = (folder / f"{Path(place).name}.{fmt}").read_bytes()
-                print(place, fmt, torch.get_num_threads(), found[f"{place}{suffix}.{fmt}"] == written, written[-400:] if fmt=="json" else "", found[f"{place}{suffix}.{fmt}"][-400:] if fmt=="json" else "")
+                assert found[f"{place}{suffix}.{fmt}"] == written, f"{place}{suffix}.{fmt}"
 
 
 def test_export_takes_a_condition(lake: Path, tmp_path: Path) -> None:
@@ -425,6 +424,26 @@ def test_export_takes_a_condition(lake: Path, tmp_path: Path) -> None:
     assert export("task = 'translate' AND language = 'de'") == {"de-02.translate.srt"}
     assert export("member LIKE 'again/%' AND task = 'transcribe'") == {"again/copy.srt"}
     assert export("language_hint = 'en' AND task = 'transcribe'") == {"en-01.srt"}
+
+
+def test_exports_of_two_archives_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    archives = [tmp_path / name / "talks" for name in ("monday", "tuesday")]
+    for folder, clip in zip(archives, ("english/en-01.flac", "english/en-03.ogg"), strict=True):
+        folder.mkdir(parents=True)
+        shutil.copyfile(SAMPLES / clip, folder / "talk.flac")
+    lake, out = tmp_path / "lake", tmp_path / "out"
+    flags = ("--lake", lake, "--model", "demo", "--language", "en")
+    assert nightscribe("run", "--archives", *archives, *flags).code == 0
+    ran = nightscribe("export", "--lake", lake, "--format", "txt", "--out", out)
+    assert ran.code == 0
+    written = exported(out)
+    assert set(written.values()) == {
+        b"The duck is sleeping at the museum with the boy.\n",
+        b"The village opens on Wednesday at two.\n",
+    }
+    assert len(written) == len(set(ran.out.splitlines())) == 2
+    again = nightscribe("export", "--lake", lake, "--format", "txt", "--out", out)
+    assert (again.out, exported(out)) == (ran.out, written)
 
 
 def test_export_of_nothing_exits_1(lake: Path, tmp_path: Path) -> None:
@@ -481,6 +500,15 @@ def test_evaluate_without_references_exits_1(bad_archive: Path, tmp_path: Path) 
     assert ran.code == 1
     assert "no transcript in this lake has a reference" in ran.out
     assert not (tmp_path / "report").exists()
+
+
+def test_a_report_folder_that_is_a_file_is_one_clear_sentence(lake: Path, tmp_path: Path) -> None:
+    there = tmp_path / "out"
+    there.write_text("mine")
+    ran = nightscribe("evaluate", "--lake", lake, "--out", there)
+    assert ran.code == 2
+    [line] = ran.err.splitlines()
+    assert f"--out {there}" in line
 
 
 # models

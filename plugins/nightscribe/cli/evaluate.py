@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.errors import ConfigurationError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +32,14 @@ def execute(arguments: argparse.Namespace) -> int:
         return 1
     print(evaluated.table)
     if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        for name, text in evaluated.reports.items():
-            (arguments.out / name).write_text(text, encoding="utf-8")
+        try:
+            arguments.out.mkdir(parents=True, exist_ok=True)
+            for name, text in evaluated.reports.items():
+                (arguments.out / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(
+                f"--out {arguments.out}: {error.filename} cannot be written: {error.strerror}"
+            ) from error
     for uri in evaluated.uris:
         print(uri)
     return 0

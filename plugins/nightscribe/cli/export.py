@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nightscribe import formats
 from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.errors import ConfigurationError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +34,17 @@ def execute(arguments: argparse.Namespace) -> int:
     lake = lake_of(arguments)
     chosen = formats.FORMATS if arguments.format == "all" else (arguments.format,)
     count = 0
-    for fmt in chosen:
-        for exported in export(lake, fmt, arguments.out, arguments.where):
-            print(exported.path)
-            count += 1
+    try:
+        for fmt in chosen:
+            for exported in export(lake, fmt, arguments.out, arguments.where):
+                print(exported.path)
+                count += 1
+    except BrokenPipeError:  # of standard output
+        raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out {arguments.out}: {error.filename} cannot be written: {error.strerror}"
+        ) from error
     if count == 0:
         print("no transcript matches: nothing was written")
     return 0 if count else 1

@@ -102,7 +102,10 @@ class Lake:
     def append(self, name: str, rows: pa.Table) -> None:
         """Add rows whose identity is new by construction. Empty tables make no commit."""
         if rows.num_rows:
-            self._write(self.table(name), rows.cast(SCHEMAS[name]), None)
+            try:
+                self._write(self.table(name), rows.cast(SCHEMAS[name]), None)
+            except CommitFailedError as error:  # delta-rs has tried again by itself
+                raise _too_busy(self.path(name)) from error
 
     def insert_new(
         self, name: str, rows: pa.Table, key: Sequence[str], transactions: Iterable[str] = ()
