@@ -33,8 +33,9 @@ def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iter
 
     A file is named as its recording, with the format's extension; `.translate` comes before
     it for translations. Where two recordings of a folder differ in the extension only, theirs
-    is kept; where two archives have the same names, each gets a folder. `where` is an SQL condition over `latest_transcripts` and `sources` (language,
-    task, model, archive, member, collection …). Yields the files as they are written.
+    is kept; where two archives have the same names, each gets a folder. `where` is an SQL
+    condition over `latest_transcripts` and `sources` (language, task, model, archive, member,
+    collection …). Yields the files as they are written.
 
     Raises `ConfigurationError` for an unknown format, `NightscribeError` for bad SQL.
     """

@@ -121,7 +121,7 @@ def test_run_transcribes_an_archive(first_run: tuple[Path, Ran]) -> None:
     assert [re.split(r"\W", line)[0] for line in lines] == (
         ["scan", "ingest", "plan", "batch", "catalog"]
     )
-    assert "3 files" in lines[0]
+    assert "3 new or changed" in lines[0]
     assert "2 new recordings" in lines[1]
     assert "4 transcripts" in lines[2]
     assert lines[-1] == f"catalog: {lake / 'catalog.duckdb'}"
@@ -162,8 +162,6 @@ def test_rejected_inputs_of_this_run_exit_1(bad_archive: Path, tmp_path: Path) -
     query = "SELECT reason FROM rejected ORDER BY ALL"
     found = nightscribe("sql", "--lake", tmp_path / "lake", "--format", "csv", query)
     assert found.out.split() == ["reason", "empty_file", "not_audio"]
-    again = nightscribe("run", *flags)
-    assert again.code == 0, "what was rejected before is no news"
 
 
 @pytest.mark.parametrize(
@@ -240,8 +238,7 @@ def test_scan_counts_what_is_new_and_writes_nothing(
     fresh = nightscribe("scan", "--archives", archive, bad_archive, "--lake", tmp_path / "none")
     assert fresh.code == 0
     good, bad = fresh.out.splitlines()
-    assert good.startswith(f"{archive}: ")
-    assert " 3 new or changed" in good or " 4 new or changed" in good  # the manifest, too
+    assert good.startswith(f"{archive}: 4 files, 4 new or changed")  # the manifest is one
     assert bad.startswith(f"{bad_archive}: 1 files, 1 new or changed")
     assert bad.endswith(", 1 that cannot be used")
     assert not (tmp_path / "none").exists()
