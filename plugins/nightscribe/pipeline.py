@@ -51,6 +51,8 @@ class Order:
         if self.limit is not None and self.limit < 1:
             raise ConfigurationError(f"limit {self.limit}: must be at least 1")
         options = Options.from_mapping(self.options or {})
+        if mistake := options.mistake():
+            raise ConfigurationError(f"option {mistake}")
         if options.language is not None:
             raise ConfigurationError("give the language as the run's `language`, not in `options`")
         if self.language not in {"auto", "manifest"}:

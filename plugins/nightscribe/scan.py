@@ -47,7 +47,7 @@ class Scanned:
     files: int
     new_files: int
     new_bytes: int
-    rejected: int
+    rejected: int  # not known before
     specs: list[str]  # ingest specs, paths in the lake
 
     def summary(self) -> str:
@@ -114,7 +114,8 @@ def scan(
     settings = settings or Settings()
     found = find_new(lake, archives)
     annotated = _read_manifests(found.manifests, found.listed, found.rejected, settings)
-    lake.insert_new("rejected", rows_of("rejected", found.rejected, run_id), KEYS["rejected"])
+    rejected = rows_of("rejected", found.rejected, run_id)
+    rejected = lake.insert_new("rejected", rejected, KEYS["rejected"])
     work = found.fresh.filter(pc.not_equal(found.fresh["kind"], Kind.MANIFEST.value))
     specs = [
         lake.write_spec(f"{folder}/ingest-{number:05d}.parquet", part)
@@ -126,7 +127,7 @@ def scan(
         files=found.listed.num_rows,
         new_files=work.num_rows,
         new_bytes=pc.sum(work["size_bytes"]).as_py() or 0,
-        rejected=len(found.rejected),
+        rejected=rejected.num_rows,
         specs=specs,
     )
 

@@ -174,6 +174,8 @@ def test_rejected_inputs_of_this_run_exit_1(bad_archive: Path, tmp_path: Path) -
         ("--archives . --limit 0", "limit 0"),
         ("--archives . --option beam_size", "--option 'beam_size': expected NAME=VALUE"),
         ("--archives . --option beam_size=0", "option beam_size is 0"),
+        ("--archives . --option length_penalty=2", "option length_penalty 2.0: must be"),
+        ("--archives . --option clip_timestamps=soon", "option clip_timestamps 'soon'"),
         ("--archives . --option volume=11", "unknown option 'volume'"),
         ("--archives . --option language=de", "the run's `language`"),
     ],
@@ -238,7 +240,7 @@ def test_scan_counts_what_is_new_and_writes_nothing(
     fresh = nightscribe("scan", "--archives", archive, bad_archive, "--lake", tmp_path / "none")
     assert fresh.code == 0
     good, bad = fresh.out.splitlines()
-    assert good.startswith(f"{archive}: 4 files, 4 new or changed")  # the manifest is one
+    assert good.startswith(f"{archive}: 4 files, 3 new or changed")  # and a manifest
     assert bad.startswith(f"{bad_archive}: 1 files, 1 new or changed")
     assert bad.endswith(", 1 that cannot be used")
     assert not (tmp_path / "none").exists()

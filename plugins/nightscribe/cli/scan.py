@@ -34,9 +34,11 @@ def execute(arguments: argparse.Namespace) -> int:
         lake = lake_of(arguments, make=arguments.lake == empty)
         for archive in archives:
             found = find_new(lake, [archive])
-            size = sum(found.fresh["size_bytes"].to_pylist())
+            sizes = [
+                row["size_bytes"] for row in found.fresh.to_pylist() if row["kind"] != "manifest"
+            ]
             print(
-                f"{archive}: {found.listed.num_rows} files, {found.fresh.num_rows} new or changed "
-                f"({size / 1e6:.1f} MB), {len(found.rejected)} that cannot be used"
+                f"{archive}: {found.listed.num_rows} files, {len(sizes)} new or changed "
+                f"({sum(sizes) / 1e6:.1f} MB), {len(found.rejected)} that cannot be used"
             )
     return 0

@@ -197,34 +197,13 @@ def _options(arguments: argparse.Namespace) -> Options:
         # The same floating-point numbers as the whisper command's: 0.6 is 0.6000000000000001.
         temperatures = np.arange(arguments.temperature, 1.0 + 1e-6, step).tolist()
     options = Options(temperature=tuple(temperatures), **chosen)
-    if mistake := _mistake(options):
-        arguments.parser.error(mistake)
+    if not temperatures:
+        arguments.parser.error(
+            "--temperature: above 1, it needs --temperature_increment_on_fallback None"
+        )
+    if mistake := options.mistake():
+        arguments.parser.error(f"--{mistake}")
     return options
-
-
-def _mistake(options: Options) -> str | None:
-    """What whisper would fail at in every file, and only once the model is loaded."""
-    if not options.temperature:
-        return "--temperature: above 1, it needs --temperature_increment_on_fallback None"
-    beams, patience, penalty = options.beam_size, options.patience, options.length_penalty
-    if beams is not None and beams < 1:
-        return f"--beam_size {beams}: must be at least 1, or None"
-    if patience is not None and options.temperature[0] <= 0:
-        if beams is None:
-            return "--patience requires --beam_size"
-        if round(beams * patience) < 1:
-            return f"--patience {patience}: is too small for --beam_size {beams}"
-    if penalty is not None and not 0 <= penalty <= 1:
-        return f"--length_penalty {penalty}: must be from 0 to 1"
-    for flag, kind, given in (
-        ("--clip_timestamps", float, options.clip_timestamps),
-        ("--suppress_tokens", int, options.suppress_tokens),
-    ):
-        try:
-            [kind(number) for number in given.split(",") if given]
-        except ValueError:
-            return f"{flag} {given!r}: expected numbers separated by commas"
-    return None
 
 
 def _word_options(arguments: argparse.Namespace) -> formats.WordOptions:

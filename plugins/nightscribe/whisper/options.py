@@ -75,6 +75,27 @@ class Options:
             )
         return cls(**{name: _checked(name, value) for name, value in values.items()})
 
+    def mistake(self) -> str | None:
+        """What Whisper would fail at in every recording, beginning with the option's name."""
+        beams, patience, penalty = self.beam_size, self.patience, self.length_penalty
+        if beams is not None and beams < 1:
+            return f"beam_size {beams}: must be at least 1, or none"
+        if patience is not None and self.temperature and self.temperature[0] <= 0:
+            if beams is None:
+                return "patience requires beam_size"
+            if round(beams * patience) < 1:
+                return f"patience {patience}: is too small for beam_size {beams}"
+        if penalty is not None and not 0 <= penalty <= 1:
+            return f"length_penalty {penalty}: must be from 0 to 1"
+        lists = (("clip_timestamps", float), ("suppress_tokens", int))
+        for name, kind in lists:
+            given = getattr(self, name)
+            try:
+                [kind(number) for number in given.split(",") if given]
+            except ValueError:
+                return f"{name} {given!r}: expected numbers separated by commas"
+        return None
+
 
 def tasks_of(task: str) -> tuple[str, ...]:
     """`transcribe`, `translate` or `both` → the tasks to run. Raises `ConfigurationError`."""
