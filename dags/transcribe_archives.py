@@ -1,6 +1,6 @@
 """Every night, what is new in the archives is ingested, transcribed and published.
 
-scan → ingest (mapped over specs) → plan → transcribe (mapped over batches) → publish
+scan → ingest (mapped over specs) → plan → transcribe (mapped over batches) → publish → check
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def transcribe_archives() -> None:
 
         return run_ingest(spec, run_id)
 
-    # Nothing new to ingest skips `ingest`; there may still be something to transcribe.
-    @task(trigger_rule="none_failed", execution_timeout=timedelta(hours=1))
+    # Nothing new to ingest skips `ingest`, and one bad disk may fail a part of it: there may
+    # still be something to transcribe.
+    @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1))
     def plan(params: dict | None = None, run_id: str | None = None) -> list[str]:
         from nightscribe.airflow.nightly import run_plan
 
@@ -61,17 +62,24 @@ def transcribe_archives() -> None:
 
         return run_batch(spec, run_id)
 
-    # Runs after failures, too: what is finished is published, then the failure is told.
-    @task(trigger_rule="all_done", retries=0, outlets=[form.TRANSCRIPTS])
-    def publish(run_id: str | None = None, ti: object = None):
+    # Runs after failures, too: what is finished is published, and evaluated.
+    @task(trigger_rule="all_done", outlets=[form.TRANSCRIPTS])
+    def publish(run_id: str | None = None):
         from nightscribe.airflow.nightly import run_publish
 
-        yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id, ti))
+        yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id))
+
+    # The last task decides about the run: it fails if any before it did.
+    @task(trigger_rule="all_done", retries=0)
+    def check(run_id: str | None = None, ti: object = None) -> None:
+        from nightscribe.airflow.nightly import check_run
+
+        check_run(run_id, ti)
 
     ingested = ingest.expand(spec=scan())
     batches = plan()
     ingested >> batches
-    transcribe.expand(spec=batches) >> publish()
+    transcribe.expand(spec=batches) >> publish() >> check()
 
 
 transcribe_archives()

@@ -7,7 +7,8 @@ import pyarrow as pa
 
 # - Every model and set of options is paired, so that they can be compared; of a recording
 #   that was forced through the same ones again, the newest transcript.
-# - A language was detected when the options name none.
+# - A language was detected when the options name none; whether rightly cannot be told where
+#   the reference does not say which it is.
 # - `sources` gives one of the places where the recording lies: where to listen.
 _PAIRS = """
 SELECT
@@ -20,8 +21,8 @@ SELECT
     recording_id,
     reference.text AS reference,
     transcript.text AS hypothesis,
-    CASE WHEN transcript.options ->> '$.language' IS NULL THEN transcript.language END
-        AS detected_language,
+    CASE WHEN transcript.options ->> '$.language' IS NULL AND reference.language <> 'und'
+        THEN transcript.language END AS detected_language,
     transcript.duration_s,
     place.source
 FROM reference_texts AS reference

@@ -109,8 +109,12 @@ def test_mistakes_are_named_and_nothing_is_written(lake: Lake, tmp_path: Path) -
 
 
 def test_transcripts_of_a_recording_come_with_their_segments_in_order(lake: Lake) -> None:
-    [row] = lake.read("SELECT recording_id FROM sources WHERE member = 'en-05.m4a'").to_pylist()
-    found = transcripts_of(lake, row["recording_id"])
+    [row] = lake.read(
+        """SELECT DISTINCT recording_id, model_id FROM sources JOIN transcripts USING (recording_id)
+           WHERE member = 'en-05.m4a'"""
+    ).to_pylist()
+    assert transcripts_of(lake, row["recording_id"], "another model") == []
+    found = transcripts_of(lake, row["recording_id"], row["model_id"])
     assert [transcript["task"] for transcript, _ in found] == ["transcribe", "translate"]
     for transcript, segments in found:
         assert [segment["index"] for segment in segments] == list(range(len(segments)))

@@ -120,7 +120,7 @@ def _answers(settings: Settings, run_id: str) -> None:
         if made:
             print(f"\n{made} transcripts were made.\n")
         else:
-            print("\nNothing was transcribed: every recording has its transcripts already.\n")
+            print("\nNothing was transcribed: no transcript is pending.\n")
         for question, query in QUESTIONS:
             print(question)
             connection.sql(query).show(max_width=120)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -36,6 +36,10 @@ ANNOTATIONS = pa.schema(
 """One row per file that a manifest names; of several manifests the deepest in the tree counts."""
 
 
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+"""About half a million rows: a manifest is held in memory while it is read."""
+
+
 @dataclass(frozen=True)
 class Annotations:
     """Rows of a manifest, and rows for `rejected` about what could not be read of it."""
@@ -45,11 +49,15 @@ class Annotations:
 
 
 def annotations_from(
-    archive: str, collection: str, manifest: str, data: bytes, version: str
+    archive: str, collection: str, manifest: str, file: BinaryIO, version: str
 ) -> Annotations:
     """Parse a manifest; `manifest` is its member path in `archive`."""
     uri = source_uri(archive, manifest)
     try:
+        data = file.read(MAX_MANIFEST_BYTES + 1)
+        if len(data) > MAX_MANIFEST_BYTES:
+            detail = f"larger than {MAX_MANIFEST_BYTES} bytes: split it over several folders"
+            raise Rejected(Reason.MANIFEST_UNREADABLE, detail)
         parsed, problems = parse_manifest(manifest, data)
     except Rejected as rejected:
         row = rejected_row(uri, rejected.reason, rejected.detail, version=version)
@@ -127,6 +135,8 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
 
 def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
     """Apply the annotations that a scan kept below `folder`, then note their manifests as read."""
+    if not lake.has_spec(f"{folder}/annotations.parquet"):
+        return 0  # the scan failed; what is in the lake already can still be planned
     count = annotate(lake, lake.read_spec(f"{folder}/annotations.parquet"), run_id)
     manifests = lake.read_spec(f"{folder}/manifests.parquet").to_pylist()
     rows = [
@@ -139,5 +149,6 @@ def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
         }
         for row in manifests
     ]
-    lake.insert_new("scans", rows_of("scans", rows, run_id), KEYS["scans"])
+    # Its time says until when sources have been annotated: see `scan.find_new`.
+    lake.upsert("scans", rows_of("scans", rows, run_id), KEYS["scans"], restamp=True)
     return count

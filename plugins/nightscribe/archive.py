@@ -168,7 +168,8 @@ def list_files(collection_uri: str) -> Iterator[File | Rejection]:
     read are rejections. A collection may also be one file.
 
     Raises:
-        ConfigurationError: the collection does not exist or cannot be read.
+        ConfigurationError: the collection does not exist, or access to it is refused.
+        NightscribeError: it cannot be read at the moment.
     """
     place = locate(collection_uri)
     try:
@@ -185,10 +186,11 @@ def list_files(collection_uri: str) -> Iterator[File | Rejection]:
     return _list_folder(place) if place.filesystem is None else _list_prefix(place)
 
 
-def _unreadable_collection(place: Place, error: Exception) -> ConfigurationError:
-    return ConfigurationError(
-        f"{place.uri}: this archive cannot be read: {type(error).__name__}: {error}"
-    )
+def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:
+    message = f"{place.uri}: this archive cannot be read: {type(error).__name__}: {error}"
+    # What is refused stays refused; anything else, such as a time-out, may pass.
+    refused = isinstance(error, PermissionError) or "Credential" in type(error).__name__
+    return ConfigurationError(message) if refused else NightscribeError(message)
 
 
 def _single_file(place: Place, status: Stat) -> File | Rejection:

@@ -3,7 +3,7 @@
 Order of the commit: segments, then the attempt, then rejections, then transcripts. The
 last is the point at which the batch becomes visible, since the views show segments and
 attempts only of transcripts that are there. A process that dies before it leaves rows
-that nobody sees and that maintenance removes; one that dies after it has done its work.
+that nobody sees; one that dies after it has done its work.
 """
 
 from __future__ import annotations
@@ -143,6 +143,7 @@ class _Attempt:
         self.segments: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.audio_s = self.wall_s = 0.0
+        self.complete = True
 
     def work(self) -> None:
         """Run the engine over the batch."""
@@ -158,6 +159,13 @@ class _Attempt:
                 else:
                     self._add_transcript(result, versions_json)
                     progress.add(result.duration_s)
+                done = len(self.transcripts) + len(self.failures)
+                if done < count and progress.elapsed_s > self.settings.batch_hours_max * 3600:
+                    log.warning(
+                        "out of time: %d of %d are left to the next run", count - done, count
+                    )
+                    self.complete = False
+                    break
         self.audio_s = sum(row["duration_s"] for row in self.transcripts)
         self.wall_s = progress.elapsed_s
 
@@ -166,14 +174,16 @@ class _Attempt:
         lake = self.lake
         lake.append("segments", rows_of("segments", self.segments))
         lake.append("batches", rows_of("batches", [self._batch_row()], self.run_id))
-        lake.insert_new(
-            "rejected", rows_of("rejected", self.failures, self.run_id), KEYS["rejected"]
-        )
+        # Renewed where they were there: planning compares their time with that of the sources.
+        failures = rows_of("rejected", self.failures, self.run_id)
+        lake.upsert("rejected", failures, KEYS["rejected"], restamp=True)
         rows = rows_of("transcripts", self.transcripts, self.run_id)
+        # What tells a retry of a forced batch that there is nothing left to do.
+        transactions = [transaction] if self.complete else []
         if force:
-            lake.upsert("transcripts", rows, KEYS["transcripts"], [transaction])
+            lake.upsert("transcripts", rows, KEYS["transcripts"], transactions)
         else:
-            lake.insert_new("transcripts", rows, KEYS["transcripts"], [transaction])
+            lake.insert_new("transcripts", rows, KEYS["transcripts"], transactions)
 
     def _requests(self) -> Iterator[Request]:
         """Requests in the order in which the archives give their bytes.

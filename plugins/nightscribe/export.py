@@ -81,13 +81,15 @@ def result_of(transcript: dict[str, Any], segments: list[dict[str, Any]]) -> dic
 
 
 def transcripts_of(
-    lake: Lake, recording_id: str
+    lake: Lake, recording_id: str, model_id: str
 ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """The latest transcript of each task of a recording, with its segments, as rows."""
+    """A model's latest transcript of each task of a recording, with its segments, as rows."""
     with connect(lake) as connection:
         transcripts = connection.sql(
-            "SELECT * FROM latest_transcripts WHERE recording_id = $id ORDER BY task",
-            params={"id": recording_id},
+            """SELECT * FROM transcripts WHERE recording_id = $id AND model_id = $model_id
+               QUALIFY row_number() OVER (PARTITION BY task ORDER BY created_at DESC) = 1
+               ORDER BY task""",
+            params={"id": recording_id, "model_id": model_id},
         ).to_arrow_table()
         segments = connection.sql(
             'SELECT * FROM segments WHERE recording_id = $id ORDER BY "index"',
@@ -129,7 +131,8 @@ def _names(places: list[dict[str, Any]]) -> list[PurePosixPath]:
 
 def _path(place: dict[str, Any], *, keep_suffix: bool) -> PurePosixPath:
     # A container inside a collection becomes a folder of its own name.
-    inside = place["archive"].removeprefix(place["collection"]).strip("/")
+    folder = place["collection"] + "/"
+    inside = place["archive"].removeprefix(folder) if place["archive"].startswith(folder) else ""
     member = PurePosixPath(inside, place["member"])
     stem = member.name if keep_suffix else member.stem
     return member.with_name(stem + (".translate" if place["task"] == "translate" else ""))

@@ -157,13 +157,12 @@ def _ingest_container(work: _Work, container: dict[str, Any]) -> None:
         members.add(member.member)
         if member.kind == Kind.MANIFEST:
             try:
-                data = member.file.read()
-            except (Rejected, OSError) as error:
+                found = annotations_from(
+                    archive, container["collection"], member.member, member.file, member.version
+                )
+            except OSError as error:
                 work.reject(member.uri, Reason.MANIFEST_UNREADABLE, str(error), member.version)
                 continue
-            found = annotations_from(
-                archive, container["collection"], member.member, data, member.version
-            )
             work.rows["rejected"].extend(found.problems)
             work.counts.rejected += len(found.problems)
             annotations.append(found.rows)

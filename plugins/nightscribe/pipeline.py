@@ -23,7 +23,7 @@ from nightscribe.scan import Scanned, scan
 from nightscribe.settings import Settings
 from nightscribe.storage import canonical_uri
 from nightscribe.whisper.engine import LoadedModel, load_model
-from nightscribe.whisper.models import model_id_of
+from nightscribe.whisper.models import can_translate, model_id_of
 from nightscribe.whisper.options import Options, tasks_of
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,12 @@ class Order:
         options = Options.from_mapping(self.options or {})
         if mistake := options.mistake():
             raise ConfigurationError(f"option {mistake}")
+        tasks = tasks_of(self.task)
+        if "translate" in tasks and not can_translate(self.model):
+            raise ConfigurationError(
+                f"model {self.model} was not trained to translate: choose medium or large-v3, or "
+                "the task transcribe"
+            )
         if options.language is not None:
             raise ConfigurationError("give the language as the run's `language`, not in `options`")
         if self.language not in {"auto", "manifest"}:
@@ -60,7 +66,7 @@ class Order:
         return Wanted(
             model=self.model,
             model_id=model_id_of(self.model, settings.model_dir),
-            tasks=tasks_of(self.task),
+            tasks=tasks,
             options=options,
             archives=tuple(canonical_uri(archive) for archive in self.archives),
             hints=self.language == "manifest",
@@ -132,7 +138,14 @@ def run(
     """The whole nightly job in this process. Raises what its stages raise."""
     run_id = run_id or new_run_id()
     order.wanted(settings)  # mistakes show before the archives are read
-    scanned = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
+    scanned = scan(
+        lake,
+        order.archives,
+        run_id,
+        settings=settings,
+        folder=work_folder(run_id),
+        force=order.force,
+    )
     say(scanned.summary())
     ingested = [ingest(lake, spec, run_id, settings=settings) for spec in scanned.specs]
     for one in ingested:

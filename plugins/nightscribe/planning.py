@@ -82,7 +82,8 @@ def plan(
     """Write batch specs below `folder` for every transcript that is wanted and not there.
 
     A (recording, model, task, options) that failed before is left out until one of its
-    sources changes, or with `force`. At most `max_batches` batches: they grow if need be.
+    sources changes, or with `force`; one whose files could not be reached is tried again.
+    At most `max_batches` batches: they grow if need be.
     """
     pending, done = _pending(lake, wanted)
     audio_s: float = pc.sum(pending["duration_s"]).as_py() or 0.0
@@ -149,6 +150,9 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
         connection.register("variants", variants)
         connection.execute("CREATE TEMP TABLE asked (task VARCHAR)")
         connection.executemany("INSERT INTO asked VALUES (?)", [[task] for task in wanted.tasks])
+        connection.register(
+            "asked_archives", pa.table({"uri": pa.array(wanted.archives, pa.string())})
+        )
         connection.execute(
             """CREATE TEMP TABLE wanted AS
                WITH seen AS (
@@ -156,8 +160,10 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
                         list(DISTINCT {'archive': archive, 'member': member}
                              ORDER BY {'archive': archive, 'member': member}) AS sources,
                         min(language_hint) AS hint, max(created_at) AS seen_at
-                 FROM sources WHERE len($archives) = 0
-                    OR list_has_any($archives, [collection, archive, archive || '/' || member])
+                 FROM sources AS s WHERE len($archives) = 0
+                    OR EXISTS (SELECT 1 FROM asked_archives AS a
+                      WHERE a.uri IN (s.collection, s.archive)
+                        OR starts_with(s.archive || '/' || s.member || '/', a.uri || '/'))
                  GROUP BY recording_id),
                keyed AS (
                  SELECT r.recording_id, r.duration_s, asked.task, v.options_key, v.options,
@@ -172,6 +178,7 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
                    EXISTS (SELECT 1 FROM rejected AS x
                      WHERE (x.recording_id, x.model_id, x.task, x.options_key)
                          = (k.recording_id, $model_id, k.task, k.options_key)
+                       AND x.reason NOT IN ('changed', 'unreadable')
                        AND x.created_at > k.seen_at) AS failed
                FROM keyed AS k""",
             {

@@ -69,8 +69,11 @@ class Found:
     rejected: list[dict[str, object]]
 
 
-def find_new(lake: Lake, archives: Sequence[str]) -> Found:
+def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Found:
     """List archives and tell what is new or changed.
+
+    What could not be reached before is looked for again, and with `force` also what was
+    rejected for what it is (limits may have been raised since).
 
     Raises `ConfigurationError` for an archive that is not there at all.
     """
@@ -80,21 +83,30 @@ def find_new(lake: Lake, archives: Sequence[str]) -> Found:
         connection.register("listed", listed)
         fresh = connection.sql(
             """SELECT * FROM listed AS l
-               WHERE NOT EXISTS (SELECT 1 FROM sources AS s
+               WHERE ($force AND kind = 'container' AND EXISTS (SELECT 1 FROM rejected AS r
+                   WHERE starts_with(r.uri, l.uri) AND r.model_id IS NULL))
+                 OR NOT EXISTS (SELECT 1 FROM sources AS s
                    WHERE (s.archive, s.member, s.size_bytes, s.version)
                        = (l.archive, l.member, l.size_bytes, l.version))
                  AND NOT EXISTS (SELECT 1 FROM scans AS c
                    WHERE (c.uri, c.size_bytes, c.version) = (l.uri, l.size_bytes, l.version))
                  AND NOT EXISTS (SELECT 1 FROM rejected AS r
                    WHERE (r.uri, r.version) = (l.uri, l.version)
-                     AND r.model_id IS NULL AND r.reason <> 'unreadable')
-               ORDER BY archive, position"""
+                     AND r.model_id IS NULL AND NOT $force
+                     AND r.reason NOT IN ('changed', 'unreadable', 'manifest_missing_file'))
+               ORDER BY archive, position""",
+            params={"force": force},
         ).to_arrow_table()
         connection.register("fresh", fresh)
-        # A manifest that did not change is still needed when there is a new file it may name.
+        # A manifest that did not change is still needed when there is a file that it may name
+        # and that is new, or came into the lake after the manifest was last applied.
         manifests = connection.sql(
-            """SELECT * FROM listed WHERE kind = 'manifest'
-                 AND collection IN (SELECT collection FROM fresh) ORDER BY uri"""
+            """SELECT * FROM listed AS l WHERE kind = 'manifest' AND (
+                 EXISTS (SELECT 1 FROM fresh AS f WHERE f.collection = l.collection)
+                 OR EXISTS (SELECT 1 FROM sources AS s WHERE s.archive = l.archive
+                   AND s.created_at > (SELECT max(created_at) FROM scans AS c
+                                       WHERE c.uri = l.uri AND c.kind = 'manifest')))
+               ORDER BY uri"""
         ).to_arrow_table()
     return Found(listed, fresh, manifests, rejected)
 
@@ -106,20 +118,24 @@ def scan(
     *,
     settings: Settings | None = None,
     folder: str,
+    max_specs: int = 1000,
+    force: bool = False,
 ) -> Scanned:
     """List the archives and describe what is new as ingest specs below `folder` in the lake.
+
+    At most `max_specs` of them: they grow if need be. For `force` see `find_new`.
 
     Raises `ConfigurationError` for an archive that is not there at all.
     """
     settings = settings or Settings()
-    found = find_new(lake, archives)
+    found = find_new(lake, archives, force=force)
     annotated = _read_manifests(found.manifests, found.listed, found.rejected, settings)
     rejected = rows_of("rejected", found.rejected, run_id)
     rejected = lake.insert_new("rejected", rejected, KEYS["rejected"])
     work = found.fresh.filter(pc.not_equal(found.fresh["kind"], Kind.MANIFEST.value))
     specs = [
         lake.write_spec(f"{folder}/ingest-{number:05d}.parquet", part)
-        for number, part in enumerate(_parts(work, settings))
+        for number, part in enumerate(_parts(work, settings, max_specs))
     ]
     lake.write_spec(f"{folder}/annotations.parquet", annotated)
     lake.write_spec(f"{folder}/manifests.parquet", found.manifests)
@@ -181,7 +197,7 @@ def _read_manifests(
                 rejected_row(row["uri"], file.reason, file.detail, version=row["version"])
             )
             continue
-        found = annotations_from(archive, row["collection"], member, file.read(), row["version"])
+        found = annotations_from(archive, row["collection"], member, file, row["version"])
         rejected.extend(found.problems)
         for index, name in enumerate(found.rows["member"].to_pylist()):
             if (archive, name) not in known:
@@ -198,15 +214,19 @@ def _read_manifests(
     return pa.concat_tables([ANNOTATIONS.empty_table(), *tables])
 
 
-def _parts(work: pa.Table, settings: Settings) -> Iterator[pa.Table]:
+def _parts(work: pa.Table, settings: Settings, max_specs: int) -> Iterator[pa.Table]:
     """Cut the work into specs of so many files and bytes, in listing order."""
-    start, size = 0, 0
+    start, size, made = 0, 0, 1
     sizes = work["size_bytes"].to_pylist()
+    # A part ends because it has its files, or because it has its bytes: half of the parts each.
+    most_files = max(settings.ingest_files, 2 * len(sizes) // max_specs + 1)
+    most_bytes = max(settings.ingest_bytes, 4 * sum(sizes) // max_specs + 1)
     for index, file_bytes in enumerate(sizes):
-        full = index - start >= settings.ingest_files or size + file_bytes > settings.ingest_bytes
-        if full and index > start:
+        full = index - start >= most_files or size + file_bytes > most_bytes
+        if full and index > start and made < max_specs:
             yield work.slice(start, index - start)
             start, size = index, 0
+            made += 1
         size += file_bytes
     if start < len(sizes):
         yield work.slice(start)

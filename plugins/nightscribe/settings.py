@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     batch_minutes: float = Field(
         20.0, gt=0, description="expected processing time of one batch, in minutes"
     )
+    batch_hours_max: float = Field(
+        10.0,
+        gt=0,
+        description="a batch that has taken this long commits what it has; the rest is left to the "
+        "next run. Below the task's time-out of 12 hours",
+    )
     expected_rtfx: float | None = Field(
         None,
         gt=0,
@@ -85,10 +91,10 @@ class Settings(BaseSettings):
     ingest_bytes: int = Field(20 * GIB, gt=0, description="bytes of one ingest task, about")
     min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected")
     max_duration_s: float = Field(
-        24 * 3600.0,
+        4 * 3600.0,
         gt=0,
-        description="longer recordings are rejected; the reference engine holds a recording in "
-        "memory, 230 MB an hour",
+        description="longer recordings are rejected; the reference engine holds a recording and "
+        "its spectrogram in memory, about 2 GB an hour at its peak",
     )
 
     @property

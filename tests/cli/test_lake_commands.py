@@ -135,7 +135,7 @@ def test_a_second_run_transcribes_nothing_and_says_so(
     flags = ("--archives", archive, "--lake", lake, "--model", "demo", "--task", "both")
     ran = nightscribe("run", *flags)
     assert ran.code == 0
-    assert "nothing was transcribed: every recording has its transcripts" in ran.out
+    assert "nothing was transcribed: no transcript is pending" in ran.out
     after = nightscribe("sql", "--lake", lake, "--format", "csv", "FROM transcripts ORDER BY ALL")
     assert after.out == before.out
 

@@ -63,6 +63,12 @@ def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
     )
 
 
+def _most_mapped() -> int:
+    from airflow.configuration import conf
+
+    return conf.getint("core", "max_map_length")
+
+
 @_no_retry_for_mistakes
 def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Scan stage; returns the ingest specs."""
@@ -70,7 +76,13 @@ def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
     order = order_of(params, settings)
     order.wanted(settings)
     found = scan(
-        lake_of(settings), order.archives, run_id, settings=settings, folder=work_folder(run_id)
+        lake_of(settings),
+        order.archives,
+        run_id,
+        settings=settings,
+        folder=work_folder(run_id),
+        max_specs=_most_mapped(),
+        force=order.force,
     )
     log.info(found.summary())
     return found.specs
@@ -87,12 +99,9 @@ def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
 @_no_retry_for_mistakes
 def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
     """Plan stage; returns batch specs, at most as many as Airflow maps."""
-    from airflow.configuration import conf
-
     settings = Settings()
     order = order_of(params, settings)
-    most = conf.getint("core", "max_map_length")
-    made = plan_run(lake_of(settings), order, run_id, settings, most)
+    made = plan_run(lake_of(settings), order, run_id, settings, _most_mapped())
     log.info(made.summary())
     return made.specs
 
@@ -114,12 +123,8 @@ def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     }
 
 
-def run_publish(run_id: str, ti: Any) -> dict[str, Any]:
-    """Publish stage: refresh the catalog, count what the run did.
-
-    `ti` is Airflow's running task instance. Raises `NightscribeError` if tasks before this one
-    failed: what they lack is pending for the next run, everything else is published already.
-    """
+def run_publish(run_id: str) -> dict[str, Any]:
+    """Publish stage: refresh the catalog, count what the run did."""
     lake = lake_of(Settings())
     catalog = publish(lake)
     with connect(lake) as connection:
@@ -134,18 +139,7 @@ def run_publish(run_id: str, ti: Any) -> dict[str, Any]:
     if transcripts:
         log.info("%d transcripts of %d recordings are new", transcripts, recordings)
     else:
-        log.info("nothing was transcribed: every recording has its transcripts")
-    failed = ti.get_ti_count(
-        dag_id=ti.dag_id,
-        task_ids=["scan", "ingest", "plan", "transcribe"],
-        run_ids=[run_id],
-        states=["failed", "upstream_failed"],
-    )
-    if failed:
-        raise NightscribeError(
-            f"{failed} tasks of this run failed (see their logs); what was finished is published, "
-            "and the next run takes up what is missing"
-        )
+        log.info("nothing was transcribed: no transcript is pending")
     return {
         "lake": lake.uri,
         "catalog": catalog,
@@ -154,6 +148,24 @@ def run_publish(run_id: str, ti: Any) -> dict[str, Any]:
         "audio_s": round(audio_s, 3),
         "totals": totals,
     }
+
+
+def check_run(run_id: str, ti: Any) -> None:
+    """Last stage: fail the run if a task of it failed. `ti` is Airflow's running task instance.
+
+    Raises `NightscribeError`.
+    """
+    failed = ti.get_ti_count(
+        dag_id=ti.dag_id,
+        task_ids=["scan", "ingest", "plan", "transcribe", "publish"],
+        run_ids=[run_id],
+        states=["failed", "upstream_failed"],
+    )
+    if failed:
+        raise NightscribeError(
+            f"{failed} tasks of this run failed (see their logs); what was finished is published, "
+            "and the next run takes up what is missing"
+        )
 
 
 @_no_retry_for_mistakes
@@ -186,7 +198,7 @@ def publish_upload(params: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     wanted = order.wanted(settings)
     recording_id = _recording_of(lake, wanted.archives[0])
     catalog = publish(lake)
-    found = transcripts_of(lake, recording_id)
+    found = transcripts_of(lake, recording_id, wanted.model_id)
     missing = set(wanted.tasks) - {transcript["task"] for transcript, _ in found}
     if missing:
         raise NightscribeError(

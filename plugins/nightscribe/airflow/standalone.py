@@ -137,7 +137,6 @@ class Standalone:
         process = subprocess.Popen(
             command,
             env=self.env(),
-            cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -187,14 +186,14 @@ class Standalone:
         return all(answer[part]["status"] == "healthy" for part in parts)
 
     def _group(self) -> int | None:
-        """The process group in the pid file, if it is really ours."""
+        """The process group in the pid file, if a process of it is ours."""
         try:
-            pid = int(self.pid_file.read_text())
-            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
+            group = int(self.pid_file.read_text())
+        except (FileNotFoundError, ValueError):
             return None
         ours = f"AIRFLOW_HOME={self.home.resolve()}".encode()
-        return pid if ours in environment else None
+        # Any member will do: the first may have been killed, and some overwrite their environment.
+        return group if any(ours in environ for environ in _environments(group)) else None
 
     def _airflow(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -331,6 +330,16 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return  # started by another process, which has reaped it
+
+
+def _environments(group: int) -> Iterator[list[bytes]]:
+    """Environments of the processes of a group, as far as they can be read."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(folder.name)) == group:
+                yield (folder / "environ").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is somebody else's
 
 
 def _group_exists(group: int) -> bool:

@@ -1,8 +1,8 @@
 """`nightscribe …`: the command line.
 
 Exit codes: 0 all went well; 1 the work was done, but some inputs could not be used (each is
-named); 2 nothing was done, because of the command line, the configuration, a model or a
-lake; 130 interrupted.
+named); 2 stopped by the command line, the configuration, a model or a lake, as the message
+says; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -23,13 +23,19 @@ def lake_of(arguments: argparse.Namespace, *, make: bool = False) -> Lake:
     """The lake that was asked for. Raises `LakeError` if it is not there and not to be made."""
     from nightscribe.lake.store import lake_exists, open_lake
 
-    uri = arguments.lake or Settings().lake
-    if not make and not lake_exists(uri):
+    settings = Settings()
+    uri = arguments.lake or settings.lake
+    options = None
+    if settings.lake_conn_id:
+        from nightscribe.airflow.connections import storage_options
+
+        options = storage_options(settings.lake_conn_id)
+    if not make and not lake_exists(uri, options):
         raise LakeError(
             f"there is no lake at {uri}: name one with --lake or NIGHTSCRIBE_LAKE, or make one "
             "with `nightscribe run`"
         )
-    return open_lake(uri)
+    return open_lake(uri, options)
 
 
 def add_archives(parser: argparse.ArgumentParser) -> None:

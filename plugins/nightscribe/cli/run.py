@@ -56,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
         lake_of(arguments, make=True), order, settings, say=lambda line: print(line, flush=True)
     )
     if not night.plan.specs:
-        print("nothing was transcribed: every recording has its transcripts")
+        print("nothing was transcribed: no transcript is pending")
     print(f"catalog: {night.catalog}")
     rejected = sum(one.rejected for one in night.ingested) + night.scanned.rejected
     return 1 if rejected + sum(batch.rejections for batch in night.transcribed) else 0

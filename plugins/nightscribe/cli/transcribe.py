@@ -22,6 +22,7 @@ from nightscribe.errors import ConfigurationError, Rejected
 from nightscribe.ingest import content_id
 from nightscribe.languages import LANGUAGES, OTHER_NAMES
 from nightscribe.settings import Settings
+from nightscribe.whisper.models import can_translate
 from nightscribe.whisper.options import TASKS, Options
 
 _DEFAULTS = Options()
@@ -110,6 +111,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Transcribe every file; 1 if one could not be."""
     word_options = _word_options(arguments)
     options = _options(arguments)
+    if arguments.task == "translate" and not can_translate(arguments.model):
+        warnings.warn(f"{arguments.model} was not trained to translate", stacklevel=1)
     _refuse_collisions(arguments.audio)
     output = Path(arguments.output_dir)
     try:

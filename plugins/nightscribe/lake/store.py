@@ -133,12 +133,19 @@ class Lake:
         raise _too_busy(self.path(name))
 
     def upsert(
-        self, name: str, rows: pa.Table, key: Sequence[str], transactions: Iterable[str] = ()
+        self,
+        name: str,
+        rows: pa.Table,
+        key: Sequence[str],
+        transactions: Iterable[str] = (),
+        *,
+        restamp: bool = False,
     ) -> None:
         """Replace rows with the same `key`, add the others, in one atomic commit.
 
         Of rows that repeat a key within `rows`, the last counts. Rows already in the table
-        that are equal in every column but `run_id` and `created_at` are left alone.
+        that are equal in every column but `run_id` and `created_at` are left alone, unless
+        `restamp` asks for these two to be renewed.
         """
         schema = SCHEMAS[name]
         rows = _first_of_each(rows.cast(schema)[::-1], key)
@@ -158,7 +165,7 @@ class Lake:
                         target_alias="t",
                         commit_properties=_transactions([_WRITERS, *transactions]),
                     )
-                    .when_matched_update_all(predicate=differs)
+                    .when_matched_update_all(predicate=None if restamp else differs)
                     .when_not_matched_insert_all()
                     .execute()
                 )
@@ -182,6 +189,10 @@ class Lake:
             pq.write_table(rows, file, compression="zstd")
         return path
 
+    def has_spec(self, path: str) -> bool:
+        """Whether there is such a description."""
+        return bool(self.filesystem.exists(self._native(path)))
+
     def read_spec(self, path: str) -> pa.Table:
         """Rows of a description that `write_spec` kept."""
         try:
@@ -189,8 +200,8 @@ class Lake:
                 return pq.read_table(file)
         except FileNotFoundError as error:
             raise LakeError(
-                f"{self.path(path)} is gone: specs are kept until the next clean-up of the lake; "
-                "start a new run instead of retrying this one"
+                f"{self.path(path)} is gone, which says what this task is to do: start a new run "
+                "instead of retrying this one"
             ) from error
 
     def put_file(self, path: str, data: bytes) -> str:
@@ -299,6 +310,11 @@ def _read_format(lake: Lake) -> int | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise LakeError(f'{lake.path("lake.json")} is damaged: expected {{"format": 1}}') from error
+    except Exception as error:
+        # Each store has its own exceptions for refused or missing credentials.
+        raise LakeError(
+            f"lake {lake.uri} cannot be opened: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _normalised(uri: str) -> str:

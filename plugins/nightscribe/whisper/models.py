@@ -86,6 +86,15 @@ def model_id_of(
     return resolve(name, model_dir, fetch=False, catalog=catalog).model_id
 
 
+def can_translate(name: str) -> bool:
+    """Whether a model of this name knows the task `translate`.
+
+    English-only models do not, nor does turbo, which was fine-tuned on transcription alone
+    (openai-whisper's README, "Available models and languages"). Other files are taken to.
+    """
+    return not name.endswith(".en") and name not in {"turbo", "large-v3-turbo"}
+
+
 def resolve(
     name: str,
     model_dir: str | None = None,
