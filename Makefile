@@ -24,7 +24,7 @@ up: setup ## Airflow's UI on 127.0.0.1:8080, in the background
 	@$(BIN)/python -m nightscribe.airflow.standalone up --port $(PORT)
 
 down: ## Stop what `make up` started
-	@$(BIN)/python -m nightscribe.airflow.standalone down
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down; else echo "nothing is set up here"; fi
 
 lint: setup-dev ## Style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -54,6 +54,8 @@ def main() -> int:
             before = {run["dag_run_id"] for run in _known_runs(airflow)}
             run_id = _nightly_run(airflow)
             _evaluation(airflow, before)
+            for dag_id in (TRANSCRIBE, EVALUATE):  # `make up` is to start nothing by itself
+                airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
         _answers(settings, run_id)
     except NightscribeError as error:
         print(f"error: {error}\nAirflow's log: {airflow.home}/standalone.log", file=sys.stderr)

@@ -160,7 +160,7 @@ def locate(uri: str) -> Place:
             filesystem = fsspec.filesystem(scheme)
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
-        remedy = f"pip install 'nightscribe[{extra}]'" if extra else "install that package"
+        remedy = f"install Nightscribe's extra {extra!r}" if extra else "install that package"
         raise ConfigurationError(
             f"{uri}: {scheme}:// needs a package that is not installed ({error}): {remedy}"
         ) from error

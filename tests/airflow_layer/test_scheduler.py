@@ -366,9 +366,14 @@ def test_form_explains_every_field(airflow: Standalone) -> None:
 
 
 def test_stopped_airflow_leaves_no_process_and_listened_on_loopback_alone(
-    airflow: Standalone,
+    airflow: Standalone, folder: Path, make_archive: Callable[..., Path]
 ) -> None:
+    """Stopped amid a task, whose process has a group of its own."""
+    archive = make_archive(folder / "long", "long/long-es.mp3")
+    run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "both"})
+    task = _until("the task", lambda: _task_process(airflow, run_id, 1))
     processes = _processes(airflow)
+    assert task in processes
     assert len(processes) >= 5  # api-server, scheduler, dag-processor, triggerer, their parent
     listening = _listening(processes)
     assert ("127.0.0.1", airflow.port) in listening

@@ -2,8 +2,8 @@
 
 What `make up`, `make demo` and the tests run. It is `airflow standalone` with two
 differences: it listens on 127.0.0.1 only (the stock command serves task logs on every
-interface), and all its processes are in one process group, so that stopping it leaves
-none behind. Not for production: see docs/deployment.md for that.
+interface), and it runs in a session of its own, so that stopping it leaves no process
+behind. Not for production: see docs/deployment.md for that.
 
     python -m nightscribe.airflow.standalone up|down [--home DIR] [--port 8080]
 """
@@ -11,6 +11,7 @@ none behind. Not for production: see docs/deployment.md for that.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from nightscribe.errors import NightscribeError
 
@@ -58,7 +60,7 @@ class Standalone:
 
     @property
     def pid_file(self) -> Path:
-        """Holds the id of the process group while Airflow runs."""
+        """Holds the id of the session while Airflow runs."""
         return self.home / "standalone.pid"
 
     def env(self) -> dict[str, str]:
@@ -140,7 +142,7 @@ class Standalone:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # its process group is its own: `stop` ends the whole group
+            start_new_session=True,  # `stop` ends every process of the session
         )
         log.close()
         self.pid_file.write_text(str(process.pid))
@@ -154,27 +156,28 @@ class Standalone:
             time.sleep(0.5)
 
     def stop(self, timeout_s: float = 20.0) -> bool:
-        """End the whole process group; True if one was running."""
-        group = self._group()
+        """End every process of this Airflow, running tasks included; True if there were any.
+
+        They get SIGTERM, and after `timeout_s` SIGKILL. Nothing is lost: what a task had not
+        committed is pending for the next run.
+        """
+        processes = self._processes()
         self.pid_file.unlink(missing_ok=True)
-        if group is None:
-            return False
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(group, sign)
-            except ProcessLookupError:
-                return True
-            deadline = time.monotonic() + timeout_s
-            while time.monotonic() < deadline:
-                _reap(group)
-                if not _group_exists(group):
-                    return True
-                time.sleep(0.1)
-        return True
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, alive = psutil.wait_procs(processes, timeout_s)
+        # A task's process may have been started in the meantime.
+        alive = list({*alive, *(one for p in alive for one in _descendants(p))})
+        for process in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(alive, timeout_s)
+        return bool(processes)
 
     def running(self) -> bool:
-        """Whether this Airflow's process group is there."""
-        return self._group() is not None
+        """Whether processes of this Airflow are there."""
+        return bool(self._processes())
 
     def healthy(self) -> bool:
         """Whether the API answers and says that scheduler and DAG processor are alive."""
@@ -185,15 +188,20 @@ class Standalone:
         parts = ("metadatabase", "scheduler", "dag_processor")
         return all(answer[part]["status"] == "healthy" for part in parts)
 
-    def _group(self) -> int | None:
-        """The process group in the pid file, if a process of it is ours."""
+    def _processes(self) -> list[psutil.Process]:
+        """The processes of the session in the pid file, if it is ours, and their descendants.
+
+        Tasks have process groups of their own, so the group alone would leave them running.
+        """
         try:
-            group = int(self.pid_file.read_text())
+            session = int(self.pid_file.read_text())
         except (FileNotFoundError, ValueError):
-            return None
-        ours = f"AIRFLOW_HOME={self.home.resolve()}".encode()
+            return []
+        members = [one for one in psutil.process_iter() if _session(one) == session]
         # Any member will do: the first may have been killed, and some overwrite their environment.
-        return group if any(ours in environ for environ in _environments(group)) else None
+        if not any(_airflow_home(one) == str(self.home.resolve()) for one in members):
+            return []
+        return list({*members, *(one for member in members for one in _descendants(member))})
 
     def _airflow(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -325,29 +333,27 @@ def _write_private(path: Path, content: str) -> None:
         file.write(content)
 
 
-def _reap(pid: int) -> None:
+def _session(process: psutil.Process) -> int | None:
     try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return  # started by another process, which has reaped it
+        return os.getsid(process.pid)
+    except (ProcessLookupError, PermissionError):
+        return None
 
 
-def _environments(group: int) -> Iterator[list[bytes]]:
-    """Environments of the processes of a group, as far as they can be read."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(folder.name)) == group:
-                yield (folder / "environ").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it has ended, or is somebody else's
-
-
-def _group_exists(group: int) -> bool:
+def _airflow_home(process: psutil.Process) -> str | None:
     try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+        home: str | None = process.environ().get("AIRFLOW_HOME")
+    except (psutil.Error, OSError):
+        return None
+    return home
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        found: list[psutil.Process] = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,6 +36,7 @@ def execute(arguments: argparse.Namespace) -> int:
             arguments.out.mkdir(parents=True, exist_ok=True)
             for name, text in evaluated.reports.items():
                 (arguments.out / name).write_text(text, encoding="utf-8")
+                print(arguments.out / name)
         except OSError as error:
             raise ConfigurationError(
                 f"--out {arguments.out}: {error.filename} cannot be written: {error.strerror}"

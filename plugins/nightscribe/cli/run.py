@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the whole job; 1 if an input of this run could not be used."""
+    from nightscribe.archive import list_files
     from nightscribe.pipeline import Order, run
+    from nightscribe.whisper.models import resolve
 
     settings = Settings()
     order = Order(
@@ -51,7 +53,10 @@ def execute(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         force=arguments.force,
     )
-    order.wanted(settings)  # mistakes show before a lake is made
+    # Mistakes show before a lake is made, and a model that cannot be had before work is done.
+    for archive in order.wanted(settings).archives:
+        list_files(archive)
+    resolve(order.model, settings.model_dir)
     night = run(
         lake_of(arguments, make=True), order, settings, say=lambda line: print(line, flush=True)
     )

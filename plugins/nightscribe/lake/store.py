@@ -200,8 +200,8 @@ class Lake:
                 return pq.read_table(file)
         except FileNotFoundError as error:
             raise LakeError(
-                f"{self.path(path)} is gone, which says what this task is to do: start a new run "
-                "instead of retrying this one"
+                f"{self.path(path)}, which says what this task is to do, is not there: start a new "
+                "run instead of retrying this one (was the run begun on another lake?)"
             ) from error
 
     def put_file(self, path: str, data: bytes) -> str:
