@@ -171,7 +171,9 @@ def cloud() -> Iterator[dict[str, str]]:
 
     The server is a process of its own: delta-rs keeps Python's lock while it waits for answers.
     """
-    pytest.importorskip("s3fs", reason="needs s3fs: pip install 'nightscribe[s3]'")
+    s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install 'nightscribe[s3]'")
+    # fsspec keeps file systems by their arguments, and other tests had another server.
+    s3fs.S3FileSystem.clear_instance_cache()
     boto3 = pytest.importorskip("boto3", reason="needs boto3: pip install 'nightscribe[s3]'")
     pytest.importorskip("moto.server", reason="needs moto: pip install 'nightscribe[dev]'")
     with (
@@ -200,6 +202,7 @@ def cloud() -> Iterator[dict[str, str]]:
         for clip in CLIPS:
             client.upload_file(str(SAMPLES / clip), BUCKET, f"archive/{clip}")
         yield environment
+        s3fs.S3FileSystem.clear_instance_cache()
         # Its standard input is closed on the way out, which ends the server.
 
 
