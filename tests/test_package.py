@@ -200,7 +200,7 @@ def test_every_package_is_listed_for_installation(
 
 def test_the_console_script_is_installed_and_tells_the_version(repository: Path) -> None:
     [script] = entry_points(group="console_scripts", name="nightscribe")
-    assert script.load() is cli.main
+    assert script.load() is cli.command
     program = Path(sys.executable).parent / "nightscribe"
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"nightscribe {nightscribe.__version__}\n"

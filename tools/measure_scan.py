@@ -9,6 +9,7 @@ a fresh process, so that its peak memory is its own.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import struct
 import subprocess
@@ -81,6 +82,7 @@ def main(sizes: list[int]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--take-in"]:
-        print(json.dumps(take_in(*sys.argv[2:4])))
+        print(json.dumps(take_in(*sys.argv[2:4])), flush=True)
+        os._exit(0)  # for why, see `nightscribe.cli.command`
     else:
         main([int(size) for size in sys.argv[1:]] or list(SIZES))

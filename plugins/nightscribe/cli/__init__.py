@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -69,6 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone. What is left of it would fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def command() -> NoReturn:
+    """The console script: `main`, then an end without Python's own clean-up.
+
+    delta-rs's threads may still be giving Arrow buffers back to Python; a Python that finalises
+    under them aborts now and then, with all work done, but with the wrong exit code.
+    """
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _bad_settings(error: ValidationError) -> str:
