@@ -269,6 +269,8 @@ def test_unreadable_folder_and_file_are_rejected_and_are_used_once_they_can_be_r
 
 def unprivileged(script: str, *arguments: str) -> list[str]:
     """Lines that a script prints when run where permission bits bind, root or not."""
+    # For why it ends so, see `nightscribe.cli.command`.
+    script += "\nimport os\nsys.stdout.flush()\nos._exit(0)\n"
     command = [sys.executable, "-c", script, *arguments]
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:

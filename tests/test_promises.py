@@ -313,13 +313,14 @@ def test_killed_around_every_commit_the_next_runs_end_with_the_same_tables(
 # 6. Archives are never written to, and nothing is written outside the lake and the temporary folder
 
 _RUN = """
-import sys
+import os, sys
 from nightscribe.lake.store import open_lake
 from nightscribe.pipeline import Order, run
 from nightscribe.settings import Settings
 lake, archive = sys.argv[1:]
 night = run(open_lake(lake), Order((archive,), "demo", language="en"), Settings(device="cpu"))
-print(sum(batch.transcripts for batch in night.transcribed))
+print(sum(batch.transcripts for batch in night.transcribed), flush=True)
+os._exit(0)  # for why, see `nightscribe.cli.command`
 """
 
 

@@ -62,7 +62,7 @@ def command(*arguments: object) -> list[str]:
     """The same in a process of its own, which Ctrl-C interrupts even where it was ignored."""
     program = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from nightscribe.cli import main; sys.exit(main())"
+        "from nightscribe.cli import command; command()"
     )
     return [sys.executable, "-c", program, *map(str, arguments)]
 
