@@ -1,0 +1,108 @@
+"""Batches by number: the same step of the same phase gives the same batch, on any resumption."""
+
+import random
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from tools.demo_model.corpus import Corpus
+from tools.demo_model.labels import MAX_PROMPT, Labeller, Row
+from tools.demo_model.network import Batch
+from tools.demo_model.schedule import Phase
+from tools.demo_model.windows import ALL_POSITIONS, POSITION, Composer, Window
+
+
+class Batches(Dataset[Batch]):
+    """The batches of one phase, composed when asked for."""
+
+    def __init__(self, corpus: Corpus, labeller: Labeller, phase: Phase, seed: int) -> None:
+        self._corpus = corpus
+        self._composer = Composer(corpus)
+        self._labeller = labeller
+        self._phase = phase
+        self._seed = seed
+        self._column = {token: at for at, token in enumerate(labeller.used_tokens())}
+
+    def __len__(self) -> int:
+        return self._phase.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        seed = f"{self._seed} {self._phase.name} {step}"
+        pick = random.Random(seed)
+        positions = pick.choice(self._phase.positions)
+        count = max(1, self._phase.positions_a_step // positions)
+        windows = [self._composer.window(f"{seed} {n}", positions) for n in range(count)]
+        longest = pick.choices((0, 60, MAX_PROMPT), self._phase.prompts)[0]
+        rows = [
+            row
+            for window in windows
+            for number in range(self._phase.rows)
+            for row in [self._row(window, number, longest, pick)]
+        ]
+        return self._collated(windows, rows)
+
+    def _row(self, window: Window, number: int, longest: int, pick: random.Random) -> Row:
+        choice = pick.random()
+        task = "transcribe" if number == 0 or choice < 0.45 else "translate"
+        timed = pick.random() >= 0.12
+        limit = 0
+        if longest and pick.random() < 0.75:
+            # In a long recording's windows the prompt is as long as it may be, from the third on.
+            full = longest == MAX_PROMPT and pick.random() < 0.5
+            limit = longest if full else pick.randint(1, longest)
+        language = window.language if task == "transcribe" else "en"
+        if pick.random() < 0.03:
+            language = pick.choice(list(self._corpus.by_language))
+        with_times = timed if pick.random() < 0.9 else not timed
+        prompt = self._labeller.prompt(language, limit, pick, timed=with_times)
+        return self._labeller.row(window, task, prompt, timed=timed)
+
+    def _collated(self, windows: list[Window], rows: list[Row]) -> Batch:
+        length = max(len(row.tokens) for row in rows) - 1
+        tokens = torch.zeros(len(rows), length, dtype=torch.long)
+        targets = torch.full((len(rows), length), -100)
+        heard = torch.full((len(rows), length, 2), -1)
+        special = self._labeller.tokenizer
+        given = {special.transcribe, special.translate, special.no_timestamps}
+        for at, row in enumerate(rows):
+            columns = torch.tensor([self._column[token] for token in row.tokens])
+            count = len(columns) - 1
+            tokens[at, :count] = columns[:-1]
+            targets[at, row.answer : count] = columns[row.answer + 1 :]
+            if not windows[at * len(windows) // len(rows)].placed:
+                targets[at, row.answer] = self._column[special.no_speech]
+            for place in range(row.answer, row.answer + 3):
+                if row.tokens[place + 1] in given:
+                    targets[at, place] = -100
+            heard[at, :count] = torch.tensor(row.heard[1:])
+        frames = [self._frames(window) for window in windows]
+        return Batch(
+            torch.stack([window.features for window in windows]),
+            torch.tensor([window.offset for window in windows]),
+            torch.from_numpy(np.stack([phonemes for phonemes, _ in frames])),
+            torch.from_numpy(np.stack([words for _, words in frames])),
+            tokens,
+            targets,
+            heard,
+        )
+
+    def _frames(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """The phoneme and the word that are spoken at each position; 0 where nobody speaks."""
+        phonemes = np.zeros(window.positions, np.int64)
+        words = np.zeros(window.positions, np.int64)
+        for one in window.placed:
+            language = one.utterance.language
+            names = [f"{language} {name}" for _, name in one.utterance.phonemes]
+            classes = [self._corpus.phoneme_classes.get(name, 0) for name in names]
+            self._paint(phonemes, one.start, one.end, one.utterance.phonemes, classes)
+            classes = [self._corpus.word_classes[w] for w in self._corpus.spoken_words(one.index)]
+            self._paint(words, one.start, one.end, one.utterance.words, classes)
+        return phonemes, words
+
+    @staticmethod
+    def _paint(frames: np.ndarray, start: int, end: int, events: list, classes: list[int]) -> None:
+        bounds = [start + event[0] for event in events] + [end]
+        for at, kind in enumerate(classes):
+            first, last = (round(bound / POSITION) for bound in bounds[at : at + 2])
+            frames[first : min(last, ALL_POSITIONS)] = kind

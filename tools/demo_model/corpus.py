@@ -1,0 +1,159 @@
+"""Spoken sentences on disk: one file of samples, one of what is said in them and when."""
+
+import json
+import random
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.demo_model.espeak import espeak
+from tools.demo_model.grammar import Sentence, sentences
+from tools.demo_model.lexicon import LANGUAGES
+from tools.demo_model.voices import Voice, a_voice
+
+SAMPLE_RATE = 16_000
+_AUDIBLE = 0.02  # of the peak: what comes before and after is not speech
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One sentence, spoken: 16 kHz mono, and its phonemes and words with their first samples."""
+
+    language: str
+    sentence: Sentence
+    voice: Voice
+    samples: NDArray[np.int16]
+    phonemes: list[tuple[int, str]]
+    words: list[tuple[int, int, int]]
+
+    @property
+    def text(self) -> str:
+        return self.sentence[self.language]
+
+    @property
+    def translation(self) -> str:
+        return self.sentence["en"]
+
+
+def resampled(samples: NDArray[np.float32], rate: int, to: int) -> NDArray[np.float32]:
+    """Band-limited resampling through the Fourier transform, for whole short signals."""
+    divisor = np.gcd(rate, to)
+    block = rate // divisor
+    padded = np.pad(samples, (0, -len(samples) % block))
+    count = len(padded) // block * (to // divisor)
+    spectrum = np.fft.rfft(padded)
+    bins = count // 2 + 1
+    kept = np.zeros(bins, spectrum.dtype)
+    kept[: min(bins, len(spectrum))] = spectrum[:bins]
+    return (np.fft.irfft(kept, count) * (count / len(padded))).astype(np.float32)
+
+
+def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
+    """The sentence spoken, cut to what is audible of it, and brought to a peak of one half."""
+    spoken = espeak().speak(
+        sentence[language], voice.name, rate=voice.rate, pitch=voice.pitch, spread=voice.spread
+    )
+    samples = resampled(spoken.samples, spoken.rate, SAMPLE_RATE)
+    peak = float(np.abs(samples).max())
+    audible = np.flatnonzero(np.abs(samples) > _AUDIBLE * peak)
+    first, last = int(audible[0]), int(audible[-1]) + 1
+
+    def moved(sample: int) -> int:
+        return max(0, sample * SAMPLE_RATE // spoken.rate - first)
+
+    return Utterance(
+        language,
+        sentence,
+        voice,
+        (samples[first:last] / peak * 0.5 * 32767).astype(np.int16),
+        [(moved(start), name) for start, name in spoken.phonemes],
+        [(moved(start), position, length) for start, position, length in spoken.words],
+    )
+
+
+def utterances(
+    language: str, count: int, *, held_out_sentences: bool, held_out_voices: bool, seed: int
+) -> list[Utterance]:
+    """So many sentences of one language, each in a voice of its own."""
+    pick = random.Random(f"{language} {seed}")
+    drawn = islice(sentences(held_out=held_out_sentences, seed=seed), count)
+    return [utter(s, language, a_voice(language, pick, held_out=held_out_voices)) for s in drawn]
+
+
+class Corpus:
+    """What training hears, written once by `write`, then mapped into memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="r")
+        self._lines = (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines()
+        self.by_language: dict[str, list[int]] = {language: [] for language in LANGUAGES}
+        phonemes: set[str] = set()
+        self._records: list[dict] = []
+        for index, line in enumerate(self._lines):
+            record = json.loads(line)
+            self._records.append(record)
+            self.by_language[record["language"]].append(index)
+            phonemes.update(f"{record['language']} {name}" for _, name in record["phonemes"])
+        # A pause is no phoneme: class 0 means that nobody speaks.
+        self.phoneme_classes = {
+            name: index
+            for index, name in enumerate(sorted(p for p in phonemes if "_" not in p), start=1)
+        }
+        words = {word for index in range(len(self)) for word in self.spoken_words(index)}
+        self.word_classes = {word: index for index, word in enumerate(sorted(words), start=1)}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def spoken_words(self, index: int) -> list[str]:
+        """The words of an utterance as espeak-ng divides it, marked with their language."""
+        record = self._records[index]
+        text = record["sentence"][record["language"]].lower()
+        return [f"{record['language']} {text[p : p + n]}" for _, p, n in record["words"]]
+
+    def __getitem__(self, index: int) -> Utterance:
+        record = self._records[index]
+        start = record["start"]
+        return Utterance(
+            record["language"],
+            record["sentence"],
+            Voice(**record["voice"]),
+            self._samples[start : start + record["count"]],
+            record["phonemes"],
+            record["words"],
+        )
+
+
+def write(folder: Path, sentences_per_language: int, *, seed: int) -> None:
+    """Speak the training set into a folder; one that is complete is left as it is."""
+    done = folder / "utterances.jsonl"
+    if done.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    position = 0
+    partial = folder / "utterances.partial"
+    with (folder / "samples.i16").open("wb") as audio, partial.open("w", encoding="utf-8") as lines:
+        for language in LANGUAGES:
+            pick = random.Random(f"{language} {seed}")
+            drawn = sentences(held_out=False, seed=seed)
+            for sentence in islice(drawn, sentences_per_language):
+                one = utter(sentence, language, a_voice(language, pick, held_out=False))
+                record = {
+                    "language": language,
+                    "sentence": sentence,
+                    "voice": vars(one.voice),
+                    "start": position,
+                    "count": len(one.samples),
+                    "phonemes": one.phonemes,
+                    "words": one.words,
+                }
+                lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+                audio.write(one.samples.tobytes())
+                position += len(one.samples)
+            hours = position / SAMPLE_RATE / 3600
+            print(f"spoke {language}: {hours:.1f} h of speech so far", file=sys.stderr, flush=True)
+    partial.rename(done)

@@ -1,0 +1,235 @@
+"""The sample archive: what a small real one looks like, from sentences and voices never heard.
+
+Folders, a zip and a tar; WAV, FLAC, MP3, Opus and AAC; 8 to 48 kHz, mono and stereo; short clips
+and recordings of more than two minutes; a duplicate; three bad files; manifests with the truth.
+"""
+
+import csv
+import gzip
+import io
+import random
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.demo_model.corpus import SAMPLE_RATE, utter
+from tools.demo_model.grammar import Sentence, sentences
+from tools.demo_model.recording import LEVEL, recording
+from tools.demo_model.sounds import as_recorded
+from tools.demo_model.voices import a_voice
+
+_SEED = 2026
+_DATASET = "synthetic"
+_SPEAKER = "espeak-ng"
+_LONG_S = 126.0
+_DATE = (2026, 1, 1, 0, 0, 0)  # of every member: the same archive every time
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a clip is stored, and whether it was recorded well."""
+
+    suffix: str
+    codec: str
+    rate: int
+    layout: str
+    sentences: int
+    clean: bool = True
+    bit_rate: int | None = None
+
+
+FORMS = (
+    Form("flac", "flac", 44_100, "stereo", 1),
+    Form("mp3", "libmp3lame", 22_050, "mono", 2, bit_rate=56_000),
+    Form("ogg", "libopus", 48_000, "mono", 1, clean=False, bit_rate=24_000),
+    Form("wav", "pcm_s16le", 16_000, "mono", 2),
+    Form("m4a", "aac", 32_000, "stereo", 1, clean=False, bit_rate=64_000),
+    Form("wav", "pcm_s16le", 8_000, "mono", 3, clean=False),
+)
+_LONG_FORMS = {
+    "es": Form("mp3", "libmp3lame", 24_000, "mono", 0, bit_rate=48_000),
+    "fr": Form("ogg", "libopus", 48_000, "stereo", 0, bit_rate=32_000),
+    "zh": Form("m4a", "aac", 24_000, "mono", 0, bit_rate=48_000),
+}
+
+FOLDERS = {"en": "english", "de": "german", "ru": "russian/radio", "zh": "chinese"}
+"""Languages whose clips lie in folders; the others are packed."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An encoded clip, its name, and the manifest's row about it."""
+
+    name: str
+    content: bytes
+    language: str
+    text: str
+    translation: str
+
+    def row(self, path: str) -> list[str]:
+        return [path, self.language, self.text, self.translation, _DATASET, _SPEAKER]
+
+
+def encoded(samples: NDArray[np.float32], form: Form) -> bytes:
+    """16 kHz mono samples as a file of this form."""
+    file = io.BytesIO()
+    container = {"m4a": "ipod"}.get(form.suffix, form.suffix)
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(form.codec, rate=form.rate, layout=form.layout)
+        if form.bit_rate:
+            stream.bit_rate = form.bit_rate
+        resampler = av.AudioResampler(stream.format.name, form.layout, form.rate)
+        frame = av.AudioFrame.from_ndarray(
+            (samples.clip(-1, 1) * 32767).astype(np.int16)[None], "s16", "mono"
+        )
+        frame.sample_rate = SAMPLE_RATE
+        fifo = av.AudioFifo()
+        for resampled in [*resampler.resample(frame), *resampler.resample(None)]:
+            resampled.pts = None
+            fifo.write(resampled)
+        size = stream.codec_context.frame_size or 4096
+        while piece := fifo.read(size) or fifo.read(size, partial=True):
+            output.mux(stream.encode(piece))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def clips(language: str) -> list[Clip]:
+    """One short clip a form, of one to three sentences."""
+    pick = random.Random(f"{_SEED} {language}")
+    arrays = np.random.default_rng(pick.getrandbits(64))
+    source = sentences(held_out=True, seed=pick.getrandbits(32))
+    return [
+        _clip(language, number, form, list(islice(source, form.sentences)), pick, arrays)
+        for number, form in enumerate(FORMS, start=1)
+    ]
+
+
+def _clip(
+    language: str,
+    number: int,
+    form: Form,
+    said: list[Sentence],
+    pick: random.Random,
+    arrays: np.random.Generator,
+) -> Clip:
+    voice = a_voice(language, pick, held_out=True)
+    parts = [np.zeros(int(pick.uniform(0.1, 0.5) * SAMPLE_RATE), np.float32)]
+    for sentence in said:
+        spoken = utter(sentence, language, voice).samples.astype(np.float32) / 32768
+        pause = np.zeros(int(pick.uniform(0.4, 0.9) * SAMPLE_RATE), np.float32)
+        parts += [spoken * LEVEL, pause]
+    samples = np.concatenate(parts)
+    if not form.clean:
+        samples = as_recorded(arrays, samples)
+    joint = "" if language == "zh" else " "
+    return Clip(
+        f"{language}-{number:02}.{form.suffix}",
+        encoded(samples, form),
+        language,
+        joint.join(sentence[language] for sentence in said),
+        " ".join(sentence["en"] for sentence in said),
+    )
+
+
+def long_clip(language: str) -> Clip:
+    """More than two minutes of one voice."""
+    spoken = recording(language, _LONG_S, _SEED)
+    form = _LONG_FORMS[language]
+    return Clip(
+        f"long-{language}.{form.suffix}",
+        encoded(spoken.samples, form),
+        language,
+        spoken.text(language),
+        spoken.text("en"),
+    )
+
+
+def bad_files() -> dict[str, bytes]:
+    """An empty file, text that is called audio, and a film without sound."""
+    film = io.BytesIO()
+    with av.open(film, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=5)
+        stream.width, stream.height = 64, 48
+        for grey in range(5):
+            picture = np.full((48, 64, 3), 40 * grey, np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        output.mux(stream.encode(None))
+    return {
+        "empty.wav": b"",
+        "notes.mp3": b"Interview notes: ask about the harbor, the letters and the old bicycle.\n",
+        "silent-film.mp4": film.getvalue(),
+    }
+
+
+def _manifest(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "language", "text", "translation", "dataset", "speaker"])
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _zipped(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def _tarred(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    # The stream's own header would hold the time of writing.
+    with tarfile.open(fileobj=file, mode="w") as packed:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime = len(content), 1_767_225_600
+            packed.addfile(entry, io.BytesIO(content))
+    return gzip.compress(file.getvalue(), mtime=0)
+
+
+_PACKED: dict[str, tuple[str, Callable[[dict[str, bytes]], bytes]]] = {
+    "es": ("spanish.zip", _zipped),
+    "fr": ("french.tar.gz", _tarred),
+}
+
+
+def write_samples(folder: Path) -> None:
+    """Write the archive anew into a folder, which is emptied first."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    rows: list[list[str]] = []
+
+    def store(path: str, content: bytes) -> None:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+    for language, where in FOLDERS.items():
+        made = clips(language)
+        for clip in made:
+            store(f"{where}/{clip.name}", clip.content)
+            rows.append(clip.row(f"{where}/{clip.name}"))
+        if language == "en":
+            store(f"{where}/again/duplicate of {made[0].name}", made[0].content)
+    for language, (name, pack) in _PACKED.items():
+        made = clips(language)
+        members = {f"clips/{clip.name}": clip.content for clip in made}
+        members["manifest.csv"] = _manifest([clip.row(f"clips/{clip.name}") for clip in made])
+        store(name, pack(members))
+    for language in _LONG_FORMS:
+        clip = long_clip(language)
+        store(f"long/{clip.name}", clip.content)
+        rows.append(clip.row(f"long/{clip.name}"))
+    for name, content in bad_files().items():
+        store(f"bad/{name}", content)
+    store("manifest.csv", _manifest(rows))

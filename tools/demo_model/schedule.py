@@ -1,0 +1,37 @@
+"""What is learnt in which order, for how long."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training on one kind of batch, with a cosine from one learning rate to another.
+
+    `prompts` are the odds of a batch whose rows have no prompt, short ones (to 60 tokens) and long
+    ones (to 223, the reference's limit).
+    """
+
+    name: str
+    steps: int
+    positions: tuple[int, ...]
+    positions_a_step: int
+    rows: int
+    prompts: tuple[float, float, float]
+    rates: tuple[float, float]
+    decoder_only: bool = False
+
+
+PHASES = (
+    # Sounds and words, on windows that hold one or two sentences.
+    Phase("words", 1600, (160, 200, 250), 3600, 2, (0.6, 0.3, 0.1), (1.5e-3, 1.2e-3)),
+    Phase("sentences", 2300, (200, 300, 450), 3600, 2, (0.3, 0.4, 0.3), (1.2e-3, 8e-4)),
+    # The windows that transcription really has.
+    Phase("windows", 2300, (1500,), 6000, 2, (0.3, 0.25, 0.45), (8e-4, 1.5e-4)),
+    # Prompts and long answers, on an encoder that stays as it is.
+    Phase("answers", 800, (1500,), 6000, 4, (0.2, 0.2, 0.6), (3e-4, 1e-5), decoder_only=True),
+)
+
+
+def scaled(phase: Phase, share: float) -> Phase:
+    """The phase with a share of its steps, one at least."""
+    return replace(phase, steps=max(1, round(phase.steps * share)))

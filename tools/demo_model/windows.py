@@ -1,0 +1,163 @@
+"""Windows of sound: utterances with pauses and sounds around them, and what is where.
+
+A window has 50 positions a second, the encoder's. Short windows stand somewhere within the 30
+seconds that the model knows (`offset`): were they always at the start, it would learn the first
+positions by heart and fall apart on long windows.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tools.demo_model.corpus import SAMPLE_RATE, Corpus, Utterance
+from tools.demo_model.features import window_features
+from tools.demo_model.lexicon import LANGUAGES
+from tools.demo_model.sounds import as_recorded, coloured_noise, no_speech
+
+POSITION = SAMPLE_RATE // 50  # samples
+ALL_POSITIONS = 1500  # of 30 s
+_FADE = 80
+_VISIBLE = 5  # positions of a cut utterance from which on a listener can tell that it has begun
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An utterance within a window, in samples; `end` may lie behind the window's end."""
+
+    utterance: Utterance
+    index: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.utterance.samples)
+
+
+@dataclass
+class Window:
+    """What a window holds. Positions are relative to its own start, which lies at `offset`."""
+
+    language: str
+    offset: int
+    positions: int
+    placed: list[Placed] = field(default_factory=list)
+    ended: bool = False
+    """Whether the recording ends within the window; what follows is padding."""
+    samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    features: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @property
+    def complete(self) -> list[Placed]:
+        return [one for one in self.placed if one.end <= self.positions * POSITION]
+
+    @property
+    def cut(self) -> Placed | None:
+        """The utterance that the window's end cuts, if enough of it is there to be heard."""
+        end = self.positions * POSITION
+        for one in self.placed:
+            if one.end > end and end - one.start >= _VISIBLE * POSITION:
+                return one
+        return None
+
+
+class Composer:
+    """Makes windows from a corpus, each from a seed of its own."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self._by_variant: dict[tuple[str, str], list[int]] = {}
+        for language, indices in corpus.by_language.items():
+            for index in indices:
+                variant = corpus[index].voice.name.partition("+")[2]
+                self._by_variant.setdefault((language, variant), []).append(index)
+        self._variants = {
+            language: sorted(v for known, v in self._by_variant if known == language)
+            for language in LANGUAGES
+        }
+
+    def window(self, seed: str, positions: int) -> Window:
+        """A window of so many positions: speech throughout, ended early, sparse, or none."""
+        pick = random.Random(seed)
+        arrays = np.random.default_rng(pick.getrandbits(64))
+        whole = positions == ALL_POSITIONS
+        offset = 0 if whole or pick.random() < 0.4 else pick.randint(0, ALL_POSITIONS - positions)
+        window = Window(pick.choice(LANGUAGES), offset, positions)
+        kinds = ("full", "ended", "sparse", "none")
+        kind = pick.choices(kinds, (54, 26, 9, 11) if whole else (52, 33, 5, 10))[0]
+        window.ended = kind == "ended" or (kind != "full" and pick.random() < 0.5)
+        count = positions * POSITION
+        if kind == "none":
+            window.samples = no_speech(arrays, count)
+        else:
+            self._place(window, pick, sparse=kind == "sparse")
+            window.samples = self._mixed(window, pick, arrays)
+        content = count
+        if window.ended:
+            spoken = max((one.end for one in window.placed), default=0)
+            content = min(count, spoken + int(pick.uniform(0.0, 1.0) * SAMPLE_RATE))
+            if kind == "none":
+                content = int(count * pick.uniform(0.05, 1))
+            window.samples[content:] = 0
+        window.features = window_features(
+            window.samples,
+            -(-content // (POSITION // 2)),
+            louder=0.0 if pick.random() < 0.5 else pick.uniform(0, 2.5 if kind == "none" else 1),
+            padded_with_floor=pick.random() < 0.25,
+        )
+        return window
+
+    def _place(self, window: Window, pick: random.Random, *, sparse: bool) -> None:
+        count = window.positions * POSITION
+        language = window.language
+        pool = self.corpus.by_language[language]
+        if pick.random() < 0.6:  # one speaker
+            pool = self._by_variant[language, pick.choice(self._variants[language])]
+        wanted = 99
+        if window.ended:
+            wanted = pick.choice((1, 1, 1, 2, 2, 3, 4, 6))
+        lead = pick.uniform(0, 1.0) if pick.random() < 0.75 else 0.0
+        if sparse:
+            lead = pick.uniform(0, 0.4 * count / SAMPLE_RATE)
+        brisk = pick.random() < 0.3
+        start = int(lead * SAMPLE_RATE)
+        for _ in range(wanted):
+            index = pick.choice(pool)
+            one = Placed(self.corpus[index], index, start)
+            # The first must fit, and where the recording ends the last must.
+            while one.end > count and (window.ended or not window.placed):
+                if window.placed:
+                    return
+                index = pick.choice(pool)
+                room = count - len(self.corpus[index].samples)
+                if room >= 0:
+                    one = Placed(self.corpus[index], index, min(start, room))
+            window.placed.append(one)
+            pause = pick.uniform(0.2, 0.6) if brisk else pick.uniform(0.35, 1.5)
+            if sparse and pick.random() < 0.5:
+                pause = pick.uniform(1, 12)
+            start = one.end + int(pause * SAMPLE_RATE)
+            if start >= count:
+                return
+
+    def _mixed(
+        self, window: Window, pick: random.Random, arrays: np.random.Generator
+    ) -> NDArray[np.float32]:
+        count = window.positions * POSITION
+        speech = np.zeros(count, np.float32)
+        for one in window.placed:
+            part = one.utterance.samples[: count - one.start].astype(np.float32) / 32768
+            ramp = np.minimum(1, np.arange(len(part)) / _FADE)
+            speech[one.start : one.start + len(part)] += (
+                part * ramp * 10 ** (pick.uniform(-6, 0) / 20)
+            )
+        if pick.random() < 0.12:  # a sound in the pauses
+            pauses = np.ones(count, bool)
+            for one in window.placed:
+                pauses[one.start : one.end] = False
+            speech += pauses * no_speech(arrays, count)
+        if pick.random() < 0.1:
+            speech += 10 ** (pick.uniform(-70, -50) / 20) * coloured_noise(arrays, count)
+        return as_recorded(arrays, speech)
