@@ -12,10 +12,13 @@ demo up: export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
 demo up: export NIGHTSCRIBE_MODEL    ?= demo
 demo up: export NIGHTSCRIBE_TASK     ?= both
 
-.PHONY: demo test up down lint clean setup constraints
+.PHONY: demo demo-model test up down lint clean setup constraints
 
 demo: setup ## Run the nightly job on the sample archive in a real Airflow
 	@$(BIN)/python tools/demo.py
+
+demo-model: setup ## Train the demo checkpoint anew, into build/demo_model (needs espeak-ng; hours)
+	@$(BIN)/python -m tools.demo_model all
 
 test: setup-dev ## Run the test suite
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -36,7 +36,7 @@ def recording(language: str, seconds: float, seed: int) -> Recording:
     pick = random.Random(f"recording {language} {seed}")
     arrays = np.random.default_rng(pick.getrandbits(64))
     voice = a_voice(language, pick, held_out=True)
-    source = sentences(held_out=True, seed=1000 + seed)
+    source = sentences(held_out=True, seed=pick.getrandbits(32))
     clock = pick.uniform(0.2, 0.6)
     said: list[tuple[float, float, Utterance]] = []
     while clock < seconds:

@@ -1,0 +1,185 @@
+"""`python -m benchmarks engines` compares engines; `python -m benchmarks profile` explains ours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.archive import Recorded, read_archive
+from benchmarks.compare import rows, turns
+from benchmarks.conditions import conditions
+from benchmarks.engines import ENGINES, Setup, missing
+from benchmarks.measure import Failed, Measured, measure
+from benchmarks.models import in_formats, random_checkpoint
+from benchmarks.profile import profile
+from benchmarks.shapes import SHAPES
+from benchmarks.table import comparison
+from nightscribe.errors import ConfigurationError, ModelError
+from nightscribe.whisper.models import pick_device, resolve
+
+_TOKENS = range(3, 201)  # openai-whisper ends a window after 224
+
+
+def main() -> None:
+    """Do what the command line says."""
+    arguments = _parser().parse_args()
+    try:
+        device = pick_device(arguments.device)
+        checkpoint = _checkpoint(arguments)
+    except (ConfigurationError, ModelError) as error:
+        raise SystemExit(str(error)) from None
+    folder = arguments.archive or arguments.work / f"archive-{arguments.recordings}"
+    _say(f"reading, or making, the archive in {folder}")
+    archive = read_archive(folder, arguments.recordings) * arguments.copies
+    shortest = sorted(archive, key=lambda recorded: recorded.seconds)[: arguments.warm_up]
+    warm_up = [recorded.path for recorded in shortest]
+    state = conditions(
+        model=arguments.shape or arguments.model,
+        tokens=arguments.tokens if arguments.shape else None,
+        archive=archive,
+        device=device,
+        threads=arguments.threads,
+    )
+    print(state)
+    setup = Setup(
+        model=str(checkpoint.resolve()),
+        device=device,
+        threads=arguments.threads,
+        batch_size=arguments.batch_size or (32 if device == "cuda" else 8),
+        # Random weights read their text only where no other text precedes it.
+        conditioned=arguments.shape is None,
+    )
+    if arguments.command == "profile":
+        print(profile(setup, [recorded.path for recorded in archive], warm_up))
+        return
+    models = _models(arguments.engines, checkpoint, arguments.work)
+    runs = _run(models, arguments.repeats, setup, archive, warm_up)
+    found = rows(runs, archive)
+    print(comparison(found, on_device=device == "cuda", readable=arguments.shape is None))
+    if arguments.json:
+        report = {
+            "conditions": asdict(state),
+            "rows": [asdict(row) for row in found],
+            "turns": [[asdict(measured) for measured in turn] for turn in runs],
+        }
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _models(chosen: Sequence[str], checkpoint: Path, work: Path) -> dict[str, Path]:
+    """The model of each engine that is installed; of the others it is said that they are not."""
+    names = []
+    for name in chosen:
+        package = missing(ENGINES[name])
+        if package:
+            print(f"{name} is left out: the package {package} is not installed")
+        else:
+            names.append(name)
+    formats = {name: ENGINES[name].model_format for name in names}
+    found = in_formats(set(formats.values()), checkpoint, work)
+    return {name: found[formats[name]] for name in names}
+
+
+def _run(
+    models: Mapping[str, Path],
+    repeats: int,
+    setup: Setup,
+    archive: Sequence[Recorded],
+    warm_up: Sequence[str],
+) -> list[list[Measured]]:
+    """Every engine once a turn; one that fails is left out from then on, and said to be."""
+    paths = [recorded.path for recorded in archive]
+    seconds = sum(recorded.seconds for recorded in archive)
+    failed: set[str] = set()
+    runs: list[list[Measured]] = []
+    for number, turn in enumerate(turns(list(models), repeats), start=1):
+        runs.append([])
+        for name in turn:
+            if name in failed:
+                continue
+            try:
+                measured = measure(name, setup.of(models[name]), paths, warm_up)
+            except Failed as failure:
+                print(f"{name} is left out: {failure}")
+                failed.add(name)
+                continue
+            runs[-1].append(measured)
+            _say(
+                f"turn {number} of {repeats}, {name}: {measured.wall_s:.1f} s, "
+                f"RTFx {seconds / measured.wall_s:.1f}"
+            )
+    return runs
+
+
+def _checkpoint(arguments: argparse.Namespace) -> Path:
+    if arguments.shape is None:
+        return Path(resolve(arguments.model).path)
+    return random_checkpoint(arguments.shape, arguments.tokens, arguments.work)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    engines = commands.add_parser("engines", help="compare engines: speed, memory, texts")
+    engines.add_argument(
+        "--engines",
+        type=_names,
+        default=list(ENGINES),
+        metavar="NAME,…",
+        help=f"which of: {', '.join(ENGINES)} (default: all)",
+    )
+    engines.add_argument("--repeats", type=int, default=3, help="turns of all (default: 3)")
+    engines.add_argument("--batch-size", type=int, help="of the others: 8, or 32 on CUDA")
+    engines.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures")
+    explain = commands.add_parser("profile", help="where the time of our engine goes")
+    explain.set_defaults(batch_size=None)
+    for command in (engines, explain):
+        model = command.add_mutually_exclusive_group()
+        model.add_argument("--model", default="demo", help="by name or path (default: demo)")
+        model.add_argument("--shape", choices=SHAPES, help="random weights of an official shape")
+        command.add_argument(
+            "--tokens",
+            type=int,
+            choices=_TOKENS,
+            default=100,
+            metavar="N",
+            help="a window, with --shape: 3 to 200 (default: 100)",
+        )
+        command.add_argument("--archive", type=Path, help="folder; made if it is not there")
+        command.add_argument("--recordings", type=int, default=64, help="of it (default: 64)")
+        command.add_argument(
+            "--copies", type=int, default=1, help="of each, where these are too few (default: 1)"
+        )
+        command.add_argument(
+            "--warm-up", type=int, default=2, help="shortest ones, read untimed (default: 2)"
+        )
+        command.add_argument("--device", default="auto", help="cpu, cuda or auto")
+        command.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+        command.add_argument(
+            "--work",
+            type=Path,
+            default=Path("build/benchmarks"),
+            help="folder for what is made on the way (default: %(default)s)",
+        )
+    return parser
+
+
+def _names(given: str) -> list[str]:
+    names = [name.strip() for name in given.split(",")]
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: choose among {', '.join(ENGINES)}")
+    return names
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""A checkpoint as openai-whisper saves it, in the formats of Transformers and of CTranslate2.
+
+Nothing is fetched: weights are renamed, the tokenizer is built from openai-whisper's vocabulary,
+and what the hub's configuration files say is derived from openai-whisper itself.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from whisper.model import ModelDimensions
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+from benchmarks.vocabulary import vocabulary
+
+_RENAMED = (
+    (r"\.blocks\.", ".layers."),
+    (r"\.cross_attn_ln\.", ".encoder_attn_layer_norm."),
+    (r"\.attn_ln\.", ".self_attn_layer_norm."),
+    (r"\.mlp_ln\.", ".final_layer_norm."),
+    (r"\.cross_attn\.", ".encoder_attn."),
+    (r"\.attn\.", ".self_attn."),
+    (r"\.query\.", ".q_proj."),
+    (r"\.key\.", ".k_proj."),
+    (r"\.value\.", ".v_proj."),
+    (r"\.out\.", ".out_proj."),
+    (r"\.mlp\.0\.", ".fc1."),
+    (r"\.mlp\.2\.", ".fc2."),
+    (r"\.positional_embedding$", ".embed_positions.weight"),
+    (r"\.token_embedding\.", ".embed_tokens."),
+    (r"^encoder\.ln_post\.", "encoder.layer_norm."),
+    (r"^decoder\.ln\.", "decoder.layer_norm."),
+)
+
+
+def to_transformers(checkpoint: Path, folder: Path) -> None:
+    """Write the checkpoint as a folder that `WhisperForConditionalGeneration` loads."""
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+    )
+
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    dims = ModelDimensions(**content["dims"])
+    tokenizer = tokenizer_of(dims)
+    weights = {f"model.{_renamed(name)}": w for name, w in content["model_state_dict"].items()}
+    dtype = weights["model.encoder.conv1.weight"].dtype
+    config = WhisperConfig(
+        vocab_size=dims.n_vocab,
+        num_mel_bins=dims.n_mels,
+        d_model=dims.n_audio_state,
+        encoder_layers=dims.n_audio_layer,
+        encoder_attention_heads=dims.n_audio_head,
+        encoder_ffn_dim=4 * dims.n_audio_state,
+        decoder_layers=dims.n_text_layer,
+        decoder_attention_heads=dims.n_text_head,
+        decoder_ffn_dim=4 * dims.n_text_state,
+        max_source_positions=dims.n_audio_ctx,
+        max_target_positions=dims.n_text_ctx,
+        decoder_start_token_id=tokenizer.sot,
+        bos_token_id=tokenizer.eot,
+        eos_token_id=tokenizer.eot,
+        pad_token_id=tokenizer.eot,
+        dtype=dtype,
+    )
+    with torch.device("meta"):
+        model = WhisperForConditionalGeneration(config)
+    weights["proj_out.weight"] = weights["model.decoder.embed_tokens.weight"]
+    model.load_state_dict(weights, assign=True, strict=True)
+    model.tie_weights()
+    model.generation_config = GenerationConfig(**generation(dims, tokenizer))
+    partial = _emptied(folder)
+    model.save_pretrained(partial)
+    WhisperFeatureExtractor(feature_size=dims.n_mels).save_pretrained(partial)
+    _tokenizer_for_transformers(dims).save_pretrained(partial)
+    partial.rename(folder)
+
+
+def to_ctranslate2(transformers_folder: Path, folder: Path) -> None:
+    """Write what `to_transformers` wrote as a folder that faster-whisper loads."""
+    from ctranslate2.converters import TransformersConverter
+
+    partial = _emptied(folder)
+    # Its own configuration file is all that tells faster-whisper how many mel bins there are.
+    files = ["tokenizer.json", "preprocessor_config.json"]
+    TransformersConverter(str(transformers_folder), copy_files=files).convert(str(partial))
+    partial.rename(folder)
+
+
+def tokenizer_of(dims: ModelDimensions) -> Tokenizer:
+    """openai-whisper's tokenizer for a network of these dimensions, set to English."""
+    multilingual = is_multilingual(dims)
+    return get_tokenizer(
+        multilingual, num_languages=languages(dims), language="en", task="transcribe"
+    )
+
+
+def is_multilingual(dims: ModelDimensions) -> bool:
+    """By the size of the vocabulary, as openai-whisper tells it."""
+    return bool(dims.n_vocab >= 51_865)
+
+
+def languages(dims: ModelDimensions) -> int:
+    """Language tokens in the vocabulary, as openai-whisper counts them."""
+    return int(dims.n_vocab - 51_765 - is_multilingual(dims))
+
+
+def generation(dims: ModelDimensions, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What Transformers' `generate` must know to follow openai-whisper's rules."""
+    specials = [tokenizer.transcribe, tokenizer.translate, tokenizer.sot]
+    specials += [tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech]
+    settings: dict[str, Any] = {
+        "max_length": dims.n_text_ctx,
+        "decoder_start_token_id": tokenizer.sot,
+        "bos_token_id": tokenizer.eot,
+        "eos_token_id": tokenizer.eot,
+        "pad_token_id": tokenizer.eot,
+        "no_timestamps_token_id": tokenizer.no_timestamps,
+        "prev_sot_token_id": tokenizer.sot_prev,
+        "max_initial_timestamp_index": round(1.0 / (30.0 / dims.n_audio_ctx)),
+        "begin_suppress_tokens": [*tokenizer.encode(" "), tokenizer.eot],
+        "suppress_tokens": sorted({*tokenizer.non_speech_tokens, *specials}),
+        "is_multilingual": is_multilingual(dims),
+        # openai-whisper's default for checkpoints it does not know: the upper half of the layers.
+        "alignment_heads": [
+            [layer, head]
+            for layer in range(dims.n_text_layer // 2, dims.n_text_layer)
+            for head in range(dims.n_text_head)
+        ],
+    }
+    if is_multilingual(dims):
+        codes = zip(tokenizer.all_language_codes, tokenizer.all_language_tokens, strict=True)
+        settings["lang_to_id"] = {f"<|{code}|>": token for code, token in codes}
+        tasks = {"transcribe": tokenizer.transcribe, "translate": tokenizer.translate}
+        settings["task_to_id"] = tasks
+    return settings
+
+
+def _renamed(name: str) -> str:
+    for pattern, replacement in _RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _tokenizer_for_transformers(dims: ModelDimensions) -> Any:
+    from transformers import AddedToken, WhisperTokenizer
+
+    words = vocabulary(multilingual=is_multilingual(dims), languages=languages(dims))
+    tokenizer = WhisperTokenizer(
+        vocab=words.tokens,
+        merges=words.merges,
+        pad_token=words.special[0],  # the end of the text
+        extra_special_tokens=words.special,
+    )
+    # Transformers takes the first token behind the special ones for the first timestamp.
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in words.timestamps])
+    return tokenizer
+
+
+def _emptied(folder: Path) -> Path:
+    """A new folder beside this one, which is renamed when it is complete."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return partial

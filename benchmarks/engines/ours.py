@@ -1,0 +1,29 @@
+"""Nightscribe's own engine, through the seam that the pipeline uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.engines import Run, Setup, Text
+from nightscribe.whisper.batched import transcribe
+from nightscribe.whisper.engine import Failure, Job, Request, load_model
+from nightscribe.whisper.options import Options
+
+
+def load(setup: Setup) -> Run:
+    """The batched engine, which chooses batch sizes by itself."""
+    model = load_model(setup.model, setup.device)
+    options = Options(temperature=(0.0,), condition_on_previous_text=setup.conditioned)
+    job = Job("transcribe", options)
+
+    def run(paths: Sequence[str]) -> Iterator[Text]:
+        by_id = {f"{number:064x}": path for number, path in enumerate(paths)}
+        requests = (Request(number, path, (job,)) for number, path in by_id.items())
+        for result in transcribe(requests, model):
+            path = by_id[result.recording_id]
+            if isinstance(result, Failure):
+                raise RuntimeError(f"{path}: {result.detail}")
+            tokens = sum(len(segment["tokens"]) for segment in result.segments)
+            yield Text(path, result.text, result.language, tokens)
+
+    return run

@@ -1,0 +1,40 @@
+"""The checkpoint that all engines share, in the format that each of them reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+
+from benchmarks.shapes import write_checkpoint
+
+
+def random_checkpoint(shape: str, tokens: int, work: Path) -> Path:
+    """The checkpoint of a shape with so many tokens a window; written if it is not there."""
+    file = work / f"{shape}-{tokens}-tokens.pt"
+    if not file.is_file():
+        write_checkpoint(shape, tokens, file)
+    return file
+
+
+def in_formats(formats: Collection[str], checkpoint: Path, work: Path) -> dict[str, Path]:
+    """The checkpoint in each of the formats, converted where it is not yet.
+
+    Converted ones are kept by the checkpoint's digest: another checkpoint is converted anew.
+    """
+    found = {"whisper": checkpoint}
+    if set(formats) <= set(found):
+        return found
+    from benchmarks.convert import to_ctranslate2, to_transformers
+
+    with checkpoint.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    # CTranslate2's converter starts from Transformers' format, so that is needed for both.
+    found["transformers"] = work / digest / "transformers"
+    if not found["transformers"].is_dir():
+        to_transformers(checkpoint, found["transformers"])
+    if "ctranslate2" in formats:
+        found["ctranslate2"] = work / digest / "ctranslate2"
+        if not found["ctranslate2"].is_dir():
+            to_ctranslate2(found["transformers"], found["ctranslate2"])
+    return found

@@ -1,0 +1,56 @@
+"""Numbers as tables of Markdown, which read well in a terminal too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.compare import Row, Spread
+
+_MIB = 1 << 20
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown; all columns but the first are set to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        set_out = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        return f"| {' | '.join(set_out)} |"
+
+    rule = [f"{'-' * widths[0]}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    return "\n".join(line(cells) for cells in (head, rule, *lines))
+
+
+def comparison(rows: Sequence[Row], *, on_device: bool, readable: bool) -> str:
+    """The engines' table; `readable` False leaves the texts out, which mean nothing then."""
+    head = ["engine", "RTFx", "× openai-whisper", "peak memory"]
+    head += ["peak on device"] if on_device else []
+    head += ["same text", "WER to openai-whisper", "WER"] if readable else ["tokens"]
+    lines = []
+    for row in rows:
+        cells = [row.engine, _range(row.rtfx, 1), _range(row.ratio, 2), _memory(row.peak_memory)]
+        cells += [_memory(row.peak_device_memory)] if on_device else []
+        if readable:
+            cells += [_share(row.same), _share(row.wer_to_baseline), _share(row.wer)]
+        else:
+            cells += ["–" if row.tokens is None else str(row.tokens)]
+        lines.append(cells)
+    return table(head, lines)
+
+
+def _range(values: Spread | None, digits: int) -> str:
+    if values is None:
+        return "–"
+    median, low, high = (
+        f"{value:.{digits}f}" for value in (values.median, values.low, values.high)
+    )
+    return f"{median} ({low}–{high})"
+
+
+def _memory(count: int | None) -> str:
+    return "–" if count is None else f"{count / _MIB:.0f} MiB"
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,68 @@
+"""Whisper's vocabulary as byte-level BPE with merges, which is how other engines read it.
+
+openai-whisper holds tiktoken's form of it: the bytes of each token, in the order in which the
+tokens were learned. A token's merge is found by tokenizing its bytes with what was learned before
+it: two parts are left, and those were merged (Sennrich et al. 2016, algorithm 1, backwards).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from whisper.tokenizer import get_encoding
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens by their printable form, the merges that make them, and the special ones."""
+
+    tokens: dict[str, int]
+    merges: list[tuple[str, str]]
+    special: list[str]  # in order of their ids, which follow those of `tokens`
+    timestamps: list[str]  # and these follow the special ones
+
+
+def vocabulary(*, multilingual: bool, languages: int) -> Vocabulary:
+    """The vocabulary of a checkpoint with so many language tokens."""
+    name = "multilingual" if multilingual else "gpt2"
+    encoding = get_encoding(name, num_languages=languages)
+    ranks: dict[bytes, int] = encoding._mergeable_ranks
+    letters = _letters()
+
+    def printable(token: bytes) -> str:
+        return "".join(letters[byte] for byte in token)
+
+    tokens = {printable(token): rank for token, rank in ranks.items()}
+    merges = [
+        (printable(left), printable(right))
+        for token, rank in sorted(ranks.items(), key=lambda item: item[1])
+        if len(token) > 1
+        for left, right in [_parts(token, rank, ranks)]
+    ]
+    ordered = sorted(encoding._special_tokens, key=encoding._special_tokens.__getitem__)
+    first_stamp = ordered.index("<|0.00|>")
+    return Vocabulary(tokens, merges, ordered[:first_stamp], ordered[first_stamp:])
+
+
+def _parts(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
+    """The two parts that a token was merged from, by merging its bytes as far as was known then."""
+    parts = [bytes([byte]) for byte in token]
+    while len(parts) > 2:
+        pairs = itertools.pairwise(parts)
+        known, place = min(
+            (ranks.get(left + right, rank), place) for place, (left, right) in enumerate(pairs)
+        )
+        if known >= rank:
+            raise ValueError(f"token {rank} of the vocabulary, {token!r}, has no merge")
+        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+    return parts[0], parts[1]
+
+
+def _letters() -> dict[int, str]:
+    """GPT-2's letter for each byte: itself if it can be seen, else one from U+0100 on."""
+    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in visible]
+    return {byte: chr(byte) for byte in visible} | {
+        byte: chr(0x100 + number) for number, byte in enumerate(others)
+    }

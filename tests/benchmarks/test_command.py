@@ -1,0 +1,65 @@
+"""One command prints a table and writes its figures down."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def archive(recordings: list[str], tmp_path: Path) -> Path:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "language", "text"])
+        for path in recordings:
+            shutil.copy(path, folder)
+            writer.writerow([Path(path).name, "en", "noise"])
+    return folder
+
+
+def command(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join([str(repository), str(repository / "plugins")])
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments, "--threads", "1"],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": paths},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("shape", ["multilingual"], indirect=True, scope="session")
+def test_engines_are_compared_in_one_command(
+    repository: Path, checkpoint: Path, archive: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    done = command(
+        *(repository, "engines", "--engines", "openai-whisper,nightscribe", "--repeats", "1"),
+        *("--model", str(checkpoint), "--archive", str(archive), "--work", str(tmp_path)),
+        *("--copies", "2", "--json", str(report)),
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["openai-whisper", "nightscribe"]
+    written = json.loads(report.read_text())
+    assert written["conditions"]["recordings"] == 4
+    assert written["conditions"]["seconds"] == 86
+    assert [len(measured["texts"]) for turn in written["turns"] for measured in turn] == [4, 4]
+    assert {row["engine"]: row["same"] for row in written["rows"]}["nightscribe"] == 1.0
+
+
+def test_an_unknown_engine_is_named_with_those_that_are_known(repository: Path) -> None:
+    done = command(repository, "engines", "--engines", "fastest-whisper")
+    assert done.returncode == 2
+    assert "'fastest-whisper'" in done.stderr
+    assert "openai-whisper" in done.stderr
