@@ -56,7 +56,11 @@ class Settings(BaseSettings):
         None, description="where checkpoints are cached; default: where openai-whisper does"
     )
     device: str = Field("auto", description="`auto` (CUDA, else CPU), `cpu`, `cuda`, `cuda:1` …")
-    engine: str = Field("reference", description="`reference`: openai-whisper itself")
+    engine: str = Field(
+        "reference",
+        description="`reference`: openai-whisper itself; `batched`: the same transcripts, many "
+        "recordings at a time",
+    )
     task: str = Field("transcribe", description="`transcribe`, `translate` or `both`")
     language: str = Field(
         "auto",

@@ -180,7 +180,7 @@ def test_audio_is_read_before_the_next_request_is_asked_for(model: LoadedModel) 
 
 
 def test_unknown_engine_model_and_device_are_named() -> None:
-    with pytest.raises(ConfigurationError, match="engine 'fast': choose one of reference"):
+    with pytest.raises(ConfigurationError, match="engine 'fast': choose one of batched, reference"):
         engine_named("fast")
     with pytest.raises(ModelError, match="'gigantic'"):
         load_model("gigantic")

@@ -104,7 +104,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="with word timestamps: skip silence longer than this around a hallucination",
     )
-    add("--engine", default="reference", help="reference: openai-whisper itself")
+    add(
+        "--engine",
+        default="reference",
+        help="reference: openai-whisper itself; batched: many at a time",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ may be closed. One bad recording yields a `Failure` and never stops the others.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -90,11 +91,17 @@ def load_model(name: str, device: str = "auto", model_dir: str | None = None) ->
     return LoadedModel(checkpoint, load(checkpoint, chosen), chosen, precision(chosen))
 
 
-def engine_named(name: str) -> Engine:
-    """The engine of that name: a function from requests and a model to results."""
-    from nightscribe.whisper import reference
+def engine_named(name: str, *, slots: int = 0) -> Engine:
+    """The engine of that name: a function from requests and a model to results.
 
-    engines: Mapping[str, Engine] = {"reference": reference.transcribe}
+    `slots`: windows that the batched engine decodes side by side; 0 for what memory allows.
+    """
+    from nightscribe.whisper import batched, reference
+
+    engines: Mapping[str, Engine] = {
+        "batched": functools.partial(batched.transcribe, slots=slots),
+        "reference": reference.transcribe,
+    }
     if name not in engines:
         raise ConfigurationError(f"engine {name!r}: choose one of {', '.join(engines)}")
     return engines[name]

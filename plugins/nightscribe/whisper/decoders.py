@@ -1,0 +1,219 @@
+"""Audio decoding in processes of their own, ahead of the engine.
+
+A worker decodes one recording at a time to 16-bit samples in a file of a temporary folder, from
+where the engine maps them: nothing large is copied, and memory does not grow with a recording. A
+worker that dies (a decoder's crash, the kernel's out-of-memory killer) takes down only the
+recording that it had, and another takes its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nightscribe import audio
+from nightscribe.errors import Reason, Rejected
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A decoded recording: int16 of shape (n,), 16 kHz mono."""
+
+    samples: NDArray[np.int16]
+    warning: str | None
+
+
+Outcome = Samples | Rejected
+
+
+def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
+    """Decode into a file of raw 16-bit samples; returns the warning, if there is one.
+
+    Raises what `audio.blocks` raises.
+    """
+    with file.open("wb") as out:
+        blocks = audio.blocks(encoded)
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration as end:
+                warning: str | None = end.value
+                return warning
+            out.write((block * audio.FULL_SCALE).astype(np.int16).tobytes())
+
+
+class Decoders:
+    """So many worker processes, started when there is more than one recording to decode."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._folder = tempfile.TemporaryDirectory(prefix="nightscribe-audio-")
+        self._queue: deque[tuple[int, BinaryIO | str]] = deque()
+        self._workers: list[_Worker] = []
+        self._number = 0
+
+    @property
+    def pending(self) -> int:
+        """Recordings handed in and not yet given back."""
+        return len(self._queue) + sum(worker.number is not None for worker in self._workers)
+
+    def submit(self, encoded: BinaryIO | str) -> int:
+        """Hand in a recording's encoded bytes, or the path of its file; returns its number.
+
+        The bytes are read here and now, since the file may be closed afterwards.
+        """
+        self._number += 1
+        if not isinstance(encoded, str):
+            encoded = io.BytesIO(encoded.read())
+        self._queue.append((self._number, encoded))
+        self._assign()
+        return self._number
+
+    def finished(self, *, wait_for_one: bool) -> Iterator[tuple[int, Outcome]]:
+        """Recordings that are decoded by now; waits for one if none is and that is asked for."""
+        if not self._workers and self._queue and wait_for_one:
+            # A single recording is done before a process would have started.
+            number, encoded = self._queue.popleft()
+            yield number, self._decode_here(number, encoded)
+            return
+        busy = {w.answers.fileno(): w for w in self._workers if w.number is not None}
+        if not busy:
+            return
+        for ready in wait(list(busy), None if wait_for_one else 0):
+            assert isinstance(ready, int)
+            yield self._outcome(busy[ready])
+        self._assign()
+
+    def close(self) -> None:
+        """End the workers and remove what they wrote."""
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+        self._folder.cleanup()
+
+    def _path(self, number: int) -> Path:
+        return Path(self._folder.name) / f"{number}.pcm"
+
+    def _assign(self) -> None:
+        if not self._workers and len(self._queue) < 2:
+            return
+        while self._queue and self._count:
+            worker = next((worker for worker in self._workers if worker.number is None), None)
+            if worker is None:
+                if len(self._workers) == self._count:
+                    return
+                worker = _Worker()
+                self._workers.append(worker)
+            number, encoded = self._queue.popleft()
+            content = encoded if isinstance(encoded, str) else encoded.read()
+            worker.give(number, self._path(number), content)
+
+    def _outcome(self, worker: _Worker) -> tuple[int, Outcome]:
+        number = worker.number
+        assert number is not None
+        try:
+            answer = pickle.load(worker.answers)
+        except (EOFError, pickle.UnpicklingError):
+            self._workers.remove(worker)
+            status = worker.process.wait()
+            worker.end()
+            self._path(number).unlink(missing_ok=True)
+            detail = f"the decoder ended with exit status {status} in the middle of this file"
+            return number, Rejected(Reason.UNREADABLE, detail)
+        worker.number = None
+        if isinstance(answer, Rejected):
+            self._path(number).unlink(missing_ok=True)
+            return number, answer
+        return number, self._mapped(number, answer)
+
+    def _decode_here(self, number: int, encoded: BinaryIO | str) -> Outcome:
+        try:
+            return self._mapped(number, decode_to(self._path(number), encoded))
+        except (Rejected, OSError) as error:
+            return error if isinstance(error, Rejected) else _unreadable(error)
+
+    def _mapped(self, number: int, warning: str | None) -> Samples:
+        path = self._path(number)
+        samples = np.memmap(path, dtype=np.int16, mode="r")
+        path.unlink()  # the mapping stays until it is let go
+        return Samples(samples, warning)
+
+
+class _Worker:
+    """A process that decodes what comes through a pipe.
+
+    A fresh interpreter, not a fork of this one, whose threads and device would not survive that;
+    and not one of multiprocessing's, which would run the main program's file again.
+    """
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nightscribe.whisper.decoders"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        self._to, self.answers = self.process.stdin, self.process.stdout
+        self.number: int | None = None
+
+    def give(self, number: int, path: Path, content: bytes | str) -> None:
+        self.number = number
+        with contextlib.suppress(BrokenPipeError):  # seen when the answer is read
+            pickle.dump((path, content), self._to)
+            self._to.flush()
+
+    def end(self) -> int:
+        self.process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self._to.close()
+        self.answers.close()
+        return self.process.wait()
+
+
+def _work() -> None:
+    """Decode what comes on standard input; answers go to standard output, and nothing else."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while True:
+        try:
+            path, content = pickle.load(sys.stdin.buffer)
+        except (EOFError, KeyboardInterrupt):
+            return
+        answer: str | Rejected | None
+        try:
+            answer = decode_to(path, content if isinstance(content, str) else io.BytesIO(content))
+        except Rejected as error:
+            answer = error
+        except OSError as error:
+            answer = _unreadable(error)
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def _unreadable(error: OSError) -> Rejected:
+    return Rejected(Reason.UNREADABLE, str(error))
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == "__main__":
+    _work()

@@ -1,0 +1,37 @@
+"""How many windows fit: slots from free memory and the network's shape."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+
+from nightscribe.whisper.network import Network
+
+_CPU_SLOTS = 16  # where a step's cost begins to grow with every further row
+_GPU_SLOTS = 256
+_CPU_SHARE = 0.25  # of what is free now: others want some, too
+_GPU_SHARE = 0.7  # the rest is for the encoder's windows and for what a step needs in passing
+_COPIES = 3  # of the logits: as they come, as they are restricted, what is drawn from
+
+
+def slot_bytes(network: Network) -> int:
+    """What a slot of one row holds: keys and values of the audio and the text, and its logits."""
+    dims = network.dims
+    element = torch.finfo(network.dtype).bits // 8
+    positions = dims.n_audio_ctx + dims.n_text_ctx
+    caches: int = dims.n_text_layer * 2 * positions * dims.n_text_state * element
+    return caches + _COPIES * dims.n_vocab * 4
+
+
+def slots_that_fit(network: Network) -> int:
+    """Slots for a network on its device, at least one."""
+    if network.device.type == "cuda":
+        free, most, share = torch.cuda.mem_get_info(network.device)[0], _GPU_SLOTS, _GPU_SHARE
+    else:
+        free, most, share = psutil.virtual_memory().available, _CPU_SLOTS, _CPU_SHARE
+    return max(1, min(most, int(free * share / slot_bytes(network))))
+
+
+def windows_at_once(network: Network, slots: int) -> int:
+    """Windows that are encoded together: few on a CPU, where more only fall out of its caches."""
+    return max(1, slots // 8) if network.device.type == "cuda" else min(2, slots)
