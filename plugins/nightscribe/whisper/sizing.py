@@ -19,8 +19,9 @@ def slot_bytes(network: Network) -> int:
     dims = network.dims
     element = torch.finfo(network.dtype).bits // 8
     positions = dims.n_audio_ctx + dims.n_text_ctx
-    caches: int = dims.n_text_layer * 2 * positions * dims.n_text_state * element
-    return caches + _COPIES * dims.n_vocab * 4
+    caches = dims.n_text_layer * 2 * positions * dims.n_text_state * element
+    held: int = caches + _COPIES * dims.n_vocab * 4
+    return held
 
 
 def slots_that_fit(network: Network) -> int:
