@@ -438,7 +438,7 @@ def test_exports_of_two_archives_do_not_overwrite_each_other(tmp_path: Path) -> 
     written = exported(out)
     assert set(written.values()) == {
         b"The doctor is looking for a red window at the station.\n",
-        b"The village opens on Wednesday at two.\n",
+        b"My brother repairs a new letter at the market.\n",
     }
     assert len(written) == len(set(ran.out.splitlines())) == 2
     again = nightscribe("export", "--lake", lake, "--format", "txt", "--out", out)
