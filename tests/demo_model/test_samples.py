@@ -57,7 +57,7 @@ def test_it_is_like_a_small_real_archive(archive: Path) -> None:
     files = members(archive)
     assert sum(path.stat().st_size for path in archive.rglob("*") if path.is_file()) < 15e6
     infos = [
-        audio.inspect(io.BytesIO(content))
+        audio.probe(io.BytesIO(content))
         for name, content in files.items()
         if not name.endswith(".csv") and not name.startswith("bad/")
     ]
