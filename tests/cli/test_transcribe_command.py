@@ -64,7 +64,7 @@ def speech(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         spanish.extractall(folder)
     with tarfile.open(samples / "french.tar.gz") as french:
         french.extractall(folder, filter="data")
-    plain = (samples / place for place in ("english", "german", "chinese", "long"))
+    plain = (samples / language for language in ("english", "german", "long"))
     found = [path for place in (folder / "clips", *plain) for path in place.iterdir()]
     found.append(repository / "tests" / "fixtures" / "jfk.flac")
     return {path.name: path for path in sorted(found) if path.suffix in SOUND}
@@ -183,7 +183,7 @@ CASES = {  # what to transcribe, and with which flags; beams unless greedy
     "language by name": ("de-02.mp3 en-01.flac", f"--language German {GREEDY}"),
     "language by code": ("fr-01.flac", f"--language fr {GREEDY}"),
     "translate": ("es-01.flac de-02.mp3", f"--task translate {GREEDY}"),
-    "initial prompt": ("en-01.flac", f"--initial_prompt 'The doctor and the girl.' {GREEDY}"),
+    "initial prompt": ("en-01.flac", f"--initial_prompt 'The duck and the boy.' {GREEDY}"),
     "carried prompt over windows": (
         "long-fr.ogg",
         f"--initial_prompt Laura --carry_initial_prompt True --clip_timestamps 20,60 {GREEDY}",
@@ -271,7 +271,7 @@ def test_a_script_works_by_changing_one_word(
             arguments, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert "The doctor is looking" in done.stdout
+        assert "The duck is sleeping" in done.stdout
         assert "Detected language: English" in done.stdout
         written.append({fmt: (tmp_path / f"talk.{fmt}").read_bytes() for fmt in FORMATS})
         for fmt in FORMATS:
@@ -375,7 +375,7 @@ def test_bad_inputs_are_named_and_the_others_written(
     assert len(complaints) == len(bad)
     assert set(contents(tmp_path / "out")) == {"en-01.txt", "de-02.txt"}
     assert (tmp_path / "out" / "en-01.txt").read_text() == (
-        "The doctor is looking for a red window at the station.\n"
+        "The duck is sleeping at the museum with the boy.\n"
     )
 
 
