@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def nights() -> ForkServerContext:
     from tests.nights import night_context
 
     return night_context()
+
+
+@pytest.fixture(scope="session")
+def espeak_library() -> None:
+    """Skips where the speech synthesizer is missing."""
+    try:
+        ctypes.CDLL("libespeak-ng.so.1")
+    except OSError:
+        pytest.skip("espeak-ng is not installed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -26,11 +25,7 @@ def write(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        ctypes.CDLL("libespeak-ng.so.1")
-    except OSError:
-        pytest.skip("espeak-ng is not installed")
+def archive(tmp_path_factory: pytest.TempPathFactory, espeak_library: None) -> Path:
     folder = tmp_path_factory.mktemp("archive") / "made"
     write(folder)
     return folder

@@ -84,9 +84,13 @@ def check_language(
     model: whisper.Whisper, language: str, count: int, long_s: float
 ) -> LanguageResult:
     """All figures of one language."""
-    held = utterances(language, count, held_out_sentences=True, held_out_voices=True, seed=_SEED)
-    heard = utterances(
-        language, count // 2, held_out_sentences=True, held_out_voices=False, seed=_SEED + 1
+    held = list(
+        utterances(language, count, held_out_sentences=True, held_out_voices=True, seed=_SEED)
+    )
+    heard = list(
+        utterances(
+            language, count // 2, held_out_sentences=True, held_out_voices=False, seed=_SEED + 1
+        )
     )
     found = [_transcribe(model, one.samples) for one in held]
     texts = [str(result["text"]) for result in found]

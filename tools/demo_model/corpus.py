@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -77,11 +78,12 @@ def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
 
 def utterances(
     language: str, count: int, *, held_out_sentences: bool, held_out_voices: bool, seed: int
-) -> list[Utterance]:
-    """So many sentences of one language, each in a voice of its own."""
+) -> Iterator[Utterance]:
+    """So many sentences of one language, each in a voice of its own, spoken as they are drawn."""
     pick = random.Random(f"{language} {seed}")
     drawn = islice(sentences(held_out=held_out_sentences, seed=seed), count)
-    return [utter(s, language, a_voice(language, pick, held_out=held_out_voices)) for s in drawn]
+    for sentence in drawn:
+        yield utter(sentence, language, a_voice(language, pick, held_out=held_out_voices))
 
 
 class Corpus:
@@ -138,13 +140,16 @@ def write(folder: Path, sentences_per_language: int, *, seed: int) -> None:
     partial = folder / "utterances.partial"
     with (folder / "samples.i16").open("wb") as audio, partial.open("w", encoding="utf-8") as lines:
         for language in LANGUAGES:
-            pick = random.Random(f"{language} {seed}")
-            drawn = sentences(held_out=False, seed=seed)
-            for sentence in islice(drawn, sentences_per_language):
-                one = utter(sentence, language, a_voice(language, pick, held_out=False))
+            for one in utterances(
+                language,
+                sentences_per_language,
+                held_out_sentences=False,
+                held_out_voices=False,
+                seed=seed,
+            ):
                 record = {
                     "language": language,
-                    "sentence": sentence,
+                    "sentence": one.sentence,
                     "voice": vars(one.voice),
                     "start": position,
                     "count": len(one.samples),

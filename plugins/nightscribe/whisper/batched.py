@@ -52,7 +52,7 @@ def transcribe(
     yield from BatchedEngine(model, slots=slots).run(requests, verbose=verbose)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Recording:
     """A recording that is being transcribed, and the features of its windows that are known."""
 
@@ -64,7 +64,7 @@ class _Recording:
     detected: tuple[str, float] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class _Thread:
     """One job of a recording: its generator, and what that waits for."""
 
@@ -198,13 +198,14 @@ class BatchedEngine:
         for first in range(0, len(unknown), self._encoded_at_once):
             some = unknown[first : first + self._encoded_at_once]
             features = self._network.encode(torch.stack([r.sound.opening() for r in some]))
-            for recording, found in zip(some, self._languages(features), strict=True):
+            languages = self._languages(features)
+            for recording, one, found in zip(some, features, languages, strict=True):
                 recording.detected = found
                 if verbose:
                     print(f"Detected language: {LANGUAGES[found[0]].title()}", flush=True)
                 if recording.sound.frames >= N_FRAMES:
                     # No padding: these are the features of the first window, too.
-                    self._keep(recording, (0, N_FRAMES), features[some.index(recording)])
+                    self._keep(recording, (0, N_FRAMES), one)
         for thread in waiting:
             self._go_on(thread, thread.recording.detected)
 

@@ -45,10 +45,6 @@ class Caches:
     own: Tensor  # of the tokens so far; positions: the text context
     cross: Tensor  # of the audio; a row a slot, which a group of rows shares
 
-    @property
-    def slots(self) -> int:
-        return self.cross.shape[2]
-
 
 class Network:
     """A loaded checkpoint, prepared for batches. `dtype` is that of its matrix products."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, mel_filters
 
-FULL_SCALE = 32_768.0
+from nightscribe.audio import FULL_SCALE
+
 _BLOCK_FRAMES = 6_000  # a minute
 _KEPT_FRAMES = 2 * _BLOCK_FRAMES
 _EDGE = N_FFT // 2  # samples by which the first and the last frame reach over the ends
