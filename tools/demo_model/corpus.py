@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,16 +42,12 @@ class Utterance:
 
 
 def resampled(samples: NDArray[np.float32], rate: int, to: int) -> NDArray[np.float32]:
-    """Band-limited resampling through the Fourier transform, for whole short signals."""
-    divisor = np.gcd(rate, to)
-    block = rate // divisor
-    padded = np.pad(samples, (0, -len(samples) % block))
-    count = len(padded) // block * (to // divisor)
-    spectrum = np.fft.rfft(padded)
-    bins = count // 2 + 1
-    kept = np.zeros(bins, spectrum.dtype)
-    kept[: min(bins, len(spectrum))] = spectrum[:bins]
-    return (np.fft.irfft(kept, count) * (count / len(padded))).astype(np.float32)
+    """The same sound at another sampling rate, by FFmpeg's resampler."""
+    frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+    frame.rate = rate
+    resampler = av.AudioResampler("flt", "mono", to)
+    frames = [*resampler.resample(frame), *resampler.resample(None)]
+    return np.concatenate([one.to_ndarray()[0] for one in frames])
 
 
 def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
@@ -58,13 +55,14 @@ def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
     spoken = espeak().speak(
         sentence[language], voice.name, rate=voice.rate, pitch=voice.pitch, spread=voice.spread
     )
-    samples = resampled(spoken.samples, spoken.rate, SAMPLE_RATE)
+    rate = round(spoken.rate * voice.size)
+    samples = resampled(spoken.samples, rate, SAMPLE_RATE)
     peak = float(np.abs(samples).max())
     audible = np.flatnonzero(np.abs(samples) > _AUDIBLE * peak)
     first, last = int(audible[0]), int(audible[-1]) + 1
 
     def moved(sample: int) -> int:
-        return max(0, sample * SAMPLE_RATE // spoken.rate - first)
+        return max(0, sample * SAMPLE_RATE // rate - first)
 
     return Utterance(
         language,

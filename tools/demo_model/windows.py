@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from tools.demo_model.corpus import SAMPLE_RATE, Corpus, Utterance
-from tools.demo_model.features import window_features
+from tools.demo_model.features import timbre, window_features
 from tools.demo_model.lexicon import LANGUAGES
 from tools.demo_model.sounds import as_recorded, coloured_noise, no_speech
 
@@ -105,7 +105,8 @@ class Composer:
             window.samples,
             -(-content // (POSITION // 2)),
             louder=0.0 if pick.random() < 0.5 else pick.uniform(0, 2.5 if kind == "none" else 1),
-            padded_with_floor=pick.random() < 0.25,
+            padded_with_floor=pick.random() < 0.4,
+            gains=timbre(arrays) if pick.random() < 0.5 else None,
         )
         return window
 
