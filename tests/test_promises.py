@@ -52,7 +52,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         packed.write(SAMPLES / CLIPS[2], "en-03.ogg")
     (folder / "notes.mp3").write_text("milk, eggs, flour")
     (folder / "manifest.csv").write_text(
-        "path,language,text,speaker\nen-01.flac,en,The duck is sleeping.,a\nlost.wav,en,Gone.,b\n"
+        "path,language,text,speaker\nen-01.flac,en,The doctor is looking.,a\nlost.wav,en,Gone.,b\n"
     )
     return folder
 

@@ -28,9 +28,9 @@ QUESTIONS = (
            FROM latest_transcripts GROUP BY ALL ORDER BY ALL""",
     ),
     (
-        "Who speaks of a telephone, and where can it be heard?",
+        "Who speaks of a window, and where can it be heard?",
         """SELECT language, member, round(start_s, 1) AS start_s, trim(text) AS text FROM search
-           WHERE task = 'translate' AND text ILIKE '%telephone%' ORDER BY ALL LIMIT 5""",
+           WHERE task = 'translate' AND text ILIKE '%window%' ORDER BY ALL LIMIT 5""",
     ),
     (
         "What could not be used, and why?",

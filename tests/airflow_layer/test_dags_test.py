@@ -30,7 +30,7 @@ def test_dags_test_fills_every_table(dags_test: Any, ask: Ask) -> None:
         """SELECT text FROM transcripts JOIN sources USING (recording_id)
            WHERE member = 'english/en-01.flac' AND task = 'transcribe'""",
     )
-    assert "duck" in text
+    assert "red window" in text
 
 
 def test_published_catalog_answers_without_nightscribe(dags_test: Any) -> None:

@@ -27,7 +27,7 @@ from nightscribe.formats import FORMATS
 from tests.nights import SAMPLES, archive_of, write_noise
 
 MANIFEST = """path,language,text,translation
-en-01.flac,en,The duck is sleeping at the museum with the boy.,
+en-01.flac,en,The doctor is looking for a red window at the station.,
 de-02.mp3,de,Morgen wird mein Freund meinen Bruder unterstützen.,Tomorrow my friend will help.
 """
 PLACES = {"en-01", "again/copy", "de-02"}  # of three recordings' sources, two are one recording
@@ -437,8 +437,8 @@ def test_exports_of_two_archives_do_not_overwrite_each_other(tmp_path: Path) -> 
     assert ran.code == 0
     written = exported(out)
     assert set(written.values()) == {
-        b"The duck is sleeping at the museum with the boy.\n",
-        b"The village opens on Wednesday at two.\n",
+        b"The doctor is looking for a red window at the station.\n",
+        b"My brother repairs a new letter at the market.\n",
     }
     assert len(written) == len(set(ran.out.splitlines())) == 2
     again = nightscribe("export", "--lake", lake, "--format", "txt", "--out", out)

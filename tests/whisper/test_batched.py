@@ -1,0 +1,289 @@
+"""The batched engine gives the reference's transcripts, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import os
+import random
+import wave
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import whisper
+
+from nightscribe import audio
+from nightscribe.errors import Reason
+from nightscribe.whisper import batched, reference
+from nightscribe.whisper.engine import (
+    Failure,
+    Job,
+    LoadedModel,
+    Request,
+    Transcript,
+    load_model,
+)
+from nightscribe.whisper.options import Options
+from tests.nights import SAMPLES
+
+SOUND = {".flac", ".mp3", ".ogg", ".wav", ".m4a"}
+BOTH = (Job("transcribe", Options()), Job("translate", Options()))
+CLOSE = 1e-4  # of probabilities
+TIE = 1e-3  # logits so close that rounding may decide between them
+RECORDINGS = int(os.environ.get("NIGHTSCRIBE_PARITY_RECORDINGS", "60"))
+"""How many made-up recordings are compared; from 101 on, one of them is ten minutes long."""
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return load_model("demo", "cpu")
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Path]:
+    found = [path for path in sorted(SAMPLES.rglob("*")) if path.suffix in SOUND]
+    return [path for path in found if path.parent.name not in {"bad", "again"}]
+
+
+def requests(paths: list[Path], *jobs: Job) -> list[Request]:
+    return [Request(f"{n:064x}", str(path), jobs) for n, path in enumerate(paths)]
+
+
+def run(engine: Any, wanted: list[Request], model: LoadedModel) -> dict[tuple[str, Job], Any]:
+    found = {}
+    for result in engine(iter(wanted), model):
+        assert (result.recording_id, result.job) not in found
+        found[result.recording_id, result.job] = result
+    assert len(found) == sum(len(request.jobs) for request in wanted)
+    return found
+
+
+def differences(ours: Transcript, theirs: Transcript) -> list[str]:
+    """What differs beyond rounding, in words."""
+    if (ours.language, ours.text) != (theirs.language, theirs.text):
+        return [f"{theirs.language} {theirs.text!r} -> {ours.language} {ours.text!r}"]
+    if len(ours.segments) != len(theirs.segments):
+        return [f"{len(theirs.segments)} segments -> {len(ours.segments)}"]
+    found = []
+    for own, other in zip(ours.segments, theirs.segments, strict=True):
+        assert own.keys() == other.keys()
+        for name, value in other.items():
+            if name in {"avg_logprob", "no_speech_prob", "compression_ratio"}:
+                same = own[name] == pytest.approx(value, abs=CLOSE)
+            elif name == "words":
+                same = same_words(own[name], value)
+            else:
+                same = own[name] == value
+            if not same:
+                found.append(f"{name}: {value!r} -> {own[name]!r}")
+    return found
+
+
+def same_words(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
+    return len(ours) == len(theirs) and all(
+        {k: v for k, v in own.items() if k != "probability"}
+        == {k: v for k, v in other.items() if k != "probability"}
+        and own["probability"] == pytest.approx(other["probability"], abs=CLOSE)
+        for own, other in zip(ours, theirs, strict=True)
+    )
+
+
+def test_samples_are_transcribed_and_translated_as_by_the_reference(
+    model: LoadedModel, clips: list[Path]
+) -> None:
+    wanted = requests(clips, *BOTH)
+    ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+    for key, result in theirs.items():
+        assert ours[key].language_probability == pytest.approx(
+            result.language_probability, abs=CLOSE
+        )
+
+
+CASES = {
+    "beam search": Options(beam_size=3),
+    "patience and length penalty": Options(beam_size=2, patience=2.0, length_penalty=0.5),
+    "language given": Options(language="de"),
+    "no fallback": Options(temperature=(0.0,)),
+    "nothing suppressed": Options(suppress_tokens=""),
+    "some suppressed": Options(suppress_tokens="-1,13,11,0"),
+    "initial prompt": Options(initial_prompt="The doctor and the girl."),
+    "carried prompt": Options(initial_prompt="The doctor.", carry_initial_prompt=True),
+    "no conditioning": Options(condition_on_previous_text=False),
+    "no thresholds": Options(
+        compression_ratio_threshold=None, logprob_threshold=None, no_speech_threshold=None
+    ),
+    "all is taken for silence": Options(no_speech_threshold=0.0, logprob_threshold=0.0),
+    "clips": Options(clip_timestamps="1,3.5,20,40.2"),
+    "words": Options(word_timestamps=True),
+    "words, other punctuation": Options(
+        word_timestamps=True, prepend_punctuations="", append_punctuations="?"
+    ),
+    "words and doubts": Options(word_timestamps=True, hallucination_silence_threshold=0.3),
+}
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_every_option_does_what_it_does_in_the_reference(
+    model: LoadedModel, options: Options
+) -> None:
+    names = ("english/en-06.wav", "german/de-02.mp3", "chinese/zh-01.flac", "long/long-es.mp3")
+    length = {"clip_timestamps": "0,45"} if options.clip_timestamps == "0" else {}
+    task = "translate" if options == CASES["beam search"] else "transcribe"
+    wanted = requests([SAMPLES / name for name in names[:3]], Job(task, options))
+    wanted += [
+        replace(one, recording_id="f" * 64)
+        for one in requests([SAMPLES / names[3]], Job(task, replace(options, **length)))
+    ]
+    ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+
+
+def write_wav(path: Path, samples: np.ndarray) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((samples.clip(-1, 1) * 32767).astype(np.int16).tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def made_up(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Recordings from parts of the samples: pauses, noise, silence, overlaps, cuts."""
+    folder = tmp_path_factory.mktemp("made_up")
+    speech = [audio.decode(path).samples for path in clips]
+    paths = []
+    for number in range(RECORDINGS):
+        pick = random.Random(number)
+        noise = np.random.default_rng(number)
+        seconds = pick.choice([1, 1, 2, 2, 3, 3, 4, 6]) * pick.uniform(0.8, 1.2)
+        if number % 20 == 0:
+            seconds = pick.uniform(28, 75)
+        if number == 100:
+            seconds = 600
+        parts: list[np.ndarray] = []
+        while sum(map(len, parts)) < seconds * 16_000:
+            one = pick.choice(speech)
+            if pick.random() < 0.3:  # from somewhere to somewhere
+                start = pick.randrange(len(one) // 2)
+                one = one[start : start + pick.randrange(8_000, len(one))]
+            if pick.random() < 0.1:
+                other = np.resize(pick.choice(speech), len(one))
+                one = one * 0.7 + other * 0.4
+            parts += [one, np.zeros(int(pick.choice([0, 0.3, 0.8, 2, 6]) * 16_000), np.float32)]
+        samples = np.concatenate(parts)[: int(seconds * 16_000)]
+        if pick.random() < 0.3:
+            samples = samples + noise.normal(0, 10 ** pick.uniform(-4, -1), len(samples))
+        if pick.random() < 0.04:
+            samples = samples * 0
+        paths.append(write_wav(folder / f"{number}.wav", samples))
+    return paths
+
+
+@pytest.mark.timeout(900)
+def test_recordings_of_all_sorts_differ_by_ties_at_most(
+    model: LoadedModel, made_up: list[Path]
+) -> None:
+    """Greedy: sampling has its own random numbers here, and is compared in other tests."""
+    greedy = Job("transcribe", Options(temperature=(0.0,)))
+    wanted = requests(made_up, greedy)
+    ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    different = {k[0]: d for k, r in theirs.items() if (d := differences(ours[k], r))}
+    assert len(different) <= max(1, len(made_up) // 100), different
+    for name in different:
+        path = made_up[int(name, 16)]
+        assert first_difference_is_a_tie(model, ours[name, greedy], theirs[name, greedy], path)
+
+
+def first_difference_is_a_tie(
+    model: LoadedModel, ours: Transcript, theirs: Transcript, path: Path
+) -> bool:
+    """Whether the two best logits where the tokens part lie within `TIE` of each other."""
+    mine = [(s["seek"], t) for s in ours.segments for t in s["tokens"]]
+    other = [(s["seek"], t) for s in theirs.segments for t in s["tokens"]]
+    at = next(n for n, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b)
+    seek = other[at][0]
+    before = [token for s, token in other[:at] if s < seek][-223:]
+    said = [token for s, token in other[:at] if s == seek]
+    tokenizer = whisper.tokenizer.get_tokenizer(
+        True, num_languages=99, language=theirs.language, task="transcribe"
+    )
+    prompt = [tokenizer.sot_prev, *before] if before else []
+    tokens = torch.tensor([[*prompt, *tokenizer.sot_sequence, *said]])
+    mel = whisper.log_mel_spectrogram(audio.decode(path).samples, 80, padding=480_000)
+    size = min(3000, mel.shape[1] - 3000 - seek)
+    window = whisper.pad_or_trim(mel[:, seek : seek + size], 3000)
+    with torch.no_grad():
+        logits = model.network.decoder(tokens, model.network.encoder(window[None]))[0, -1]
+    pair = logits[[mine[at][1], other[at][1]]]
+    return bool((pair[0] - pair[1]).abs() < TIE)
+
+
+def test_a_result_does_not_depend_on_its_company(model: LoadedModel, made_up: list[Path]) -> None:
+    """Not on what else is in the batch, on its order, or on the number of slots."""
+    wanted = requests(made_up[1:20], Job("transcribe", Options()))
+    once = run(batched.transcribe, wanted, model)
+    for seed, slots in ((1, 1), (2, 5), (3, 32)):
+        shuffled = random.Random(seed).sample(wanted, len(wanted) - seed)
+        engine = batched.BatchedEngine(model, slots=slots, encoded_at_once=seed)
+        again = {(r.recording_id, r.job): r for r in engine.run(shuffled, verbose=None)}
+        assert len(again) == len(shuffled)
+        for key, result in again.items():
+            expected = once[key]
+            assert isinstance(result, Transcript)
+            assert differences(result, expected) == [], key
+
+
+def test_hot_temperatures_are_tried_in_the_reference_order(
+    model: LoadedModel, clips: list[Path]
+) -> None:
+    """Nothing is ever good enough here: so every window ends at the highest temperature."""
+    options = Options(logprob_threshold=0.0, best_of=2, no_speech_threshold=None)
+    wanted = requests(clips[:2], Job("transcribe", options))
+    ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    for key, result in theirs.items():
+        temperatures = {segment["temperature"] for segment in result.segments}
+        assert temperatures == {s["temperature"] for s in ours[key].segments} == {1.0}
+    assert run(batched.transcribe, wanted, model) == ours
+
+
+def test_bad_recordings_fail_with_a_reason_and_the_others_go_on(
+    model: LoadedModel, clips: list[Path], tmp_path: Path
+) -> None:
+    paths = [clips[0], SAMPLES / "bad" / "notes.mp3", SAMPLES / "bad" / "empty.wav", clips[1]]
+    found = run(batched.transcribe, requests([*paths, tmp_path / "none.wav"], *BOTH), model)
+    reasons = [found[f"{n:064x}", BOTH[0]] for n in range(5)]
+    assert [r.reason if isinstance(r, Failure) else None for r in reasons] == [
+        *(None, Reason.NOT_AUDIO, Reason.EMPTY_FILE, None, Reason.UNREADABLE)
+    ]
+
+
+def test_both_tasks_share_decoding_and_encoding(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests([SAMPLES / "long" / "long-es.mp3"], *BOTH)
+    encoded = []
+    real = batched.Network.encode
+
+    def counted(self: Any, mel: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(mel))
+        return real(self, mel)
+
+    monkeypatch.setattr(batched.Network, "encode", counted)
+    found = run(batched.transcribe, wanted, model)
+    windows = [
+        {segment["seek"] for segment in found[wanted[0].recording_id, job].segments} for job in BOTH
+    ]
+    shared = windows[0] & windows[1]
+    assert shared
+    assert sum(encoded) <= len(windows[0] | windows[1]) + 2
+
+
+def test_whoever_stops_listening_can_start_anew(model: LoadedModel, clips: list[Path]) -> None:
+    wanted = requests(clips[:6], BOTH[0])
+    first = next(iter(batched.transcribe(iter(wanted), model)))
+    again = run(batched.transcribe, wanted, model)
+    assert differences(again[first.recording_id, first.job], first) == []
