@@ -150,7 +150,7 @@ class _Attempt:
         total = sum(row["duration_s"] for rows in self.rows.values() for row in rows)
         count = sum(len(rows) for rows in self.rows.values())
         versions_json = json.dumps(versions(), sort_keys=True)
-        engine = engine_named(self.settings.engine)
+        engine = engine_named(self.settings.engine, slots=self.settings.slots)
         with Progress("transcribe", count, total, "audio") as progress:
             for result in engine(self._requests(), self.model):
                 if isinstance(result, Failure):

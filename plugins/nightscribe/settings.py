@@ -57,9 +57,15 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="`auto` (CUDA, else CPU), `cpu`, `cuda`, `cuda:1` …")
     engine: str = Field(
-        "reference",
-        description="`reference`: openai-whisper itself; `batched`: the same transcripts, many "
-        "recordings at a time",
+        "batched",
+        description="`batched`: openai-whisper's transcripts, many recordings at a time; "
+        "`reference`: openai-whisper itself",
+    )
+    slots: int = Field(
+        0,
+        ge=0,
+        description="windows that the batched engine decodes side by side; 0: 16 on a CPU, on a "
+        "GPU what its memory allows",
     )
     task: str = Field("transcribe", description="`transcribe`, `translate` or `both`")
     language: str = Field(
@@ -95,10 +101,10 @@ class Settings(BaseSettings):
     ingest_bytes: int = Field(20 * GIB, gt=0, description="bytes of one ingest task, about")
     min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected")
     max_duration_s: float = Field(
-        4 * 3600.0,
+        24 * 3600.0,
         gt=0,
-        description="longer recordings are rejected; the reference engine holds a recording and "
-        "its spectrogram in memory, about 2 GB an hour at its peak",
+        description="longer recordings are rejected. The batched engine's memory does not grow "
+        "with a recording's length; the reference engine's does, by about 2 GB an hour",
     )
 
     @property

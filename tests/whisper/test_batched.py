@@ -14,6 +14,7 @@ import pytest
 import torch
 import whisper
 
+from benchmarks.shapes import SHAPES, write_checkpoint
 from nightscribe import audio
 from nightscribe.errors import Reason
 from nightscribe.whisper import batched, reference
@@ -121,6 +122,10 @@ CASES = {
     "words, other punctuation": Options(
         word_timestamps=True, prepend_punctuations="", append_punctuations="?"
     ),
+    "prefix": Options(prefix="The"),
+    "prefix and few tokens": Options(prefix="The doctor", sample_len=9),
+    "no timestamps": Options(without_timestamps=True),
+    "blanks, and a late start": Options(suppress_blank=False, max_initial_timestamp=None),
     "words and doubts": Options(word_timestamps=True, hallucination_silence_threshold=0.3),
 }
 
@@ -138,6 +143,32 @@ def test_every_option_does_what_it_does_in_the_reference(
         for one in requests([SAMPLES / names[3]], Job(task, replace(options, **length)))
     ]
     ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+
+
+OFFICIAL = {
+    "tiny": SHAPES["tiny"],
+    "base.en": SHAPES["base.en"],
+    "large-v3-turbo, but shallow": replace(
+        SHAPES["large-v3-turbo"], n_audio_layer=2, n_text_layer=2
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", OFFICIAL)
+def test_official_shapes_give_the_reference_result(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """80 and 128 mel bins, all languages and English alone; the weights are random."""
+    monkeypatch.setitem(SHAPES, shape, OFFICIAL[shape])
+    write_checkpoint(shape, 30, tmp_path / "random.pt")
+    model = load_model(str(tmp_path / "random.pt"), "cpu")
+    options = Options(temperature=(0.0,), condition_on_previous_text=False, logprob_threshold=None)
+    wanted = requests([SAMPLES / "english/en-06.wav"], Job("transcribe", options))
+    both = Job("translate", replace(options, clip_timestamps="3,45", word_timestamps=True))
+    wanted.append(Request("f" * 64, str(SAMPLES / "long/long-es.mp3"), (both,)))
+    ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    assert all(len(result.segments) > 0 for result in theirs.values())
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
 
 
@@ -248,6 +279,21 @@ def test_hot_temperatures_are_tried_in_the_reference_order(
         temperatures = {segment["temperature"] for segment in result.segments}
         assert temperatures == {s["temperature"] for s in ours[key].segments} == {1.0}
     assert run(batched.transcribe, wanted, model) == ours
+
+
+def test_a_prefix_that_does_not_fit_fails_its_recording_alone(
+    model: LoadedModel, clips: list[Path]
+) -> None:
+    long, short = (Job("transcribe", Options(prefix="no " * n)) for n in (300, 2))
+    wanted = [
+        Request("a" * 64, str(clips[0]), (long,)),
+        Request("b" * 64, str(clips[0]), (short,)),
+    ]
+    found = run(batched.transcribe, wanted, model)
+    failure = found["a" * 64, long]
+    assert isinstance(failure, Failure)
+    assert "the prefix has 300 tokens; 220 are the most that fit" in failure.detail
+    assert isinstance(found["b" * 64, short], Transcript)
 
 
 def test_bad_recordings_fail_with_a_reason_and_the_others_go_on(

@@ -47,7 +47,7 @@ def test_samples_are_those_of_decoding_here(decoders: Decoders) -> None:
         outcome = found[number]
         assert isinstance(outcome, Samples)
         expected = audio.decode(clip).samples
-        np.testing.assert_array_equal(outcome.samples / np.float32(32768), expected)
+        np.testing.assert_array_equal(outcome.samples[:] / np.float32(32768), expected)
 
 
 def test_files_may_be_closed_once_they_are_handed_in(decoders: Decoders) -> None:

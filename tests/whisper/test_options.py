@@ -35,7 +35,7 @@ def test_option_at_its_default_does_not_count_and_any_other_value_does(
     if isinstance(field.default, bool):
         other: Any = not field.default
     else:
-        other = {"language": "de", "temperature": 0.5, "initial_prompt": "Hi"}.get(
+        other = {"language": "de", "temperature": 0.5, "initial_prompt": "Hi", "prefix": "Hi"}.get(
             field.name, field.default + "x" if isinstance(field.default, str) else 3
         )
     assert Options.from_mapping({field.name: other}).key != Options().key

@@ -107,7 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--engine",
         default="reference",
-        help="reference: openai-whisper itself; batched: many at a time",
+        help="reference: openai-whisper itself, the same files byte for byte; batched: the same "
+        "texts and times, many recordings at a time",
     )
 
 
@@ -128,8 +129,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.pipeline import model_loader
     from nightscribe.whisper.engine import Failure, Job, Request, engine_named
 
-    engine = engine_named(arguments.engine)
-    model = model_loader(_settings(arguments))(arguments.model)
+    settings = _settings(arguments)
+    engine = engine_named(arguments.engine, slots=settings.slots)
+    model = model_loader(settings)(arguments.model)
     if not arguments.fp16:
         model = dataclasses.replace(model, precision="float32")
     failed = 0
@@ -184,7 +186,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     import numpy as np
 
     given = vars(arguments)
-    names = {field.name for field in dataclasses.fields(Options)} - {"temperature"}
+    names = ({field.name for field in dataclasses.fields(Options)} & given.keys()) - {"temperature"}
     chosen: dict[str, Any] = {name: given[name] for name in names}
     if arguments.model.endswith(".en") and arguments.language not in {"en", "English"}:
         if arguments.language is not None:

@@ -29,12 +29,15 @@ from nightscribe.whisper.lane import Answer, Kind, Lane, Task
 from nightscribe.whisper.longform import Align, Decode, Decoded, Detect, Shape, Text, Wish
 from nightscribe.whisper.longform import transcribe as read_long
 from nightscribe.whisper.network import Network
+from nightscribe.whisper.options import Options
 from nightscribe.whisper.rules import Vocabulary
 from nightscribe.whisper.sizing import slots_that_fit, windows_at_once
 from nightscribe.whisper.sound import Sound
 
 log = logging.getLogger(__name__)
 
+_START = 4  # tokens between prompt and text: start, language, task, no timestamps
+_WAITING_BYTES = 256 * 1024**2  # of encoded recordings read ahead of the decoders
 _FEATURES_KEPT = 2  # windows of a recording, for the other task and for word timestamps
 
 
@@ -113,7 +116,11 @@ class BatchedEngine:
         more = True
         try:
             while more or on_the_way or self._threads:
-                while more and len(self._threads) + len(on_the_way) < limit:
+                while (
+                    more
+                    and len(self._threads) + len(on_the_way) < limit
+                    and decoders.waiting_bytes < _WAITING_BYTES
+                ):
                     request = next(arriving, None)
                     if request is None:
                         more = False
@@ -158,6 +165,12 @@ class BatchedEngine:
     def _begin(self, request: Request, outcome: Samples | Rejected, verbose: bool | None) -> None:
         if isinstance(outcome, Rejected):
             self._fail(request, outcome.reason, outcome.detail)
+            return
+        prefix = max(len(self._prefix(job.options)) for job in request.jobs)
+        room = self._shape.text_context // 2 - _START
+        if prefix > room:
+            detail = f"the prefix has {prefix} tokens; {room} are the most that fit"
+            self._fail(request, Reason.TRANSCRIPTION_FAILED, detail)
             return
         sound = Sound(outcome.samples, self._network.dims.n_mels, self._model.device)
         duration_s = len(outcome.samples) / audio.SAMPLE_RATE
@@ -284,23 +297,37 @@ class BatchedEngine:
         prompt = list(wish.prompt[-(self._shape.text_context // 2 - 1) :])
         tokens = [tokenizer.sot_prev, *prompt] if prompt else []
         start = len(tokens)
-        tokens += tokenizer.sot_sequence
+        untimed = options.without_timestamps
+        tokens += (
+            tokenizer.sot_sequence_including_notimestamps if untimed else tokenizer.sot_sequence
+        )
+        tokens += self._prefix(options)
         beams = options.beam_size or 1
         seed = f"{thread.recording.request.recording_id} {thread.job.task} {wish.seek}"
         precision = CHUNK_LENGTH / self._shape.audio_context
+        latest = options.max_initial_timestamp
         return Task(
             tokens=tuple(tokens),
             start=start,
             temperature=wish.temperature,
-            length_limit=self._shape.text_context // 2,
-            suppressed=suppressed(tokenizer, options.suppress_tokens),
-            timed=True,
-            blank_allowed=False,
-            latest_first=round(1.0 / precision),
+            length_limit=options.sample_len or self._shape.text_context // 2,
+            suppressed=suppressed(tokenizer, options.suppress_tokens, timed=not untimed),
+            timed=not untimed,
+            blank_allowed=not options.suppress_blank,
+            latest_first=round(latest / precision) if latest else self._shape.audio_context,
             length_penalty=options.length_penalty,
             candidates=round(beams * (options.patience or 1.0)),
             seed=zlib.crc32(f"{seed} {wish.temperature}".encode()),
         )
+
+    def _prefix(self, options: Options) -> list[int]:
+        """Tokens that every window's text is made to begin with; they are not part of it."""
+        if not options.prefix:
+            return []
+        tokens: list[int] = self._tokenizer.encode(" " + options.prefix.strip())
+        if options.sample_len is None:
+            return tokens
+        return tokens[-(self._shape.text_context // 2 - options.sample_len) :]
 
     def _step(self) -> None:
         for lane in self._lanes.values():
@@ -346,14 +373,16 @@ def _kind(job: Job, temperature: float) -> Kind:
     return Kind(job.options.best_of or 1, False)
 
 
-def suppressed(tokenizer: Any, given: str) -> tuple[int, ...]:
+def suppressed(tokenizer: Any, given: str, *, timed: bool) -> tuple[int, ...]:
     """Tokens that are never said; -1 among those given stands for all that are no speech."""
     chosen = [int(token) for token in given.split(",")] if given else []
     never = {token for token in chosen if token >= 0}
     if -1 in chosen:
         never |= set(tokenizer.non_speech_tokens)
     never |= {tokenizer.transcribe, tokenizer.translate, tokenizer.sot}
-    never |= {tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_timestamps}
+    never |= {tokenizer.sot_prev, tokenizer.sot_lm}
+    if timed:
+        never.add(tokenizer.no_timestamps)
     if tokenizer.no_speech is not None:
         never.add(tokenizer.no_speech)
     return tuple(sorted(never))

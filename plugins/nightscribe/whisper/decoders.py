@@ -1,7 +1,8 @@
 """Audio decoding in processes of their own, ahead of the engine.
 
 A worker decodes one recording at a time to 16-bit samples in a file of a temporary folder, from
-where the engine maps them: nothing large is copied, and memory does not grow with a recording. A
+where the engine reads what it needs: memory does not grow with a recording (the folder does, by
+115 MB an hour of those that are being transcribed). A
 worker that dies (a decoder's crash, the kernel's out-of-memory killer) takes down only the
 recording that it had, and another takes its place.
 """
@@ -28,12 +29,35 @@ from numpy.typing import NDArray
 from nightscribe import audio
 from nightscribe.errors import Reason, Rejected
 
+_SAMPLE_BYTES = 2
+
+
+class Stored:
+    """16-bit samples in a file that has lost its name: it is gone when nobody reads it any more.
+
+    Slices are read anew each time. A mapping would do without, but count as this process's
+    memory, all of a long recording at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._count = os.fstat(self._file.fileno()).st_size // _SAMPLE_BYTES
+        path.unlink()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, part: slice) -> NDArray[np.int16]:
+        first, last, _ = part.indices(self._count)
+        count = max(0, last - first) * _SAMPLE_BYTES
+        return np.frombuffer(os.pread(self._file.fileno(), count, first * _SAMPLE_BYTES), np.int16)
+
 
 @dataclass(frozen=True)
 class Samples:
-    """A decoded recording: int16 of shape (n,), 16 kHz mono."""
+    """A decoded recording: 16-bit samples, 16 kHz mono."""
 
-    samples: NDArray[np.int16]
+    samples: Stored
     warning: str | None
 
 
@@ -70,6 +94,15 @@ class Decoders:
     def pending(self) -> int:
         """Recordings handed in and not yet given back."""
         return len(self._queue) + sum(worker.number is not None for worker in self._workers)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Encoded bytes in memory that no worker has yet been given."""
+        return sum(
+            encoded.getbuffer().nbytes
+            for _, encoded in self._queue
+            if isinstance(encoded, io.BytesIO)
+        )
 
     def submit(self, encoded: BinaryIO | str) -> int:
         """Hand in a recording's encoded bytes, or the path of its file; returns its number.
@@ -129,8 +162,9 @@ class Decoders:
             answer = pickle.load(worker.answers)
         except (EOFError, pickle.UnpicklingError):
             self._workers.remove(worker)
-            status = worker.process.wait()
-            worker.end()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # alive, but not making sense
+                worker.process.wait(timeout=10)
+            status = worker.end()
             self._path(number).unlink(missing_ok=True)
             detail = f"the decoder ended with exit status {status} in the middle of this file"
             return number, Rejected(Reason.UNREADABLE, detail)
@@ -138,19 +172,16 @@ class Decoders:
         if isinstance(answer, Rejected):
             self._path(number).unlink(missing_ok=True)
             return number, answer
-        return number, self._mapped(number, answer)
+        return number, self._stored(number, answer)
 
     def _decode_here(self, number: int, encoded: BinaryIO | str) -> Outcome:
         try:
-            return self._mapped(number, decode_to(self._path(number), encoded))
+            return self._stored(number, decode_to(self._path(number), encoded))
         except (Rejected, OSError) as error:
             return error if isinstance(error, Rejected) else _unreadable(error)
 
-    def _mapped(self, number: int, warning: str | None) -> Samples:
-        path = self._path(number)
-        samples = np.memmap(path, dtype=np.int16, mode="r")
-        path.unlink()  # the mapping stays until it is let go
-        return Samples(samples, warning)
+    def _stored(self, number: int, warning: str | None) -> Samples:
+        return Samples(Stored(self._path(number)), warning)
 
 
 class _Worker:

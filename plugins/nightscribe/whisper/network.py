@@ -14,6 +14,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+_FEW_ROWS = 32
+_BLOCK = 8192  # tokens whose logits stay in the cache while they are turned into rows
+
 
 @dataclass(frozen=True)
 class _Attention:
@@ -164,7 +167,16 @@ class Network:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (…, vocabulary) in float32 of hidden states (…, width)."""
-        return F.linear(hidden, self._to_logits).float()
+        rows = hidden.shape[:-1].numel()
+        if self.device.type == "cuda" or rows == 1 or rows > _FEW_ROWS:
+            return F.linear(hidden, self._to_logits).float()
+        # With few rows, a CPU multiplies the other way round up to three times as fast.
+        flat = hidden.reshape(rows, -1).T
+        found = hidden.new_empty(rows, len(self._to_logits), dtype=torch.float32)
+        for first in range(0, len(self._to_logits), _BLOCK):
+            part = self._to_logits[first : first + _BLOCK]
+            found[:, first : first + _BLOCK] = (part @ flat).T
+        return found.view(*hidden.shape[:-1], -1)
 
     @torch.no_grad()
     def attend(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:

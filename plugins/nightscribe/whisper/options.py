@@ -13,12 +13,15 @@ from nightscribe.errors import ConfigurationError
 
 TASKS = ("transcribe", "translate")
 
+_HALF_CONTEXT = 224  # of every official model's 448 tokens: the other half is for the prompt
+
 
 @dataclass(frozen=True)
 class Options:
     """Whisper's decoding options, with the defaults of `whisper.transcribe`.
 
-    The names are those of the `whisper` command's flags. Defaults never change: `key`
+    The names are those of the `whisper` command's flags and of openai-whisper's
+    `DecodingOptions`. Defaults never change: `key`
     leaves out the options that have theirs, so that a later version that knows more
     options still finds the transcripts of an earlier one.
     """
@@ -41,6 +44,11 @@ class Options:
     append_punctuations: str = "\"'.。,，!！?？:：”)]}、"
     clip_timestamps: str = "0"
     hallucination_silence_threshold: float | None = None
+    prefix: str | None = None
+    sample_len: int | None = None
+    suppress_blank: bool = True
+    without_timestamps: bool = False
+    max_initial_timestamp: float | None = 1.0
 
     @property
     def key(self) -> str:
@@ -87,6 +95,10 @@ class Options:
                 return f"patience {patience}: is too small for beam_size {beams}"
         if penalty is not None and not 0 <= penalty <= 1:
             return f"length_penalty {penalty}: must be from 0 to 1"
+        if self.sample_len is not None and self.sample_len > _HALF_CONTEXT:
+            return f"sample_len {self.sample_len}: must be at most {_HALF_CONTEXT}"
+        if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
+            return f"max_initial_timestamp {self.max_initial_timestamp}: must be at least 0"
         lists = (("clip_timestamps", float), ("suppress_tokens", int))
         for name, kind in lists:
             given = getattr(self, name)
@@ -113,10 +125,17 @@ _NUMBERS = {
     "logprob_threshold",
     "no_speech_threshold",
     "hallucination_silence_threshold",
+    "max_initial_timestamp",
 }
-_COUNTS = {"beam_size", "best_of"}
-_SWITCHES = {"carry_initial_prompt", "condition_on_previous_text", "word_timestamps"}
-_OPTIONAL = _NUMBERS | _COUNTS | {"language", "initial_prompt"}
+_COUNTS = {"beam_size", "best_of", "sample_len"}
+_SWITCHES = {
+    "carry_initial_prompt",
+    "condition_on_previous_text",
+    "word_timestamps",
+    "suppress_blank",
+    "without_timestamps",
+}
+_OPTIONAL = _NUMBERS | _COUNTS | {"language", "initial_prompt", "prefix"}
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, mel_filters
 
 from nightscribe.audio import FULL_SCALE
+from nightscribe.whisper.decoders import Stored
 
 _BLOCK_FRAMES = 6_000  # a minute
 _KEPT_FRAMES = 2 * _BLOCK_FRAMES
@@ -26,9 +27,9 @@ _RANGE = 8.0
 
 
 class Sound:
-    """A recording: `samples`, int16 of shape (n,), 16 kHz mono, in memory or mapped from a file."""
+    """A recording: 16-bit samples, 16 kHz mono, read slice by slice."""
 
-    def __init__(self, samples: NDArray[np.int16], bins: int, device: str) -> None:
+    def __init__(self, samples: Stored, bins: int, device: str) -> None:
         self._samples = samples
         self._bins = bins
         self._device = torch.device(device)
