@@ -1,4 +1,4 @@
-"""`python -m benchmarks engines` compares engines; `python -m benchmarks profile` explains ours."""
+"""`python -m benchmarks engines` compares engines; `profile` and `memory` explain ours."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from benchmarks.compare import rows, turns
 from benchmarks.conditions import conditions
 from benchmarks.engines import ENGINES, Setup, missing
 from benchmarks.measure import Failed, Measured, measure
+from benchmarks.memory import by_count, by_length
+from benchmarks.memory import shown as memory_table
 from benchmarks.models import in_formats, random_checkpoint
 from benchmarks.profile import profile
 from benchmarks.shapes import SHAPES
@@ -54,6 +56,13 @@ def main() -> None:
         # Random weights read their text only where no other text precedes it.
         conditioned=arguments.shape is None,
     )
+    if arguments.command == "memory":
+        runs = [
+            *by_count(setup, archive, arguments.counts),
+            *by_length(setup, archive, arguments.hours, arguments.work),
+        ]
+        print(memory_table(runs))
+        return
     if arguments.command == "profile":
         print(profile(setup, [recorded.path for recorded in archive], warm_up))
         return
@@ -142,7 +151,15 @@ def _parser() -> argparse.ArgumentParser:
     engines.add_argument("--json", type=Path, metavar="FILE", help="write every run's figures")
     explain = commands.add_parser("profile", help="where the time of our engine goes")
     explain.set_defaults(batch_size=None)
-    for command in (engines, explain):
+    memory = commands.add_parser("memory", help="how our engine's memory grows")
+    memory.add_argument(
+        "--counts", type=_numbers, default=[10, 100, 1000], metavar="N,…", help="of recordings"
+    )
+    memory.add_argument(
+        "--hours", type=_numbers, default=[1, 10], metavar="H,…", help="of single recordings"
+    )
+    memory.set_defaults(batch_size=None)
+    for command in (engines, explain, memory):
         model = command.add_mutually_exclusive_group()
         model.add_argument("--model", default="demo", help="by name or path (default: demo)")
         model.add_argument("--shape", choices=SHAPES, help="random weights of an official shape")
@@ -171,6 +188,11 @@ def _parser() -> argparse.ArgumentParser:
             help="folder for what is made on the way (default: %(default)s)",
         )
     return parser
+
+
+def _numbers(given: str) -> list[float]:
+    numbers = [float(number) for number in given.split(",") if number]
+    return [int(number) if number.is_integer() else number for number in numbers]
 
 
 def _names(given: str) -> list[str]:

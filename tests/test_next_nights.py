@@ -141,7 +141,7 @@ def test_recording_that_fails_again_is_left_alone_again(
                 reason = Reason.TRANSCRIPTION_FAILED
                 yield Failure(request.recording_id, job, reason, "planted")
 
-    monkeypatch.setattr(batch, "engine_named", lambda name: failing)
+    monkeypatch.setattr(batch, "engine_named", lambda name, slots: failing)
     archive = archive_of(tmp_path / "radio", CLIPS[:1])
     wanted = order(archive)
     assert run(lake, wanted, CPU).plan.transcripts == 1

@@ -241,7 +241,7 @@ def night_of_made_up_text(lake: str, archive: str) -> None:
                     request.recording_id, job, "en", None, " hm" * 5, [segment] * 5, 0.3
                 )
 
-    batch.engine_named = lambda name: engine  # type: ignore[assignment]
+    batch.engine_named = lambda name, slots: engine  # type: ignore[assignment]
     settings = Settings(device="cpu", batch_minutes=0.9 / 60, expected_rtfx=1.0)
     run(open_lake(lake), Order((archive,), "demo", language="en"), settings)
 

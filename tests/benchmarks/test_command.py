@@ -58,6 +58,25 @@ def test_engines_are_compared_in_one_command(
     assert {row["engine"]: row["same"] for row in written["rows"]}["nightscribe"] == 1.0
 
 
+def test_memory_is_told_by_count_and_by_length(
+    repository: Path, checkpoint: Path, archive: Path, tmp_path: Path
+) -> None:
+    done = command(
+        *(repository, "memory", "--model", str(checkpoint), "--archive", str(archive)),
+        *("--work", str(tmp_path), "--counts", "1,3", "--hours", "0.01"),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in done.stdout.splitlines()
+        if line.startswith("|")
+    ]
+    assert [row[0] for row in rows[2:]] == ["1 recordings", "3 recordings", "1 recording of 0.01 h"]
+    assert rows[-1][1] == "0.01 h"
+    assert all(int(row[-1].removesuffix(" MiB")) > 100 for row in rows[2:])
+    assert not list(tmp_path.glob("*.wav"))
+
+
 def test_an_unknown_engine_is_named_with_those_that_are_known(repository: Path) -> None:
     done = command(repository, "engines", "--engines", "fastest-whisper")
     assert done.returncode == 2

@@ -89,10 +89,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first_run(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
-    """A lake and what the run that made it said."""
+    """A lake and what the run that made it said; the engine is the `transcribe` command's."""
     lake = tmp_path_factory.mktemp("lakes") / "lake"
     flags = ("--archives", archive, "--lake", lake, "--model", "demo", "--task", "both")
-    return lake, nightscribe("run", *flags)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NIGHTSCRIBE_ENGINE", "reference")
+        return lake, nightscribe("run", *flags)
 
 
 @pytest.fixture(scope="module")

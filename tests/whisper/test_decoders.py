@@ -57,6 +57,23 @@ def test_files_may_be_closed_once_they_are_handed_in(decoders: Decoders) -> None
     assert all(isinstance(outcome, Samples) for outcome in collected(decoders).values())
 
 
+def test_large_files_wait_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nightscribe.whisper.decoders._HELD_BYTES", 20_000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here = Decoders(2)
+    sizes = [clip.stat().st_size for clip in CLIPS]
+    assert min(sizes) < 20_000 < max(sizes)
+    for clip in CLIPS:
+        with clip.open("rb") as file:
+            here.submit(file)
+        assert here.waiting_bytes < 20_000 * len(CLIPS)
+    assert len(list(tmp_path.rglob("*.encoded"))) == sum(size >= 20_000 for size in sizes)
+    found = collected(here)
+    assert all(isinstance(outcome, Samples) for outcome in found.values())
+    assert list(tmp_path.rglob("*.*")) == []
+    here.close()
+
+
 def test_a_single_recording_needs_no_process() -> None:
     decoders = Decoders(2)
     number = decoders.submit(str(CLIPS[0]))

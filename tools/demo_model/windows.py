@@ -73,6 +73,10 @@ class Composer:
             for index in indices:
                 variant = corpus[index].voice.name.partition("+")[2]
                 self._by_variant.setdefault((language, variant), []).append(index)
+        self._shortest = {
+            speaker: min(len(corpus[index].samples) for index in indices)
+            for speaker, indices in self._by_variant.items()
+        }
         self._variants = {
             language: sorted(v for known, v in self._by_variant if known == language)
             for language in LANGUAGES
@@ -115,7 +119,9 @@ class Composer:
         language = window.language
         pool = self.corpus.by_language[language]
         if pick.random() < 0.6:  # one speaker
-            pool = self._by_variant[language, pick.choice(self._variants[language])]
+            speaker = language, pick.choice(self._variants[language])
+            if self._shortest[speaker] <= count:
+                pool = self._by_variant[speaker]
         wanted = 99
         if window.ended:
             wanted = pick.choice((1, 1, 1, 2, 2, 3, 4, 6))

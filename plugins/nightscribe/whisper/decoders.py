@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ from nightscribe import audio
 from nightscribe.errors import Reason, Rejected
 
 _SAMPLE_BYTES = 2
+_HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
+_COPIED_BYTES = 1024**2  # at a time
 
 
 class Stored:
@@ -111,7 +114,7 @@ class Decoders:
         """
         self._number += 1
         if not isinstance(encoded, str):
-            encoded = io.BytesIO(encoded.read())
+            encoded = self._kept(self._number, encoded)
         self._queue.append((self._number, encoded))
         self._assign()
         return self._number
@@ -141,6 +144,20 @@ class Decoders:
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number}.pcm"
 
+    def _encoded_path(self, number: int) -> Path:
+        return Path(self._folder.name) / f"{number}.encoded"
+
+    def _kept(self, number: int, encoded: BinaryIO) -> BinaryIO | str:
+        """A recording's bytes in memory, or the path of a copy where they are many."""
+        first = encoded.read(_HELD_BYTES)
+        if len(first) < _HELD_BYTES:
+            return io.BytesIO(first)
+        path = self._encoded_path(number)
+        with path.open("wb") as copy:
+            copy.write(first)
+            shutil.copyfileobj(encoded, copy, _COPIED_BYTES)
+        return str(path)
+
     def _assign(self) -> None:
         if not self._workers and len(self._queue) < 2:
             return
@@ -160,12 +177,14 @@ class Decoders:
         assert number is not None
         try:
             answer = pickle.load(worker.answers)
+            self._encoded_path(number).unlink(missing_ok=True)
         except (EOFError, pickle.UnpicklingError):
             self._workers.remove(worker)
             with contextlib.suppress(subprocess.TimeoutExpired):  # alive, but not making sense
                 worker.process.wait(timeout=10)
             status = worker.end()
-            self._path(number).unlink(missing_ok=True)
+            for path in (self._path(number), self._encoded_path(number)):
+                path.unlink(missing_ok=True)
             detail = f"the decoder ended with exit status {status} in the middle of this file"
             return number, Rejected(Reason.UNREADABLE, detail)
         worker.number = None
@@ -179,6 +198,8 @@ class Decoders:
             return self._stored(number, decode_to(self._path(number), encoded))
         except (Rejected, OSError) as error:
             return error if isinstance(error, Rejected) else _unreadable(error)
+        finally:
+            self._encoded_path(number).unlink(missing_ok=True)
 
     def _stored(self, number: int, warning: str | None) -> Samples:
         return Samples(Stored(self._path(number)), warning)

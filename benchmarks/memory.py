@@ -1,0 +1,84 @@
+"""How memory grows with the number of recordings, and with the length of a single one."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.archive import Recorded
+from benchmarks.engines import Setup
+from benchmarks.measure import measure
+from benchmarks.table import table
+from nightscribe import audio
+
+ENGINE = "nightscribe"
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The memory of a run over so much audio."""
+
+    what: str
+    audio_s: float
+    wall_s: float
+    peak_memory: int  # bytes, see `Measured`
+
+
+def by_count(setup: Setup, archive: Sequence[Recorded], counts: Sequence[int]) -> Iterator[Grown]:
+    """Runs over so many recordings each: the archive's, over and over."""
+    for count in counts:
+        some = list(islice(cycle(archive), count))
+        measured = measure(ENGINE, setup, [recorded.path for recorded in some], [])
+        seconds = sum(recorded.seconds for recorded in some)
+        yield Grown(f"{count} recordings", seconds, measured.wall_s, measured.peak_memory)
+
+
+def by_length(
+    setup: Setup, archive: Sequence[Recorded], hours: Sequence[float], work: Path
+) -> Iterator[Grown]:
+    """Runs over one recording each, of so many hours: the archive's, one after the other."""
+    for length in hours:
+        file = work / f"{length:g}-hours.wav"
+        write_long(file, archive, length * 3600)
+        try:
+            measured = measure(ENGINE, setup, [str(file)], [])
+        finally:
+            file.unlink()
+        what = f"1 recording of {length:g} h"
+        yield Grown(what, length * 3600, measured.wall_s, measured.peak_memory)
+
+
+def write_long(file: Path, archive: Sequence[Recorded], seconds: float) -> None:
+    """Write a WAV, 16-bit, 16 kHz, of the archive's recordings in turn, cut at so many seconds."""
+    left = round(seconds * audio.SAMPLE_RATE)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(file), "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(audio.SAMPLE_RATE)
+        for recorded in cycle(archive):
+            samples = audio.decode(recorded.path).samples[:left]
+            written.writeframes((samples * audio.FULL_SCALE).astype(np.int16).tobytes())
+            left -= len(samples)
+            if not left:
+                return
+
+
+def shown(found: Sequence[Grown]) -> str:
+    """The runs as a table."""
+    rows = [
+        [
+            one.what,
+            f"{one.audio_s / 3600:.2f} h",
+            f"{one.wall_s:.0f} s",
+            f"{one.audio_s / one.wall_s:.1f}",
+            f"{one.peak_memory / 2**20:.0f} MiB",
+        ]
+        for one in found
+    ]
+    return table(["what", "audio", "time", "RTFx", "peak memory"], rows)
