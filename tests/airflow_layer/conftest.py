@@ -64,7 +64,8 @@ def ask() -> Callable[..., list[tuple[Any, ...]]]:
 def content(ask: Callable[..., list[tuple[Any, ...]]]) -> Callable[[Path, Path], dict[str, Any]]:
     """Call with a lake and an archive: what the lake says of it, without ids, times and attempts.
 
-    Two lakes with the same content cannot be told apart by a query about the archive.
+    Two lakes with the same content cannot be told apart by a query about the archive; but for
+    probabilities, whose last digits depend on what was in the batch at the same time.
     """
     of_archive = "recording_id IN (SELECT recording_id FROM sources WHERE collection = $1)"
     queries = {
@@ -75,8 +76,9 @@ def content(ask: Callable[..., list[tuple[Any, ...]]]) -> Callable[[Path, Path],
         "rejected": """SELECT * EXCLUDE (run_id, created_at) FROM rejected
             WHERE starts_with(uri, $1)""",
         "transcripts": f"""SELECT * EXCLUDE (transcript_id, attempt_id, batch_id, run_id,
-            created_at) FROM transcripts WHERE {of_archive}""",
-        "segments": f"""SELECT t.task, t.model_id, t.options_key, s.* EXCLUDE (transcript_id)
+            created_at, language_probability, avg_logprob) FROM transcripts WHERE {of_archive}""",
+        "segments": f"""SELECT t.task, t.model_id, t.options_key, s.* EXCLUDE (transcript_id,
+            avg_logprob, no_speech_prob)
             FROM segments AS s JOIN transcripts AS t USING (transcript_id)
             WHERE t.{of_archive}""",
     }

@@ -162,11 +162,11 @@ def _task_process(airflow: Standalone, run_id: str, try_number: int) -> int | No
     return None
 
 
-def _has_open(pid: int, name: str) -> bool:
-    """Whether a process has a file of this name open. Fails the test if the process is gone."""
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+def _has_decoder(pid: int) -> bool:
+    """Whether a process has started one that decodes audio. Fails the test if it is gone."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         try:
-            if os.readlink(descriptor).endswith(name):
+            if b"nightscribe.whisper.decoders" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return True
         except FileNotFoundError:
             continue
@@ -256,7 +256,7 @@ def test_killed_transcribe_task_is_finished_by_its_retries(
     run_id = airflow.trigger(NIGHTLY, {"archives": [str(dags_test.archive)], "task": "both"})
 
     pid = _until("the first try", lambda: _task_process(airflow, run_id, 1))
-    _until("the third clip", lambda: _has_open(pid, "en-03.ogg"), every_s=0.005)
+    _until("the engine at work", lambda: _has_decoder(pid), every_s=0.005)
     os.kill(pid, signal.SIGKILL)
     assert content(lake, dags_test.archive)["transcripts"] == []
 
