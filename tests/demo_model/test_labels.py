@@ -54,6 +54,20 @@ def windows(draw: st.DrawFn) -> Window:
     return window
 
 
+def test_a_long_answer_takes_the_room_of_its_prompt() -> None:
+    window = Window("zh", 0, 1500)
+    for number in range(26):
+        one = utterance("zh", 1.1, seed=number)
+        window.placed.append(Placed(one, 0, int(number * 1.15 * 16_000)))
+    prompt = LABELLER.prompt("zh", MAX_PROMPT, random.Random(1), timed=True)
+    alone = LABELLER.row(window, "transcribe", [], timed=True)
+    assert len(alone.tokens) + 1 + len(prompt) > 449  # or this tests nothing
+    row = LABELLER.row(window, "transcribe", prompt, timed=True)
+    assert len(row.tokens) == len(row.heard) == 449
+    assert row.tokens[row.answer :] == alone.tokens
+    assert row.tokens[1 : row.answer] == prompt[-(row.answer - 1) :]
+
+
 @settings(deadline=None)
 @given(windows(), st.sampled_from(["transcribe", "translate"]))
 def test_reading_on_from_the_answer_loses_and_doubles_nothing(window: Window, task: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import wave
@@ -113,7 +114,7 @@ CASES = {
     "language given": Options(language="de"),
     "no fallback": Options(temperature=(0.0,)),
     "nothing suppressed": Options(suppress_tokens=""),
-    "some suppressed": Options(suppress_tokens="-1,13,11,0"),
+    "some suppressed": Options(suppress_tokens="-1,13,11,0", temperature=(0.0,)),
     "initial prompt": Options(initial_prompt="The doctor and the girl."),
     "carried prompt": Options(initial_prompt="The doctor.", carry_initial_prompt=True),
     "no conditioning": Options(condition_on_previous_text=False),
@@ -285,19 +286,87 @@ def test_hot_temperatures_are_tried_in_the_reference_order(
     assert run(batched.transcribe, wanted, model) == ours
 
 
-def test_a_prefix_that_does_not_fit_fails_its_recording_alone(
-    model: LoadedModel, clips: list[Path]
+INDIGESTIBLE = {
+    "prompt and prefix take 504 tokens; 448 can be read": Options(prefix="no " * 501),
+    "not in tuple": Options(language="yue"),  # which models of 99 languages do not know
+    "disallowed special token": Options(initial_prompt="<|endoftext|>"),
+}
+
+
+@pytest.mark.parametrize("detail", INDIGESTIBLE)
+def test_what_whisper_cannot_digest_fails_alone(
+    detail: str, model: LoadedModel, clips: list[Path]
 ) -> None:
-    long, short = (Job("transcribe", Options(prefix="no " * n)) for n in (300, 2))
+    broken, sound = (Job("transcribe", options) for options in (INDIGESTIBLE[detail], Options()))
     wanted = [
-        Request("a" * 64, str(clips[0]), (long,)),
-        Request("b" * 64, str(clips[0]), (short,)),
+        Request("a" * 64, str(clips[0]), (broken, sound)),
+        Request("b" * 64, str(clips[1]), (sound,)),
     ]
     found = run(batched.transcribe, wanted, model)
-    failure = found["a" * 64, long]
+    failure = found["a" * 64, broken]
     assert isinstance(failure, Failure)
-    assert "the prefix has 300 tokens; 220 are the most that fit" in failure.detail
-    assert isinstance(found["b" * 64, short], Transcript)
+    assert failure.reason is Reason.TRANSCRIPTION_FAILED
+    assert detail in failure.detail
+    assert isinstance(found["a" * 64, sound], Transcript)
+    assert isinstance(found["b" * 64, sound], Transcript)
+
+
+def test_two_jobs_of_a_recording_may_be_at_different_windows(model: LoadedModel) -> None:
+    """One decodes each window anew at higher temperatures, while the other has gone on."""
+    short = Options(sample_len=2, no_speech_threshold=None, clip_timestamps="0,90")
+    slow = Job("transcribe", replace(short, logprob_threshold=1.0))
+    quick = Job("translate", replace(short, temperature=(0.0,)))
+    request = Request("a" * 64, str(SAMPLES / "long" / "long-es.mp3"), (slow, quick))
+    found = run(batched.transcribe, [request], model)
+    assert all(isinstance(result, Transcript) for result in found.values())
+
+
+def test_out_of_memory_halves_the_slots_and_loses_nothing(
+    model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests(clips[:6], *BOTH)
+    expected = run(batched.transcribe, wanted, model)
+
+    def scarce(name: str, moments: set[int]) -> None:
+        real, calls = getattr(batched.Network, name), itertools.count()
+
+        def fails_at_times(self: Any, *given: Any) -> Any:
+            if next(calls) in moments:
+                raise torch.OutOfMemoryError("not enough")
+            return real(self, *given)
+
+        monkeypatch.setattr(batched.Network, name, fails_at_times)
+
+    scarce("encode", {2, 9})
+    scarce("next", {3, 30})
+    engine = batched.BatchedEngine(model, slots=32)
+    found = {(r.recording_id, r.job): r for r in engine.run(wanted, verbose=None)}
+    assert engine._slots == 2
+    assert found.keys() == expected.keys()
+    assert {k: d for k, r in expected.items() if (d := differences(found[k], r))} == {}
+
+
+@pytest.mark.parametrize("given", ["", "-1", "-1,13,11", "0,5", "-2"])
+@pytest.mark.parametrize("untimed", [False, True])
+def test_what_is_suppressed_is_what_the_reference_suppresses(
+    model: LoadedModel, given: str, untimed: bool
+) -> None:
+    options = whisper.DecodingOptions(
+        language="en", suppress_tokens=given, without_timestamps=untimed, suppress_blank=False
+    )
+    task = whisper.decoding.DecodingTask(model.network, options)
+    logits = torch.zeros(1, 51865)
+    stamp = task.tokenizer.timestamp_begin
+    # Words behind a timestamp: what the list does not name may follow, but for earlier timestamps.
+    said = torch.tensor([[*task.initial_tokens, stamp, 440, 441]])
+    for rule in task.logit_filters:
+        if not isinstance(rule, whisper.decoding.ApplyTimestampRules):
+            rule.apply(logits, said)
+    expected = set(torch.nonzero(logits[0] == -torch.inf)[:, 0].tolist())
+    if not untimed:  # which the reference's rule for timestamps sees to
+        expected.add(task.tokenizer.no_timestamps)
+    ours = batched.suppressed(task.tokenizer, given, timed=not untimed)
+    assert {token % 51865 for token in ours} == expected
 
 
 def test_bad_recordings_fail_with_a_reason_and_the_others_go_on(

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from nightscribe import audio
-from nightscribe.errors import Reason, Rejected
-from nightscribe.whisper.decoders import Decoders, Outcome, Samples
+from nightscribe.errors import NightscribeError, Reason, Rejected
+from nightscribe.whisper.decoders import Decoders, Outcome, Samples, decode_to
 from tests.nights import SAMPLES
 
 CLIPS = [
@@ -55,6 +55,11 @@ def test_files_may_be_closed_once_they_are_handed_in(decoders: Decoders) -> None
         with clip.open("rb") as file:
             decoders.submit(file)
     assert all(isinstance(outcome, Samples) for outcome in collected(decoders).values())
+
+
+def test_a_full_folder_is_told_to_a_person() -> None:
+    with pytest.raises(NightscribeError, match=r"is full: make room in it, or set TMPDIR"):
+        decode_to(Path("/dev/full"), str(CLIPS[0]))
 
 
 def test_large_files_wait_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

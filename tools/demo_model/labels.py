@@ -24,6 +24,7 @@ from tools.demo_model.lexicon import LANGUAGES
 from tools.demo_model.windows import POSITION, Placed, Window
 
 MAX_PROMPT = 223  # tokens: half of the decoder's context, less the token that opens a prompt
+_CONTEXT = 448  # tokens that the decoder can read
 _FIRST_START = 50  # positions
 _NOWHERE = (-1, -1)
 _WITHOUT_SPACES = ("zh",)
@@ -94,9 +95,7 @@ class Labeller:
         """The answer to a window for a task, after a prompt, with or without timestamps."""
         special = self.tokenizer
         silent = not window.placed
-        tokens = [special.sot_prev, *prompt] if prompt else []
-        answer = len(tokens)
-        tokens += [
+        tokens = [
             special.sot,
             special.to_language_token(window.language),
             special.transcribe if task == "transcribe" else special.translate,
@@ -111,7 +110,11 @@ class Labeller:
                 self._say(window, one, task, tokens, heard)
         tokens.append(special.eot)
         heard.append(_NOWHERE)
-        return Row(tokens, answer, heard)
+        # All but the last token is read; the oldest of a prompt make room for a long answer.
+        room = _CONTEXT - len(tokens)
+        prompt = prompt[-room:] if room > 0 else []
+        before = [special.sot_prev, *prompt] if prompt else []
+        return Row(before + tokens, len(before), [_NOWHERE] * len(before) + heard)
 
     def _timed_body(
         self,

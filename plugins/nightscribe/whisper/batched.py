@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,14 @@ from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.alignment import Reading, align
 from nightscribe.whisper.decoders import Decoders, Samples, usable_cores
-from nightscribe.whisper.engine import Failure, Job, LoadedModel, Request, Transcript
+from nightscribe.whisper.engine import (
+    Failure,
+    Job,
+    LoadedModel,
+    Request,
+    Transcript,
+    is_device_failure,
+)
 from nightscribe.whisper.lane import Answer, Kind, Lane, Task
 from nightscribe.whisper.longform import Align, Decode, Decoded, Detect, Shape, Text, Wish
 from nightscribe.whisper.longform import transcribe as read_long
@@ -36,7 +43,6 @@ from nightscribe.whisper.sound import Sound
 
 log = logging.getLogger(__name__)
 
-_START = 4  # tokens between prompt and text: start, language, task, no timestamps
 _WAITING_BYTES = 256 * 1024**2  # of encoded recordings read ahead of the decoders
 _FEATURES_KEPT = 2  # windows of a recording, for the other task and for word timestamps
 
@@ -100,6 +106,7 @@ class BatchedEngine:
         self._slots = slots or slots_that_fit(self._network)
         self._encoded_at_once = encoded_at_once or windows_at_once(self._network, self._slots)
         self._lanes: dict[Kind, Lane] = {}
+        self._arrived: deque[tuple[Request, Samples | Rejected]] = deque()
         self._threads: list[_Thread] = []
         self._done: list[Transcript | Failure] = []
 
@@ -107,18 +114,18 @@ class BatchedEngine:
         self, requests: Iterable[Request], *, verbose: bool | None
     ) -> Iterator[Transcript | Failure]:
         """Transcribe; requests are pulled as slots become free."""
-        # Lines of several recordings would be a muddle: whoever reads along gets one at a time.
-        at_once = 1 if verbose else self._slots
-        limit = at_once if verbose else at_once + 2  # two are decoded ahead
         arriving = iter(requests)
         decoders = Decoders(_decoders())
         on_the_way: dict[int, Request] = {}
         more = True
         try:
-            while more or on_the_way or self._threads:
+            while more or on_the_way or self._arrived or self._threads:
+                # Lines of several recordings would be a muddle: who reads along gets one at a time.
+                at_once = 1 if verbose else self._slots
+                limit = at_once if verbose else at_once + 2  # two are decoded ahead
                 while (
                     more
-                    and len(self._threads) + len(on_the_way) < limit
+                    and len(self._threads) + len(self._arrived) + len(on_the_way) < limit
                     and decoders.waiting_bytes < _WAITING_BYTES
                 ):
                     request = next(arriving, None)
@@ -129,17 +136,10 @@ class BatchedEngine:
                         on_the_way[decoders.submit(request.audio)] = request
                     except OSError as error:
                         self._fail(request, Reason.UNREADABLE, str(error))
-                if len(self._threads) < at_once:
+                if len(self._threads) < at_once and not self._arrived:
                     for number, outcome in decoders.finished(wait_for_one=not self._threads):
-                        self._begin(on_the_way.pop(number), outcome, verbose)
-                try:
-                    self._answer_detections(verbose)
-                    self._answer_alignments()
-                    self._admit()
-                    self._step()
-                except torch.OutOfMemoryError:
-                    if self._slots == 1:
-                        raise
+                        self._arrived.append((on_the_way.pop(number), outcome))
+                if not self._went_on(verbose):
                     self._shrink()
                 yield from self._done
                 self._done.clear()
@@ -148,6 +148,24 @@ class BatchedEngine:
             # Whoever stops listening leaves windows in the slots.
             self._threads.clear()
             self._lanes.clear()
+            self._arrived.clear()
+            self._done.clear()
+
+    def _went_on(self, verbose: bool | None) -> bool:
+        """Begin what has arrived, answer all wishes, read a token; False: out of device memory."""
+        try:
+            while self._arrived:
+                self._begin(*self._arrived[0], verbose)
+                self._arrived.popleft()
+            self._answer_detections(verbose)
+            self._answer_alignments()
+            self._admit()
+            self._step()
+        except torch.OutOfMemoryError:
+            if self._slots == 1:
+                raise
+            return False
+        return True
 
     def _shrink(self) -> None:
         """Half the slots after the device ran out of memory. Windows in them are begun again."""
@@ -157,6 +175,7 @@ class BatchedEngine:
         self._lanes.clear()
         for thread in self._threads:
             thread.in_slot = False
+            thread.recording.features.clear()
         torch.cuda.empty_cache()
 
     def _fail(self, request: Request, reason: Reason, detail: str) -> None:
@@ -165,12 +184,6 @@ class BatchedEngine:
     def _begin(self, request: Request, outcome: Samples | Rejected, verbose: bool | None) -> None:
         if isinstance(outcome, Rejected):
             self._fail(request, outcome.reason, outcome.detail)
-            return
-        prefix = max(len(self._prefix(job.options)) for job in request.jobs)
-        room = self._shape.text_context // 2 - _START
-        if prefix > room:
-            detail = f"the prefix has {prefix} tokens; {room} are the most that fit"
-            self._fail(request, Reason.TRANSCRIPTION_FAILED, detail)
             return
         sound = Sound(outcome.samples, self._network.dims.n_mels, self._model.device)
         duration_s = len(outcome.samples) / audio.SAMPLE_RATE
@@ -203,6 +216,19 @@ class BatchedEngine:
                     warning=recording.warning,
                 )
             )
+
+        except Exception as error:
+            self._give_up(thread, error)
+
+    def _give_up(self, thread: _Thread, error: Exception) -> None:
+        """A recording that cannot be digested must not stop the others."""
+        if is_device_failure(error) or isinstance(error, MemoryError):
+            raise error
+        recording_id = thread.recording.request.recording_id
+        log.error("transcribing %s failed", recording_id, exc_info=error)
+        self._threads.remove(thread)
+        detail = f"{type(error).__name__}: {error}"
+        self._done.append(Failure(recording_id, thread.job, Reason.TRANSCRIPTION_FAILED, detail))
 
     def _answer_detections(self, verbose: bool | None) -> None:
         waiting = [thread for thread in self._threads if isinstance(thread.wish, Detect)]
@@ -239,17 +265,22 @@ class BatchedEngine:
 
     def _encode(self, wishes: list[tuple[_Recording, int, int]]) -> list[Tensor]:
         """Features of windows, from those known or by the encoder."""
-        missing: OrderedDict[tuple[int, int, int], tuple[_Recording, int, int]] = OrderedDict()
+        found: dict[tuple[int, int, int], Tensor] = {}
+        missing: dict[tuple[int, int, int], tuple[_Recording, int, int]] = {}
         for recording, seek, size in wishes:
-            if (seek, size) not in recording.features:
-                missing[id(recording), seek, size] = (recording, seek, size)
+            key = id(recording), seek, size
+            if (seek, size) in recording.features:
+                found[key] = recording.features[seek, size]
+            else:
+                missing[key] = (recording, seek, size)
         todo = list(missing.values())
         for first in range(0, len(todo), self._encoded_at_once):
             some = todo[first : first + self._encoded_at_once]
             mel = torch.stack([r.sound.window(seek, size) for r, seek, size in some])
             for (recording, seek, size), one in zip(some, self._network.encode(mel), strict=True):
+                found[id(recording), seek, size] = one
                 self._keep(recording, (seek, size), one)
-        return [recording.features[seek, size] for recording, seek, size in wishes]
+        return [found[id(recording), seek, size] for recording, seek, size in wishes]
 
     def _answer_alignments(self) -> None:
         waiting = [t for t in self._threads if isinstance(t.wish, Align)]
@@ -280,16 +311,22 @@ class BatchedEngine:
                 lane = Lane(self._network, self._vocabulary, self._tokenizer.no_speech, slots, kind)
                 self._lanes[kind] = lane
             while threads and lane.free:
-                some = threads[: min(lane.free, self._encoded_at_once)]
-                del threads[: len(some)]
+                some: list[_Thread] = []
                 wishes = []
                 tasks = []
-                for thread in some:
+                for thread in threads[: min(lane.free, self._encoded_at_once)]:
+                    del threads[0]
                     assert isinstance(thread.wish, Decode)
+                    try:
+                        tasks.append(self._task(thread, thread.wish))
+                    except Exception as error:
+                        self._give_up(thread, error)
+                        continue
                     wishes.append((thread.recording, thread.wish.seek, thread.wish.size))
-                    tasks.append(self._task(thread, thread.wish))
+                    some.append(thread)
                     thread.in_slot = True
-                lane.admit(tasks, some, torch.stack(self._encode(wishes)))
+                if some:
+                    lane.admit(tasks, some, torch.stack(self._encode(wishes)))
 
     def _task(self, thread: _Thread, wish: Decode) -> Task:
         options = thread.job.options
@@ -302,6 +339,9 @@ class BatchedEngine:
             tokenizer.sot_sequence_including_notimestamps if untimed else tokenizer.sot_sequence
         )
         tokens += self._prefix(options)
+        context = self._shape.text_context
+        if len(tokens) > context:
+            raise ValueError(f"prompt and prefix take {len(tokens)} tokens; {context} can be read")
         beams = options.beam_size or 1
         seed = f"{thread.recording.request.recording_id} {thread.job.task} {wish.seek}"
         precision = CHUNK_LENGTH / self._shape.audio_context
@@ -374,11 +414,15 @@ def _kind(job: Job, temperature: float) -> Kind:
 
 
 def suppressed(tokenizer: Any, given: str, *, timed: bool) -> tuple[int, ...]:
-    """Tokens that are never said; -1 among those given stands for all that are no speech."""
-    chosen = [int(token) for token in given.split(",")] if given else []
-    never = {token for token in chosen if token >= 0}
-    if -1 in chosen:
-        never |= set(tokenizer.non_speech_tokens)
+    """Tokens that are never said; -1 among those given stands for all that are no speech.
+
+    As in the reference, nothing given means that not even the special tokens are suppressed.
+    """
+    if not given:
+        return (tokenizer.no_timestamps,) if timed else ()
+    never = {int(token) for token in given.split(",")}
+    if -1 in never:
+        never = {token for token in never if token >= 0} | set(tokenizer.non_speech_tokens)
     never |= {tokenizer.transcribe, tokenizer.translate, tokenizer.sot}
     never |= {tokenizer.sot_prev, tokenizer.sot_lm}
     if timed:

@@ -10,6 +10,7 @@ recording that it had, and another takes its place.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import pickle
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightscribe import audio
-from nightscribe.errors import Reason, Rejected
+from nightscribe.errors import NightscribeError, Reason, Rejected
 
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
@@ -70,9 +71,9 @@ Outcome = Samples | Rejected
 def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
     """Decode into a file of raw 16-bit samples; returns the warning, if there is one.
 
-    Raises what `audio.blocks` raises.
+    Raises what `audio.blocks` raises, and `NightscribeError` where the folder is full.
     """
-    with file.open("wb") as out:
+    with _told_if_full(), file.open("wb") as out:
         blocks = audio.blocks(encoded)
         while True:
             try:
@@ -81,6 +82,20 @@ def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
                 warning: str | None = end.value
                 return warning
             out.write((block * audio.FULL_SCALE).astype(np.int16).tobytes())
+
+
+@contextlib.contextmanager
+def _told_if_full() -> Iterator[None]:
+    """A full temporary folder is for a person to mend, not a fault of the recording."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NightscribeError(
+            f"the temporary folder {tempfile.gettempdir()} is full: make room in it, or set TMPDIR "
+            "to a folder on a larger disk (decoded audio takes 115 MB an hour)"
+        ) from error
 
 
 class Decoders:
@@ -153,7 +168,7 @@ class Decoders:
         if len(first) < _HELD_BYTES:
             return io.BytesIO(first)
         path = self._encoded_path(number)
-        with path.open("wb") as copy:
+        with _told_if_full(), path.open("wb") as copy:
             copy.write(first)
             shutil.copyfileobj(encoded, copy, _COPIED_BYTES)
         return str(path)
@@ -161,12 +176,17 @@ class Decoders:
     def _assign(self) -> None:
         if not self._workers and len(self._queue) < 2:
             return
-        while self._queue and self._count:
+        while self._queue:
             worker = next((worker for worker in self._workers if worker.number is None), None)
             if worker is None:
                 if len(self._workers) == self._count:
                     return
-                worker = _Worker()
+                try:
+                    worker = _Worker()
+                except OSError as error:
+                    raise NightscribeError(
+                        f"no process could be started to decode audio: {error.strerror}"
+                    ) from error
                 self._workers.append(worker)
             number, encoded = self._queue.popleft()
             content = encoded if isinstance(encoded, str) else encoded.read()
@@ -188,6 +208,8 @@ class Decoders:
             detail = f"the decoder ended with exit status {status} in the middle of this file"
             return number, Rejected(Reason.UNREADABLE, detail)
         worker.number = None
+        if isinstance(answer, NightscribeError):
+            raise answer
         if isinstance(answer, Rejected):
             self._path(number).unlink(missing_ok=True)
             return number, answer
@@ -196,7 +218,11 @@ class Decoders:
     def _decode_here(self, number: int, encoded: BinaryIO | str) -> Outcome:
         try:
             return self._stored(number, decode_to(self._path(number), encoded))
-        except (Rejected, OSError) as error:
+        except NightscribeError:
+            raise
+        except Exception as error:
+            # As in a worker, where it would end the process: it costs this recording alone.
+            self._path(number).unlink(missing_ok=True)
             return error if isinstance(error, Rejected) else _unreadable(error)
         finally:
             self._encoded_path(number).unlink(missing_ok=True)
@@ -247,10 +273,10 @@ def _work() -> None:
             path, content = pickle.load(sys.stdin.buffer)
         except (EOFError, KeyboardInterrupt):
             return
-        answer: str | Rejected | None
+        answer: str | Rejected | NightscribeError | None
         try:
             answer = decode_to(path, content if isinstance(content, str) else io.BytesIO(content))
-        except Rejected as error:
+        except (Rejected, NightscribeError) as error:
             answer = error
         except OSError as error:
             answer = _unreadable(error)
@@ -258,8 +284,8 @@ def _work() -> None:
         answers.flush()
 
 
-def _unreadable(error: OSError) -> Rejected:
-    return Rejected(Reason.UNREADABLE, str(error))
+def _unreadable(error: Exception) -> Rejected:
+    return Rejected(Reason.UNREADABLE, str(error) or type(error).__name__)
 
 
 def usable_cores() -> int:

@@ -107,6 +107,13 @@ def engine_named(name: str, *, slots: int = 0) -> Engine:
     return engines[name]
 
 
+def is_device_failure(error: Exception) -> bool:
+    """A device that is out of memory or broken: retrying the batch may help, rejecting will not."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError)
+
+
 def versions() -> dict[str, str]:
     """Versions of what a transcript depends on."""
     from importlib.metadata import version

@@ -60,10 +60,10 @@ class Network:
         self._convolutions = [
             _linear(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
         ]
-        self._audio_positions = encoder.positional_embedding.detach().to(dtype)
+        self._audio_positions = encoder.positional_embedding.detach()
         self._encoder = [_block(block, dtype) for block in encoder.blocks]
         self._encoder_norm = _norm(encoder.ln_post)
-        # Summed in float32 and rounded once, as the reference's embedding module does it.
+        # Summed in float32 and rounded once, as the reference does it: here and above.
         self._embeddings = decoder.token_embedding.weight.detach()
         self._text_positions = decoder.positional_embedding.detach()
         self._to_logits = self._embeddings.to(dtype)
@@ -78,7 +78,7 @@ class Network:
         (weight, bias), (weight2, bias2) = self._convolutions
         x = F.gelu(F.conv1d(mel.to(self.dtype), weight, bias, padding=1))
         x = F.gelu(F.conv1d(x, weight2, bias2, stride=2, padding=1)).transpose(1, 2)
-        x = x + self._audio_positions
+        x = (x + self._audio_positions).to(self.dtype)
         heads = self.dims.n_audio_head
         for block in self._encoder:
             x = x + _self_attention(block, x, heads)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,6 @@ from typing import Any
 from nightscribe.errors import ConfigurationError
 
 TASKS = ("transcribe", "translate")
-
-_HALF_CONTEXT = 224  # of every official model's 448 tokens: the other half is for the prompt
 
 
 @dataclass(frozen=True)
@@ -95,15 +94,15 @@ class Options:
                 return f"patience {patience}: is too small for beam_size {beams}"
         if penalty is not None and not 0 <= penalty <= 1:
             return f"length_penalty {penalty}: must be from 0 to 1"
-        if self.sample_len is not None and self.sample_len > _HALF_CONTEXT:
-            return f"sample_len {self.sample_len}: must be at most {_HALF_CONTEXT}"
         if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
             return f"max_initial_timestamp {self.max_initial_timestamp}: must be at least 0"
         lists = (("clip_timestamps", float), ("suppress_tokens", int))
         for name, kind in lists:
             given = getattr(self, name)
             try:
-                [kind(number) for number in given.split(",") if given]
+                numbers = [kind(number) for number in given.split(",") if given]
+                if not all(map(math.isfinite, numbers)):
+                    raise ValueError
             except ValueError:
                 return f"{name} {given!r}: expected numbers separated by commas"
         return None

@@ -12,7 +12,14 @@ import numpy as np
 from nightscribe import audio
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
-from nightscribe.whisper.engine import Failure, Job, LoadedModel, Request, Transcript
+from nightscribe.whisper.engine import (
+    Failure,
+    Job,
+    LoadedModel,
+    Request,
+    Transcript,
+    is_device_failure,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +52,7 @@ def transcribe(
             except (MemoryError, KeyboardInterrupt):
                 raise
             except Exception as error:
-                if _is_device_failure(error):
+                if is_device_failure(error):
                     raise
                 # A recording that whisper cannot digest must not stop the others.
                 log.exception("transcribing %s failed", request.recording_id)
@@ -108,10 +115,3 @@ def _transcribe_one(
         duration_s=len(decoded.samples) / audio.SAMPLE_RATE,
         warning=decoded.warning,
     )
-
-
-def _is_device_failure(error: Exception) -> bool:
-    """A device that is out of memory or broken: retrying the batch may help, rejecting will not."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError)

@@ -44,8 +44,6 @@ def place_words(
     `segments` of one window, `tokens_by_segment` the text tokens of each; `spoken_until` is the
     end of the last word before, in seconds of the recording.
     """
-    if not segments:
-        return
     lengths = np.array([timing.end - timing.start for timing in timings])
     lengths = lengths[lengths.nonzero()]
     typical = min(_LONGEST_MEDIAN, float(np.median(lengths)) if len(lengths) else 0.0)
