@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 from benchmarks.archive import Recorded, read_archive
@@ -57,10 +58,16 @@ def main() -> None:
         conditioned=arguments.shape is None,
     )
     if arguments.command == "memory":
-        runs = [
-            *by_count(setup, archive, arguments.counts),
-            *by_length(setup, archive, arguments.hours, arguments.work),
-        ]
+        runs = []
+        try:
+            for grown in chain(
+                by_count(setup, archive, arguments.counts),
+                by_length(setup, archive, arguments.hours, arguments.work),
+            ):
+                _say(f"{grown.what}: {grown.wall_s:.0f} s, {grown.peak_memory >> 20} MiB")
+                runs.append(grown)
+        except Failed as failure:
+            print(f"the next run failed: {failure}")
         print(memory_table(runs))
         return
     if arguments.command == "profile":
