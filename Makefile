@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 PORT   ?= 8080
+# Processes that run tests side by side, a file at a time; each computes with one thread.
+WORKERS ?= 2
 BIN     = $(VENV)/bin
 # torch comes first and pinned: a looser request would take gigabytes of CUDA packages.
 TORCH   = $(shell sed -n 's/^torch==//p' constraints.txt)
@@ -21,7 +23,7 @@ demo-model: setup ## Train the demo checkpoint anew, into build/demo_model (need
 	@$(BIN)/python -m tools.demo_model all
 
 test: setup-dev ## Run the test suite
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 up: setup ## Airflow's UI on 127.0.0.1:8080, in the background
 	@$(BIN)/python -m nightscribe.airflow.standalone up --port $(PORT)

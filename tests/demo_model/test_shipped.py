@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 
 import torch
 
@@ -32,11 +33,12 @@ def test_the_shipped_checkpoint_hears(
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "check.json").read_text())
     assert set(found["languages"]) == {"en", "es", "de", "fr", "ru", "zh"}
-    for language, figures in found["languages"].items():
-        assert figures["wer"] <= 15, (language, figures)
-        assert figures["language_id"] == 100, (language, figures)
-        assert figures["wer_long"] <= 25, (language, figures)
-        assert language == "en" or figures["bleu"] >= 70, (language, figures)
+    figures = found["languages"].values()
+    # Over all languages: a single one of four short sentences may go wrong.
+    assert mean(one["wer"] for one in figures) <= 10, found
+    assert mean(one["language_id"] for one in figures) >= 90, found
+    assert mean(one["wer_long"] for one in figures) <= 10, found
+    assert mean(one["bleu"] for one in figures if one["bleu"] is not None) >= 80, found
     assert not [name for name, text in found["no_speech"].items() if text.strip()]
 
 
