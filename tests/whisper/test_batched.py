@@ -142,7 +142,9 @@ def test_every_option_does_what_it_does_in_the_reference(
     names = ("english/en-06.wav", "german/de-02.mp3", "chinese/zh-01.flac", "long/long-es.mp3")
     length = {"clip_timestamps": "0,45"} if options.clip_timestamps == "0" else {}
     task = "translate" if options == CASES["beam search"] else "transcribe"
-    wanted = requests([SAMPLES / name for name in names[:3]], Job(task, options))
+    # Behind a recording's end, the reference does not come to an end of a clip.
+    short = names[:3] if options.clip_timestamps == "0" else ()
+    wanted = requests([SAMPLES / name for name in short], Job(task, options))
     wanted += [
         replace(one, recording_id="f" * 64)
         for one in requests([SAMPLES / names[3]], Job(task, replace(options, **length)))
