@@ -37,7 +37,7 @@ from enum import StrEnum
 from typing import BinaryIO, Protocol, cast
 
 from nightscribe import manifest
-from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected
+from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected, told_if_full
 from nightscribe.settings import MIB, ArchiveLimits
 from nightscribe.storage import (
     Place,
@@ -557,6 +557,7 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+@told_if_full()
 def _spool(
     source: _Readable,
     size_bytes: int,
@@ -581,14 +582,9 @@ def _spool(
             _check_member(done, ceiling, limits)
             target.write(chunk)
         target.seek(0)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):  # closing writes what is buffered, and would fail again
             target.close()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NightscribeError(
-                f"the temporary folder {tempfile.gettempdir()} is full: make room in it, or set "
-                "TMPDIR to a folder on a larger disk"
-            ) from error
         raise
     return target
 

@@ -8,6 +8,10 @@ can put right (configuration, a missing model, a lake from the future) raises
 
 from __future__ import annotations
 
+import errno
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -63,3 +67,17 @@ class ModelError(NightscribeError):
 
 class LakeError(NightscribeError):
     """A lake that cannot be opened, read or written."""
+
+
+@contextmanager
+def told_if_full() -> Iterator[None]:
+    """A full temporary folder is for a person to mend, not a fault of the input being read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NightscribeError(
+            f"the temporary folder {tempfile.gettempdir()} is full: make room in it, or set TMPDIR "
+            "to a folder on a larger disk"
+        ) from error

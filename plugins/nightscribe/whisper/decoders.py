@@ -10,7 +10,6 @@ recording that it had, and another takes its place.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import pickle
@@ -29,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightscribe import audio
-from nightscribe.errors import NightscribeError, Reason, Rejected
+from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
 
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
@@ -73,7 +72,7 @@ def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
 
     Raises what `audio.blocks` raises, and `NightscribeError` where the folder is full.
     """
-    with _told_if_full(), file.open("wb") as out:
+    with told_if_full(), file.open("wb") as out:
         blocks = audio.blocks(encoded)
         while True:
             try:
@@ -82,20 +81,6 @@ def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
                 warning: str | None = end.value
                 return warning
             out.write((block * audio.FULL_SCALE).astype(np.int16).tobytes())
-
-
-@contextlib.contextmanager
-def _told_if_full() -> Iterator[None]:
-    """A full temporary folder is for a person to mend, not a fault of the recording."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise NightscribeError(
-            f"the temporary folder {tempfile.gettempdir()} is full: make room in it, or set TMPDIR "
-            "to a folder on a larger disk (decoded audio takes 115 MB an hour)"
-        ) from error
 
 
 class Decoders:
@@ -168,7 +153,7 @@ class Decoders:
         if len(first) < _HELD_BYTES:
             return io.BytesIO(first)
         path = self._encoded_path(number)
-        with _told_if_full(), path.open("wb") as copy:
+        with told_if_full(), path.open("wb") as copy:
             copy.write(first)
             shutil.copyfileobj(encoded, copy, _COPIED_BYTES)
         return str(path)
