@@ -30,7 +30,7 @@ from nightscribe.whisper.engine import (
     LoadedModel,
     Request,
     Transcript,
-    is_device_failure,
+    indigestible,
 )
 from nightscribe.whisper.lane import Answer, Kind, Lane, Task
 from nightscribe.whisper.longform import Align, Decode, Decoded, Detect, Shape, Text, Wish
@@ -216,19 +216,14 @@ class BatchedEngine:
                     warning=recording.warning,
                 )
             )
-
         except Exception as error:
             self._give_up(thread, error)
 
     def _give_up(self, thread: _Thread, error: Exception) -> None:
         """A recording that cannot be digested must not stop the others."""
-        if is_device_failure(error) or isinstance(error, MemoryError):
-            raise error
-        recording_id = thread.recording.request.recording_id
-        log.error("transcribing %s failed", recording_id, exc_info=error)
+        failure = indigestible(thread.recording.request.recording_id, thread.job, error)
         self._threads.remove(thread)
-        detail = f"{type(error).__name__}: {error}"
-        self._done.append(Failure(recording_id, thread.job, Reason.TRANSCRIPTION_FAILED, detail))
+        self._done.append(failure)
 
     def _answer_detections(self, verbose: bool | None) -> None:
         waiting = [thread for thread in self._threads if isinstance(thread.wish, Detect)]
@@ -314,8 +309,9 @@ class BatchedEngine:
                 some: list[_Thread] = []
                 wishes = []
                 tasks = []
-                for thread in threads[: min(lane.free, self._encoded_at_once)]:
-                    del threads[0]
+                chosen = threads[: min(lane.free, self._encoded_at_once)]
+                del threads[: len(chosen)]
+                for thread in chosen:
                     assert isinstance(thread.wish, Decode)
                     try:
                         tasks.append(self._task(thread, thread.wish))

@@ -8,6 +8,7 @@ may be closed. One bad recording yields a `Failure` and never stops the others.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO, Protocol
 from nightscribe.errors import ConfigurationError, Reason
 from nightscribe.whisper.models import Checkpoint, load, pick_device, precision, resolve
 from nightscribe.whisper.options import Options
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,19 @@ def engine_named(name: str, *, slots: int = 0) -> Engine:
     return engines[name]
 
 
-def is_device_failure(error: Exception) -> bool:
-    """A device that is out of memory or broken: retrying the batch may help, rejecting will not."""
+def indigestible(recording_id: str, job: Job, error: Exception) -> Failure:
+    """The outcome for a recording that Whisper cannot digest, which must not stop the others.
+
+    Raises the error itself where memory or the device are at fault: retrying the batch may help
+    then, rejecting will not.
+    """
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError | torch.AcceleratorError):
+        raise error
+    log.error("transcribing %s failed", recording_id, exc_info=error)
+    detail = f"{type(error).__name__}: {error}"
+    return Failure(recording_id, job, Reason.TRANSCRIPTION_FAILED, detail)
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,10 +17,8 @@ from nightscribe.whisper.engine import (
     LoadedModel,
     Request,
     Transcript,
-    is_device_failure,
+    indigestible,
 )
-
-log = logging.getLogger(__name__)
 
 
 def transcribe(
@@ -49,15 +46,8 @@ def transcribe(
                     if verbose:
                         print(f"Detected language: {LANGUAGES[detected[0]].title()}", flush=True)
                 yield _transcribe_one(request, job, decoded, model, detected, verbose)
-            except (MemoryError, KeyboardInterrupt):
-                raise
             except Exception as error:
-                if is_device_failure(error):
-                    raise
-                # A recording that whisper cannot digest must not stop the others.
-                log.exception("transcribing %s failed", request.recording_id)
-                detail = f"{type(error).__name__}: {error}"
-                yield Failure(request.recording_id, job, Reason.TRANSCRIPTION_FAILED, detail)
+                yield indigestible(request.recording_id, job, error)
 
 
 def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float]:
