@@ -112,5 +112,10 @@ def test_the_loss_is_the_exact_one_over_all_tokens(speech: Path) -> None:
         logits = torch.zeros(*batch.tokens.shape, 51_865)
         logits[..., used] = learner.decode(audio, batch)[0]
     targets = torch.where(batch.targets < 0, -100, torch.tensor(used)[batch.targets])
-    exact = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    each = torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
+    exact = (each * batch.weights).sum() / (targets >= 0).sum()
     torch.testing.assert_close(found, exact)
+    unprompted = batch.tokens[:, 0] == used.index(labeller.tokenizer.sot)
+    silent = batch.targets[:, 0] == used.index(labeller.tokenizer.no_speech)
+    assert ((batch.weights[:, 0] > 1) == (unprompted & ~silent)).all()
+    assert (batch.weights[:, 1:] == 1).all()

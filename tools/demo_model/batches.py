@@ -12,6 +12,8 @@ from tools.demo_model.network import Batch
 from tools.demo_model.schedule import Phase
 from tools.demo_model.windows import ALL_POSITIONS, POSITION, Composer, Window
 
+_LANGUAGE_WEIGHT = 10.0  # of the one token in a hundred that must be right for all others to be
+
 
 class Batches(Dataset[Batch]):
     """The batches of one phase, composed when asked for."""
@@ -62,6 +64,7 @@ class Batches(Dataset[Batch]):
         length = max(len(row.tokens) for row in rows) - 1
         tokens = torch.zeros(len(rows), length, dtype=torch.long)
         targets = torch.full((len(rows), length), -100)
+        weights = torch.ones(len(rows), length)
         heard = torch.full((len(rows), length, 2), -1)
         special = self._labeller.tokenizer
         given = {special.transcribe, special.translate, special.no_timestamps}
@@ -72,6 +75,8 @@ class Batches(Dataset[Batch]):
             targets[at, row.answer : count] = columns[row.answer + 1 :]
             if not windows[at * len(windows) // len(rows)].placed:
                 targets[at, row.answer] = self._column[special.no_speech]
+            elif row.answer == 0:  # a prompt tells the language, too
+                weights[at, 0] = _LANGUAGE_WEIGHT
             for place in range(row.answer, row.answer + 3):
                 if row.tokens[place + 1] in given:
                     targets[at, place] = -100
@@ -84,6 +89,7 @@ class Batches(Dataset[Batch]):
             torch.from_numpy(np.stack([words for _, words in frames])),
             tokens,
             targets,
+            weights,
             heard,
         )
 

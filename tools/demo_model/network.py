@@ -61,6 +61,7 @@ class Batch:
     words: Tensor  # (windows, positions), classes
     tokens: Tensor  # (rows, length), rows of the used tokens' table, padded with 0
     targets: Tensor  # (rows, length), the same, -100 where nothing is to be learnt
+    weights: Tensor  # (rows, length), of the targets in the loss
     heard: Tensor  # (rows, length, 2), positions at which the target is heard, -1 for nowhere
 
     def to(self, device: torch.device) -> "Batch":
@@ -184,7 +185,8 @@ class Learner(nn.Module):
         everything = torch.logaddexp(
             logits.logsumexp(-1), torch.full_like(logits[:, 0], self._unused)
         )
-        text = (everything - logits.gather(1, targets[:, None])[:, 0]).mean()
+        surprise = everything - logits.gather(1, targets[:, None])[:, 0]
+        text = (surprise * batch.weights[wanted]).mean()
         right = (logits.argmax(-1) == targets).float().mean()
         return Losses(text, phonemes, words, attention, right)
 

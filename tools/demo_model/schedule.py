@@ -26,9 +26,9 @@ PHASES = (
     Phase("words", 1300, (160, 200, 250), 3600, 2, (0.6, 0.3, 0.1), (1.5e-3, 1.2e-3)),
     Phase("sentences", 1400, (200, 300, 450), 3600, 2, (0.3, 0.4, 0.3), (1.2e-3, 8e-4)),
     # The windows that transcription really has.
-    Phase("windows", 1400, (1500,), 6000, 2, (0.3, 0.25, 0.45), (8e-4, 5e-5)),
+    Phase("windows", 1500, (1500,), 6000, 2, (0.3, 0.25, 0.45), (8e-4, 5e-5)),
     # Prompts and long answers, on an encoder that stays as it is.
-    Phase("answers", 200, (1500,), 6000, 4, (0.2, 0.2, 0.6), (3e-4, 1e-5), decoder_only=True),
+    Phase("answers", 150, (1500,), 6000, 4, (0.2, 0.2, 0.6), (3e-4, 1e-5), decoder_only=True),
 )
 
 
