@@ -63,8 +63,8 @@ def test_what_is_left_is_what_whispers_filters_leave(
 
     zero = tokenizer.timestamp_begin
     said = len(rows[0])
-    never = torch.zeros(1, size, dtype=torch.bool)
-    never[0, [*suppressed, tokenizer.no_timestamps]] = True
+    never = torch.zeros(1, size)
+    never[0, [*suppressed, tokenizer.no_timestamps]] = -torch.inf
     stamps = [[token - zero for token in row if token >= zero][-1:] for row in rows]
     ours = restrict(
         logits,
@@ -96,7 +96,7 @@ def test_rows_with_and_without_timestamps_share_a_batch(multilingual: bool) -> N
         latest_first=torch.tensor([50, 50]),
         timed=torch.tensor([True, False]),
         blank_allowed=torch.tensor([False, True]),
-        suppressed=torch.zeros(1, size, dtype=torch.bool),
+        suppressed=torch.zeros(1, size),
     )
     left = restrict(logits.clone(), rows, vocabulary(tokenizer)).isfinite()
     assert left[0].nonzero()[:, 0].tolist() == list(

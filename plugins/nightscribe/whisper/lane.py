@@ -85,7 +85,7 @@ class Lane:
         self._draws = zeros(rows, context, dtype=torch.float64)  # in [0, 1), one a step
         self._logprob = zeros(rows, dtype=torch.float32)
         self._no_speech_prob = zeros(rows, dtype=torch.float32)
-        self._suppressed = zeros(rows, network.dims.n_vocab, dtype=torch.bool)
+        self._suppressed = zeros(rows, network.dims.n_vocab, dtype=torch.float32)  # 0 or -inf
 
     @property
     def used(self) -> int:
@@ -121,10 +121,10 @@ class Lane:
         self._blank_allowed[rows] = each([task.blank_allowed for task in tasks])
         self._temperature[rows] = each([float(task.temperature) for task in tasks])
         self._logprob[rows] = 0
-        self._suppressed[rows] = False
+        self._suppressed[rows] = 0
         for slot, task in zip(chosen, tasks, strict=True):
             own = slice(slot * group, (slot + 1) * group)
-            self._suppressed[own, list(task.suppressed)] = True
+            self._suppressed[own, list(task.suppressed)] = -torch.inf
             if task.temperature > 0:
                 random = torch.Generator().manual_seed(task.seed)
                 shape = (group, self._draws.shape[1])

@@ -14,30 +14,27 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-_FEW_ROWS = 32
-_BLOCK = 8192  # tokens whose logits stay in the cache while they are turned into rows
+from nightscribe.whisper.linear import Linear
 
 
 @dataclass(frozen=True)
 class _Attention:
-    """Weights of an attention: `inward` makes queries, or queries, keys and values in one."""
+    """An attention's layers: `inward` makes queries, or queries, keys and values in one."""
 
-    inward: Tensor
-    inward_bias: Tensor
-    out: Tensor
-    out_bias: Tensor
+    inward: Linear
+    out: Linear
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Weights of one layer, in the network's precision; those of the norms in float32."""
+    """One layer of the network, in its precision; the weights of the norms in float32."""
 
     attention: _Attention
     attention_norm: tuple[Tensor, Tensor]
     cross: _Attention | None
     cross_norm: tuple[Tensor, Tensor] | None
-    keys_values: tuple[Tensor, Tensor] | None  # of the cross-attention, stacked
-    mlp: tuple[Tensor, Tensor, Tensor, Tensor]
+    keys_values: Linear | None  # of the cross-attention, stacked
+    mlp: tuple[Linear, Linear]
     mlp_norm: tuple[Tensor, Tensor]
 
 
@@ -58,7 +55,7 @@ class Network:
         self.device = whisper.device
         encoder, decoder = whisper.encoder, whisper.decoder
         self._convolutions = [
-            _linear(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
+            _weights(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
         ]
         self._audio_positions = encoder.positional_embedding.detach()
         self._encoder = [_block(block, dtype) for block in encoder.blocks]
@@ -66,7 +63,7 @@ class Network:
         # Summed in float32 and rounded once, as the reference does it: here and above.
         self._embeddings = decoder.token_embedding.weight.detach()
         self._text_positions = decoder.positional_embedding.detach()
-        self._to_logits = self._embeddings.to(dtype)
+        self._to_logits = Linear(self._embeddings.to(dtype))
         self._decoder = [_block(block, dtype) for block in decoder.blocks]
         self._decoder_norm = _norm(decoder.ln)
         heads = whisper.alignment_heads.indices().T.tolist()
@@ -102,8 +99,7 @@ class Network:
         heads = self.dims.n_text_head
         for layer, block in enumerate(self._decoder):
             assert block.keys_values is not None
-            keys_values = F.linear(features, *block.keys_values)
-            keys, values = keys_values.chunk(2, dim=-1)
+            keys, values = block.keys_values(features).chunk(2, dim=-1)
             caches.cross[layer, 0, slots] = _by_head(keys, heads)
             caches.cross[layer, 1, slots] = _by_head(values, heads)
 
@@ -145,10 +141,7 @@ class Network:
         visible = visible[:, None, None]
         number = torch.arange(rows, device=x.device)
         for layer, block in enumerate(self._decoder):
-            attention = block.attention
-            inward = F.linear(
-                _normed(x, block.attention_norm), attention.inward, attention.inward_bias
-            )
+            inward = block.attention.inward(_normed(x, block.attention_norm))
             query, key, value = inward.view(rows, 3, heads, -1).unbind(1)
             own = caches.own[layer]
             own[0, number, :, positions] = key
@@ -156,7 +149,7 @@ class Network:
             seen_values = F.scaled_dot_product_attention(
                 query[:, :, None], own[0, :rows, :, :seen], own[1, :rows, :, :seen], visible
             )
-            x = x + F.linear(seen_values.reshape(rows, -1), attention.out, attention.out_bias)
+            x = x + block.attention.out(seen_values.reshape(rows, -1))
             # The rows of a slot ask its keys and values together.
             asked = x.view(slots, rows // slots, -1)
             cross = caches.cross[layer]
@@ -167,16 +160,7 @@ class Network:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (…, vocabulary) in float32 of hidden states (…, width)."""
-        rows = hidden.shape[:-1].numel()
-        if self.device.type == "cuda" or rows == 1 or rows > _FEW_ROWS:
-            return F.linear(hidden, self._to_logits).float()
-        # With few rows, a CPU multiplies the other way round up to three times as fast.
-        flat = hidden.reshape(rows, -1).T
-        found = hidden.new_empty(rows, len(self._to_logits), dtype=torch.float32)
-        for first in range(0, len(self._to_logits), _BLOCK):
-            part = self._to_logits[first : first + _BLOCK]
-            found[:, first : first + _BLOCK] = (part @ flat).T
-        return found.view(*hidden.shape[:-1], -1)
+        return self._to_logits(hidden).float()
 
     @torch.no_grad()
     def attend(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,7 +176,7 @@ class Network:
         for layer, block in enumerate(self._decoder):
             assert block.keys_values is not None
             x = x + _self_attention(block, x, heads, causal=True)[0]
-            keys, values = F.linear(features, *block.keys_values).chunk(2, dim=-1)
+            keys, values = block.keys_values(features).chunk(2, dim=-1)
             keys, values = _by_head(keys, heads), _by_head(values, heads)
             watched = [head for at, head in self.alignment_heads if at == layer]
             if watched:
@@ -210,26 +194,30 @@ class Network:
 def _block(block: Any, dtype: torch.dtype) -> _Block:
     own, cross = block.attn, block.cross_attn
     return _Block(
-        _Attention(*_stacked(own.query, own.key, own.value, dtype=dtype), *_linear(own.out, dtype)),
+        _Attention(_stacked(own.query, own.key, own.value, dtype=dtype), _linear(own.out, dtype)),
         _norm(block.attn_ln),
-        cross and _Attention(*_linear(cross.query, dtype), *_linear(cross.out, dtype)),
+        cross and _Attention(_linear(cross.query, dtype), _linear(cross.out, dtype)),
         cross and _norm(block.cross_attn_ln),
         cross and _stacked(cross.key, cross.value, dtype=dtype),
-        (*_linear(block.mlp[0], dtype), *_linear(block.mlp[2], dtype)),
+        (_linear(block.mlp[0], dtype), _linear(block.mlp[2], dtype)),
         _norm(block.mlp_ln),
     )
 
 
-def _linear(layer: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def _weights(layer: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Weight and bias of a layer; Whisper's keys have none, which is zeros here."""
     weight = layer.weight.detach().to(dtype)
     bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().to(dtype)
     return weight, bias
 
 
-def _stacked(*layers: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    weights, biases = zip(*(_linear(layer, dtype) for layer in layers), strict=True)
-    return torch.cat(weights), torch.cat(biases)
+def _linear(layer: Any, dtype: torch.dtype) -> Linear:
+    return Linear(*_weights(layer, dtype))
+
+
+def _stacked(*layers: Any, dtype: torch.dtype) -> Linear:
+    weights, biases = zip(*(_weights(layer, dtype) for layer in layers), strict=True)
+    return Linear(torch.cat(weights), torch.cat(biases))
 
 
 def _norm(norm: Any) -> tuple[Tensor, Tensor]:
@@ -250,26 +238,24 @@ def _self_attention(
     block: _Block, x: Tensor, heads: int, *, causal: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What attention adds to `x`, and its keys and values by head."""
-    attention = block.attention
-    inward = F.linear(_normed(x, block.attention_norm), attention.inward, attention.inward_bias)
+    inward = block.attention.inward(_normed(x, block.attention_norm))
     query, keys, values = (_by_head(part, heads) for part in inward.chunk(3, dim=-1))
     seen = F.scaled_dot_product_attention(query, keys, values, is_causal=causal and x.shape[1] > 1)
-    added = F.linear(seen.transpose(1, 2).flatten(2), attention.out, attention.out_bias)
-    return added, keys, values
+    return block.attention.out(seen.transpose(1, 2).flatten(2)), keys, values
 
 
 def _query(block: _Block, x: Tensor) -> Tensor:
     assert block.cross is not None
     assert block.cross_norm is not None
-    return F.linear(_normed(x, block.cross_norm), block.cross.inward, block.cross.inward_bias)
+    return block.cross.inward(_normed(x, block.cross_norm))
 
 
 def _cross_attention(block: _Block, x: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
     assert block.cross is not None
     seen = F.scaled_dot_product_attention(_by_head(_query(block, x), heads), keys, values)
-    return F.linear(seen.transpose(1, 2).flatten(2), block.cross.out, block.cross.out_bias)
+    return block.cross.out(seen.transpose(1, 2).flatten(2))
 
 
 def _mlp(block: _Block, x: Tensor) -> Tensor:
-    up, up_bias, down, down_bias = block.mlp
-    return F.linear(F.gelu(F.linear(_normed(x, block.mlp_norm), up, up_bias)), down, down_bias)
+    up, down = block.mlp
+    return down(F.gelu(up(_normed(x, block.mlp_norm))))

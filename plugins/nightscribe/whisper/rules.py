@@ -27,7 +27,7 @@ class Rows:
     """What the rules look at, a value a row.
 
     `stamp` is the index of the last timestamp said, -1 for none; `suppressed` is (rows or 1,
-    vocabulary), True for what is never said.
+    vocabulary), -inf for what is never said and 0 for all else.
     """
 
     said: Tensor  # tokens sampled so far
@@ -41,9 +41,12 @@ class Rows:
 
 
 def restrict(logits: Tensor, rows: Rows, vocabulary: Vocabulary) -> Tensor:
-    """Set the logits (rows, vocabulary) of what must not follow to -inf, in place."""
+    """Set the logits (rows, vocabulary) of what must not follow to -inf, in place.
+
+    By adding -inf or 0, which a CPU does ten times as fast as filling where a mask says so.
+    """
     zero, eot = vocabulary.timestamps, vocabulary.eot
-    logits.masked_fill_(rows.suppressed, -torch.inf)
+    logits += rows.suppressed
     first = rows.said == 0
     for token in (*vocabulary.blank, eot):
         logits[:, token].masked_fill_(first & ~rows.blank_allowed, -torch.inf)
@@ -58,10 +61,15 @@ def restrict(logits: Tensor, rows: Rows, vocabulary: Vocabulary) -> Tensor:
     index = torch.arange(logits.shape[1] - zero, device=logits.device)
     forbidden = (index < earliest[:, None]) | (index > latest[:, None]) | no_stamps[:, None]
     logits[:, zero:].masked_fill_(forbidden & timed[:, None], -torch.inf)
-    logits[:, :eot].masked_fill_((timed & (no_words | first))[:, None], -torch.inf)
-    logits[:, eot:zero].masked_fill_((timed & first)[:, None], -torch.inf)
+    logits[:, :eot] += _never(timed & (no_words | first))
+    logits[:, eot:zero] += _never(timed & first)
     # Both sides less the same normalizer: no softmax is needed to compare them.
     stamps = logits[:, zero:].logsumexp(-1)
     likeliest = logits[:, :zero].amax(-1)
-    logits[:, :zero].masked_fill_((timed & (stamps > likeliest))[:, None], -torch.inf)
+    logits[:, :zero] += _never(timed & (stamps > likeliest))
     return logits
+
+
+def _never(rows: Tensor) -> Tensor:
+    """What to add to the logits of rows: -inf where True, else 0."""
+    return torch.where(rows, -torch.inf, 0.0)[:, None]

@@ -11,7 +11,7 @@ _CPU_SLOTS = 16  # where a step's cost begins to grow with every further row
 _GPU_SLOTS = 256
 _CPU_SHARE = 0.25  # of what is free now: others want some, too
 _GPU_SHARE = 0.7  # the rest is for the encoder's windows and for what a step needs in passing
-_COPIES = 3  # of the logits: as they come, as they are restricted, what is drawn from
+_COPIES = 3  # of the logits: what restricts them, as they are restricted, what is drawn from
 
 
 def slot_bytes(network: Network) -> int:

@@ -1,0 +1,42 @@
+"""Linear layers whose weights are brought once into the order in which they are read fastest."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor
+
+_ROWS = 16  # that oneDNN lays a weight out for; for other counts it is as fast
+
+
+class Linear:
+    """`x` (…, inputs) → (…, outputs), with a weight (outputs, inputs) and perhaps a bias.
+
+    In float32 on a CPU the weight is packed for oneDNN: 1.3 to 2.5 times as fast as PyTorch's own
+    path through MKL (AMD EPYC, AVX-512), and most so for a few rows with a large vocabulary.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self._bias = bias
+        self._packed = _packs(weight)
+        self._weight = (
+            torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if not self._packed:
+            return F.linear(x, self._weight, self._bias)
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x, self._weight, self._bias, "none", [], ""
+        )
+        return found
+
+
+def _packs(weight: Tensor) -> bool:
+    """The operators are those that PyTorch's compiler emits for frozen weights on a CPU."""
+    return (
+        weight.device.type == "cpu"
+        and weight.dtype == torch.float32
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
