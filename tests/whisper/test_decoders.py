@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -120,11 +121,9 @@ def test_a_killed_process_costs_its_recording_alone(tmp_path: Path) -> None:
     stuck = decoders.submit(str(fifo))
     others = [decoders.submit(str(clip)) for clip in CLIPS]
     [worker] = children() - before
-    deadline = time.monotonic() + 60
-    while "nightscribe.whisper.decoders" not in Path(f"/proc/{worker}/cmdline").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    writer = opened_once_read(fifo)
     os.kill(int(worker), signal.SIGKILL)
+    os.close(writer)
     found = collected(decoders)
     decoders.close()
     outcome = found[stuck]
@@ -132,6 +131,28 @@ def test_a_killed_process_costs_its_recording_alone(tmp_path: Path) -> None:
     assert outcome.reason is Reason.UNREADABLE
     assert "exit status -9" in outcome.detail
     assert all(isinstance(found[number], Samples) for number in others)
+
+
+def opened_once_read(fifo: Path) -> int:
+    """A descriptor to write to; there is none before somebody reads."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def test_no_recording_is_blamed_for_a_process_that_does_not_start(
+    decoders: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    for clip in CLIPS:
+        decoders.submit(str(clip))
+    with pytest.raises(NightscribeError, match="exit status 1 while it started"):
+        collected(decoders)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,11 +127,19 @@ class Decoders:
             yield number, self._decode_here(number, encoded)
             return
         busy = {w.answers.fileno(): w for w in self._workers if w.number is not None}
-        if not busy:
-            return
-        for ready in wait(list(busy), None if wait_for_one else 0):
-            assert isinstance(ready, int)
-            yield self._outcome(busy[ready])
+        patient = wait_for_one
+        while busy:
+            for ready in wait(list(busy), None if patient else 0):
+                assert isinstance(ready, int)
+                worker = busy[ready]
+                if worker.started:
+                    del busy[ready]
+                    patient = False
+                    yield self._outcome(worker)
+                else:
+                    worker.greet()
+            if not patient:
+                break
         self._assign()
 
     def close(self) -> None:
@@ -178,6 +186,7 @@ class Decoders:
             worker.give(number, self._path(number), content)
 
     def _outcome(self, worker: _Worker) -> tuple[int, Outcome]:
+        """What a worker has to say of its recording."""
         number = worker.number
         assert number is not None
         try:
@@ -234,6 +243,21 @@ class _Worker:
         assert self.process.stdout
         self._to, self.answers = self.process.stdin, self.process.stdout
         self.number: int | None = None
+        self.started = False
+
+    def greet(self) -> None:
+        """Read the worker's first word; raises `NightscribeError` if it ended without one.
+
+        That is no recording's fault, so none is rejected for it.
+        """
+        try:
+            self.started = bool(pickle.load(self.answers))
+        except (EOFError, pickle.UnpicklingError) as error:
+            status = self.process.wait()
+            raise NightscribeError(
+                f"a process that decodes audio ended with exit status {status} while it started; "
+                "what it wrote to the standard error output may tell why"
+            ) from error
 
     def give(self, number: int, path: Path, content: bytes | str) -> None:
         self.number = number
@@ -253,6 +277,8 @@ def _work() -> None:
     """Decode what comes on standard input; answers go to standard output, and nothing else."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    pickle.dump(True, answers)
+    answers.flush()
     while True:
         try:
             path, content = pickle.load(sys.stdin.buffer)

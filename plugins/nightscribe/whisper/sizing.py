@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import psutil
 import torch
 
+from nightscribe.whisper.memory import free_memory
 from nightscribe.whisper.network import Network
 
 _CPU_SLOTS = 16  # where a step's cost begins to grow with every further row
@@ -29,7 +29,7 @@ def slots_that_fit(network: Network) -> int:
     if network.device.type == "cuda":
         free, most, share = torch.cuda.mem_get_info(network.device)[0], _GPU_SLOTS, _GPU_SHARE
     else:
-        free, most, share = psutil.virtual_memory().available, _CPU_SLOTS, _CPU_SHARE
+        free, most, share = free_memory(), _CPU_SLOTS, _CPU_SHARE
     return max(1, min(most, int(free * share / slot_bytes(network))))
 
 
