@@ -9,8 +9,11 @@ from nightscribe.whisper.network import Network
 
 _CPU_SLOTS = 16  # where a step's cost begins to grow with every further row
 _GPU_SLOTS = 256
-_CPU_SHARE = 0.25  # of what is free now: others want some, too
-_GPU_SHARE = 0.7  # the rest is for the encoder's windows and for what a step needs in passing
+# Of what is free now. Fallback's samples have a lane of their own, with a fifth of the slots and as
+# many rows: up to two fifths again. The rest is for windows in the encoder, for what a step needs
+# in passing and, in main memory, for others.
+_CPU_SHARE = 0.25
+_GPU_SHARE = 0.5
 _COPIES = 3  # of the logits: what restricts them, as they are restricted, what is drawn from
 
 
