@@ -1,4 +1,4 @@
-"""`python -m benchmarks engines` compares engines; `profile` and `memory` explain ours."""
+"""`python -m benchmarks engines` compares engines; the other commands explain ours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from benchmarks.archive import Recorded, read_archive
 from benchmarks.compare import rows, turns
-from benchmarks.conditions import conditions
+from benchmarks.conditions import conditions, processor
 from benchmarks.engines import ENGINES, Setup, missing
+from benchmarks.feeding import by_format
+from benchmarks.feeding import shown as feeding_table
 from benchmarks.measure import Failed, Measured, measure
 from benchmarks.memory import by_count, by_length
 from benchmarks.memory import shown as memory_table
@@ -31,12 +34,16 @@ _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
 def main() -> None:
     """Do what the command line says."""
     arguments = _parser().parse_args()
+    folder = arguments.archive or arguments.work / f"archive-{arguments.recordings}"
+    if arguments.command == "feeding":
+        _say(f"reading, or making, the archive in {folder}")
+        _feeding(arguments, read_archive(folder, arguments.recordings))
+        return
     try:
         device = pick_device(arguments.device)
         checkpoint = _checkpoint(arguments)
     except (ConfigurationError, ModelError) as error:
         raise SystemExit(str(error)) from None
-    folder = arguments.archive or arguments.work / f"archive-{arguments.recordings}"
     _say(f"reading, or making, the archive in {folder}")
     archive = read_archive(folder, arguments.recordings) * arguments.copies
     shortest = sorted(archive, key=lambda recorded: recorded.seconds)[: arguments.warm_up]
@@ -58,33 +65,62 @@ def main() -> None:
         conditioned=arguments.shape is None,
     )
     if arguments.command == "memory":
-        runs = []
-        try:
-            for grown in chain(
-                by_count(setup, archive, arguments.counts),
-                by_length(setup, archive, arguments.hours, arguments.work),
-            ):
-                _say(f"{grown.what}: {grown.wall_s:.0f} s, {grown.peak_memory >> 20} MiB")
-                runs.append(grown)
-        except Failed as failure:
-            print(f"the next run failed: {failure}")
-        print(memory_table(runs))
-        return
-    if arguments.command == "profile":
+        _memory(arguments, setup, archive)
+    elif arguments.command == "profile":
         print(profile(setup, [recorded.path for recorded in archive], warm_up))
-        return
+    else:
+        _engines(arguments, setup, archive, warm_up, checkpoint, asdict(state))
+
+
+def _engines(
+    arguments: argparse.Namespace,
+    setup: Setup,
+    archive: Sequence[Recorded],
+    warm_up: Sequence[str],
+    checkpoint: Path,
+    state: Mapping[str, object],
+) -> None:
     models = _models(arguments.engines, checkpoint, arguments.work)
     runs = _run(models, arguments.repeats, setup, archive, warm_up)
     found = rows(runs, archive)
-    print(comparison(found, on_device=device == "cuda", readable=arguments.shape is None))
+    on_device = setup.device == "cuda"
+    print(comparison(found, on_device=on_device, readable=arguments.shape is None))
     if arguments.json:
         report = {
-            "conditions": asdict(state),
+            "conditions": state,
             "rows": [asdict(row) for row in found],
             "turns": [[asdict(measured) for measured in turn] for turn in runs],
         }
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _memory(arguments: argparse.Namespace, setup: Setup, archive: Sequence[Recorded]) -> None:
+    runs = []
+    try:
+        for grown in chain(
+            by_count(setup, archive, arguments.counts),
+            by_length(setup, archive, arguments.hours, arguments.work),
+        ):
+            _say(f"{grown.what}: {grown.wall_s:.0f} s, {grown.peak_memory >> 20} MiB")
+            runs.append(grown)
+    except Failed as failure:
+        print(f"the next run failed: {failure}")
+    print(memory_table(runs))
+
+
+def _feeding(arguments: argparse.Namespace, archive: Sequence[Recorded]) -> None:
+    print(f"{processor()}, {time.strftime('%Y-%m-%d %H:%M %Z')}\n")
+    found = []
+    for fed in by_format(
+        archive,
+        seconds=60 * arguments.minutes,
+        repeats=arguments.repeats,
+        workers=arguments.workers,
+    ):
+        _say(f"{fed.what}: {fed.rtfx:.0f}")
+        found.append(fed)
+    print(feeding_table(found, arguments.target))
 
 
 def _models(chosen: Sequence[str], checkpoint: Path, work: Path) -> dict[str, Path]:
@@ -166,6 +202,15 @@ def _parser() -> argparse.ArgumentParser:
         "--hours", type=_numbers, default=[1, 10], metavar="H,…", help="of single recordings"
     )
     memory.set_defaults(batch_size=None)
+    feeding = commands.add_parser("feeding", help="how fast audio is decoded, by format")
+    feeding.add_argument("--minutes", type=float, default=5, help="of each (default: 5)")
+    feeding.add_argument("--repeats", type=int, default=5, help="of each (default: 5)")
+    feeding.add_argument(
+        "--workers", type=int, default=_cores(), help="processes (default: one a core)"
+    )
+    feeding.add_argument(
+        "--target", type=float, default=4000, help="RTFx to keep up with (default: 4000)"
+    )
     for command in (engines, explain, memory):
         model = command.add_mutually_exclusive_group()
         model.add_argument("--model", default="demo", help="by name or path (default: demo)")
@@ -178,8 +223,6 @@ def _parser() -> argparse.ArgumentParser:
             metavar="N",
             help="a window, with --shape: 3 to 200 (default: 100)",
         )
-        command.add_argument("--archive", type=Path, help="folder; made if it is not there")
-        command.add_argument("--recordings", type=int, default=64, help="of it (default: 64)")
         command.add_argument(
             "--copies", type=int, default=1, help="of each, where these are too few (default: 1)"
         )
@@ -187,7 +230,10 @@ def _parser() -> argparse.ArgumentParser:
             "--warm-up", type=int, default=2, help="shortest ones, read untimed (default: 2)"
         )
         command.add_argument("--device", default="auto", help="cpu, cuda or auto")
-        command.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+        command.add_argument("--threads", type=int, default=_cores())
+    for command in (engines, explain, memory, feeding):
+        command.add_argument("--archive", type=Path, help="folder; made if it is not there")
+        command.add_argument("--recordings", type=int, default=64, help="of it (default: 64)")
         command.add_argument(
             "--work",
             type=Path,
@@ -195,6 +241,10 @@ def _parser() -> argparse.ArgumentParser:
             help="folder for what is made on the way (default: %(default)s)",
         )
     return parser
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _numbers(given: str) -> list[float]:

@@ -57,7 +57,7 @@ def conditions(
         tokens_a_window=tokens,
         recordings=len(archive),
         seconds=sum(recorded.seconds for recorded in archive),
-        device=_graphics_card() if device == "cuda" else _processor(),
+        device=_graphics_card() if device == "cuda" else processor(),
         threads=threads,
         time=time.strftime("%Y-%m-%d %H:%M %Z"),
         versions=_versions(),
@@ -80,7 +80,7 @@ def _graphics_card() -> str:
     return str(torch.cuda.get_device_name())
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, and how many of its cores this process may use."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

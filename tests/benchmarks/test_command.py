@@ -29,7 +29,7 @@ def archive(recordings: list[str], tmp_path: Path) -> Path:
 def command(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(repository), str(repository / "plugins")])
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments, "--threads", "1"],
+        [sys.executable, "-m", "benchmarks", *arguments],
         cwd=repository,
         env={**os.environ, "PYTHONPATH": paths},
         text=True,
@@ -46,7 +46,7 @@ def test_engines_are_compared_in_one_command(
     done = command(
         *(repository, "engines", "--engines", "openai-whisper,nightscribe", "--repeats", "1"),
         *("--model", str(checkpoint), "--archive", str(archive), "--work", str(tmp_path)),
-        *("--copies", "2", "--json", str(report)),
+        *("--copies", "2", "--json", str(report), "--threads", "1"),
     )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
@@ -64,6 +64,7 @@ def test_memory_is_told_by_count_and_by_length(
     done = command(
         *(repository, "memory", "--model", str(checkpoint), "--archive", str(archive)),
         *("--work", str(tmp_path), "--counts", "1,3", "--hours", "0.01"),
+        *("--threads", "1"),
     )
     assert done.returncode == 0, done.stderr
     rows = [
@@ -75,6 +76,27 @@ def test_memory_is_told_by_count_and_by_length(
     assert rows[-1][1] == "0.01 h"
     assert all(int(row[-1].removesuffix(" MiB")) > 100 for row in rows[2:])
     assert not list(tmp_path.glob("*.wav"))
+
+
+def test_decoding_is_measured_format_by_format(
+    repository: Path, archive: Path, tmp_path: Path
+) -> None:
+    done = command(
+        *(repository, "feeding", "--archive", str(archive), "--work", str(tmp_path)),
+        *("--minutes", "0.1", "--repeats", "1", "--workers", "2", "--target", "100"),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in done.stdout.splitlines()
+        if line.startswith("|")
+    ]
+    assert rows[0][-1] == "cores for 100"
+    assert [row[0].split(",")[0] for row in rows[2:-1]] == [
+        *("flac", "libmp3lame", "libopus", "pcm_s16le", "aac", "pcm_s16le")
+    ]
+    for row in rows[2:]:
+        assert float(row[-1]) == pytest.approx(100 / float(row[2]), abs=0.06)
 
 
 def test_an_unknown_engine_is_named_with_those_that_are_known(repository: Path) -> None:

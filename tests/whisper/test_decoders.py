@@ -155,6 +155,15 @@ def test_no_recording_is_blamed_for_a_process_that_does_not_start(
         collected(decoders)
 
 
+def test_an_answer_that_came_with_the_first_word_is_not_missed() -> None:
+    decoders = Decoders(1)
+    for clip in CLIPS[:2]:
+        decoders.submit(str(clip))
+    time.sleep(3)  # nobody listens while the process starts and decodes
+    assert len(collected(decoders)) == 2
+    decoders.close()
+
+
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = children()

@@ -33,6 +33,7 @@ from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
 _COPIED_BYTES = 1024**2  # at a time
+_STARTED = b"+"  # a worker's first word
 
 
 class Stored:
@@ -194,9 +195,7 @@ class Decoders:
             self._encoded_path(number).unlink(missing_ok=True)
         except (EOFError, pickle.UnpicklingError):
             self._workers.remove(worker)
-            with contextlib.suppress(subprocess.TimeoutExpired):  # alive, but not making sense
-                worker.process.wait(timeout=10)
-            status = worker.end()
+            status = worker.fallen_silent()
             for path in (self._path(number), self._encoded_path(number)):
                 path.unlink(missing_ok=True)
             detail = f"the decoder ended with exit status {status} in the middle of this file"
@@ -246,24 +245,29 @@ class _Worker:
         self.started = False
 
     def greet(self) -> None:
-        """Read the worker's first word; raises `NightscribeError` if it ended without one.
+        """Read the worker's first byte; raises `NightscribeError` if it ended without one.
 
         That is no recording's fault, so none is rejected for it.
         """
-        try:
-            self.started = bool(pickle.load(self.answers))
-        except (EOFError, pickle.UnpicklingError) as error:
-            status = self.process.wait()
+        # Past the buffer, which might swallow the first answer, too: none would be waited for then.
+        self.started = os.read(self.answers.fileno(), 1) == _STARTED
+        if not self.started:
             raise NightscribeError(
-                f"a process that decodes audio ended with exit status {status} while it started; "
-                "what it wrote to the standard error output may tell why"
-            ) from error
+                f"a process that decodes audio ended with exit status {self.fallen_silent()} "
+                "while it started; what it wrote to the standard error output may tell why"
+            )
 
     def give(self, number: int, path: Path, content: bytes | str) -> None:
         self.number = number
         with contextlib.suppress(BrokenPipeError):  # seen when the answer is read
             pickle.dump((path, content), self._to)
             self._to.flush()
+
+    def fallen_silent(self) -> int:
+        """The exit status of a worker that makes no sense, or none any more."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # alive
+            self.process.wait(timeout=10)
+        return self.end()
 
     def end(self) -> int:
         self.process.kill()
@@ -277,7 +281,7 @@ def _work() -> None:
     """Decode what comes on standard input; answers go to standard output, and nothing else."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    pickle.dump(True, answers)
+    answers.write(_STARTED)
     answers.flush()
     while True:
         try:
