@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from evaluation.files import InputError, Joined, join
 
@@ -26,6 +27,7 @@ examples:
   python -m evaluation --references refs.csv --hypotheses hyps.csv
   python -m evaluation --references refs.jsonl --hypotheses hyps.jsonl --out report/
   python -m evaluation --references refs.csv --hypotheses english.csv --task translate
+  python -m evaluation --references refs.csv --hypotheses new.csv --baseline old.csv
 
 exit codes:
   0  scored
@@ -34,6 +36,7 @@ exit codes:
 """
 
 _SHOWN_IDS = 5
+_SHOWN_CHANGES = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dataset=options.dataset or options.references.stem,
             model=options.model or options.hypotheses.stem,
         )
+        baseline = None
+        if options.baseline is not None:
+            baseline = join(
+                options.references,
+                options.baseline,
+                tasks=tasks,
+                dataset=options.dataset or options.references.stem,
+                model=options.baseline.stem,
+            )
         if options.out is not None:
             _make_folder(options.out)
     except InputError as error:
@@ -63,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        _score(joined, options.out, options.references, options.hypotheses)
+        compared = None if baseline is None else _compare(baseline, joined)
+        _score(joined, options.out, options.references, options.hypotheses, compared)
     except OSError as error:
         print(
             f"evaluation: {error.filename}: cannot be written: {error.strerror}: free the space "
@@ -95,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         default="both",
         help="what to score (default: both, as far as the files have texts for it)",
     )
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="hypotheses to compare with: paired bootstrap over the ids that both have",
+    )
     parser.add_argument("--dataset", metavar="NAME", help="default: the references file's name")
     parser.add_argument("--model", metavar="NAME", help="default: the hypotheses file's name")
     return parser
@@ -124,7 +143,45 @@ def _report_unmatched(joined: Joined, references: Path, hypotheses: Path) -> Non
             )
 
 
-def _score(joined: Joined, out: Path | None, references: Path, hypotheses: Path) -> None:
+def _compare(baseline: Joined, candidate: Joined) -> dict[str, Any]:
+    """Print the comparison and the recordings that changed most; returns both as data."""
+    from evaluation.comparison import compare, most_changed
+    from evaluation.summary import comparison_table
+
+    found = compare(baseline.pairs, candidate.pairs)
+    if found.num_rows == 0:
+        print("evaluation: nothing to compare: the baseline shares no id", file=sys.stderr)
+    print(comparison_table(found))
+    changed = [
+        {
+            "language": one.candidate["language"],
+            "task": one.candidate["task"],
+            "id": one.candidate["recording_id"],
+            "worse_by": one.change,
+            "reference": one.candidate["reference"],
+            "baseline": one.baseline["hypothesis"],
+            "candidate": one.candidate["hypothesis"],
+        }
+        for group in most_changed(baseline.pairs, candidate.pairs, _SHOWN_CHANGES)
+        for one in group
+    ]
+    for one in changed:
+        unit = "errors" if one["task"] == "transcribe" else "chrF"
+        how = "worse" if one["worse_by"] > 0 else "better"
+        print(f"{one['id']} ({one['language']}): {abs(one['worse_by']):g} {unit} {how}")
+        for name in ("reference", "baseline", "candidate"):
+            print(f"  {name:9}  {one[name]}")
+    print()
+    return {"comparison": found.to_pylist(), "changed": changed}
+
+
+def _score(
+    joined: Joined,
+    out: Path | None,
+    references: Path,
+    hypotheses: Path,
+    compared: dict[str, Any] | None,
+) -> None:
     # Scoring loads torch (see `evaluation.normalize`); wrong usage is told without the wait.
     from evaluation.report import Facts, render_html, render_markdown
     from evaluation.scoring import confusion, score
@@ -149,6 +206,7 @@ def _score(joined: Joined, out: Path | None, references: Path, hypotheses: Path)
         "details": facts.details,
         "scores": scores.to_pylist(),
         "confusion": confused.to_pylist(),
+        **(compared or {}),
     }
     for name, content in (
         ("report.html", render_html(scores, confused, joined.pairs, facts)),

@@ -214,20 +214,30 @@ def sentence_chrf(references: Sequence[str], hypotheses: Sequence[str]) -> list[
 def _sacrebleu_measure(
     metric: Any, references: Sequence[str], hypotheses: Sequence[str]
 ) -> Measure:
-    # sacrebleu's public bootstrap gives a half-width around the mean of the resamples only.
-    # What it sums for that, its counts per sentence, gives the interval itself.
-    statistics = np.array(
-        metric._extract_corpus_statistics(list(hypotheses), [list(references)]), dtype=np.int64
-    )
+    counts, rate = sacrebleu_counts(metric, references, hypotheses), sacrebleu_rate(metric)
+    resampled = resampled_totals(counts)
+    return _measure(float(rate(counts.sum(axis=0))), None if resampled is None else rate(resampled))
+
+
+def sacrebleu_counts(
+    metric: Any, references: Sequence[str], hypotheses: Sequence[str]
+) -> NDArray[np.int64]:
+    """What a sacrebleu metric counts in each sentence: shape (utterances, columns).
+
+    sacrebleu's public bootstrap gives a half-width around the mean of the resamples only; the
+    counts that it sums for that give intervals and paired tests of any kind.
+    """
+    counts = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+    return np.array(counts, dtype=np.int64)
+
+
+def sacrebleu_rate(metric: Any) -> Callable[[NDArray[Any]], Floats]:
+    """The metric, 0 to 100, of summed counts: shape (…, columns) → (…)."""
 
     def score(totals: NDArray[Any]) -> float:
         return float(metric._compute_score_from_stats([int(count) for count in totals]).score)
 
-    resampled = resampled_totals(statistics)
-    return _measure(
-        score(statistics.sum(axis=0)),
-        None if resampled is None else np.array([score(totals) for totals in resampled]),
-    )
+    return lambda totals: np.apply_along_axis(score, -1, totals)
 
 
 def accuracy(correct: Sequence[bool]) -> Measure:
@@ -277,6 +287,11 @@ def resampled_totals(statistics: NDArray[np.int64]) -> Floats | None:
 def _measure(value: float, resampled: Floats | None) -> Measure:
     if resampled is None:
         return Measure(value, None, None)
+    return Measure(value, *percentiles(resampled))
+
+
+def percentiles(resampled: Floats) -> tuple[float, float]:
+    """The ends of the middle 95 % of resampled values."""
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(resampled, [tail, 100 - tail])
-    return Measure(value, float(low), float(high))
+    return float(low), float(high)

@@ -151,7 +151,7 @@ def confusion(pairs: pa.Table) -> pa.Table:
         columns as in `CONFUSION`; no rows where the language was always given
     """
     seen: dict[tuple[str, str, str, str], tuple[str, str]] = {}
-    for pair in _checked(pairs):
+    for pair in checked(pairs):
         if pair["detected_language"] is not None:
             recording = (
                 pair["dataset"],
@@ -181,7 +181,8 @@ def worst_recordings(pairs: pa.Table, count: int) -> list[list[RecordingErrors]]
     return [_worst(group, count) for group in _groups(pairs)]
 
 
-def _checked(pairs: pa.Table) -> list[Pair]:
+def checked(pairs: pa.Table) -> list[Pair]:
+    """The rows of a table of pairs. Raises `ValueError` for one that is none."""
     missing = [name for name in PAIRS.names if name not in pairs.column_names]
     if missing:
         raise ValueError(
@@ -201,7 +202,7 @@ def _checked(pairs: pa.Table) -> list[Pair]:
 
 def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
     groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
-    for pair in _checked(pairs):
+    for pair in checked(pairs):
         groups[tuple(pair[name] for name in _KEY)].append(pair)
     for _, group in sorted(groups.items()):
         # The order of the rows must not change which ones a resample draws.
@@ -210,7 +211,7 @@ def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
 
 def _score_transcripts(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
     language = group[0]["language"]
-    words, characters = _transcript_counts(group)
+    words, characters = transcript_counts(group)
     by_word, by_character = error_measures(words), error_measures(characters)
     headline = "cer" if is_unspaced(language) else "wer"
     word = "letter" if is_unspaced(language) else "word"
@@ -245,8 +246,11 @@ def _score_translations(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
     yield _row("chrf", measures.chrf, len(group), measures.chrf_signature)
 
 
-def _transcript_counts(group: Sequence[Pair]) -> tuple[Counts, Counts]:
-    """Word and character counts after normalisation; for unspaced languages both are letters."""
+def transcript_counts(group: Sequence[Pair]) -> tuple[Counts, Counts]:
+    """Word and character counts after normalisation, of pairs of one language.
+
+    For unspaced languages both are counts of letters.
+    """
     language = group[0]["language"]
     references = [normalize(pair["reference"], language) for pair in group]
     hypotheses = [normalize(pair["hypothesis"], language) for pair in group]

@@ -15,6 +15,7 @@ Score = Mapping[str, Any]
 """One row of a table of scores."""
 
 _HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF", "LID %")
+_COMPARED = ("language", "task", "metric", "utterances", "baseline", "candidate", "difference", "p")
 _NOTHING = "–"
 
 
@@ -123,6 +124,40 @@ def _system_table(system: SystemScores) -> str:
     lines = [_line(row, widths) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return f"{system.dataset}, model {system.model}\n" + "\n".join(lines) + "\n"
+
+
+def comparison_table(comparison: pa.Table) -> str:
+    """Plain text: each headline metric of two systems, and whether they differ beyond chance."""
+    rows: list[tuple[str, ...]] = [_COMPARED]
+    rows += [
+        _compared(row)
+        for row in comparison.to_pylist()
+        if row["headline"] or row["metric"] == "lid_accuracy"
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines) + "\n"
+
+
+def _compared(row: Mapping[str, Any]) -> tuple[str, ...]:
+    scale = 1 if row["metric"] in ("bleu", "chrf") else 100
+    difference = f"{row['difference'] * scale:+.2f}"
+    if row["ci_low"] is not None:
+        difference += f" ({row['ci_low'] * scale:+.2f} to {row['ci_high'] * scale:+.2f})"
+    metric = {"lid_accuracy": "LID %", "bleu": "BLEU"}.get(
+        row["metric"], f"{row['metric'].upper()} %"
+    )
+    return (
+        f"{language_name(row['language'])} ({row['language']})",
+        row["task"],
+        metric,
+        str(row["utterances"]),
+        f"{row['baseline'] * scale:.2f}",
+        f"{row['candidate'] * scale:.2f}",
+        difference,
+        _NOTHING if row["p_value"] is None else f"{row['p_value']:.3f}",
+    )
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

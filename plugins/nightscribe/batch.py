@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import resource
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -289,11 +288,11 @@ class _Attempt:
             "recordings": len(self.rows),
             "transcripts": len(self.transcripts),
             "rejections": len(self.failures),
-            "device": _device_name(self.model.device),
+            "device": self.model.device_name,
             "audio_s": self.audio_s,
             "wall_s": self.wall_s,
             "rtfx": self.audio_s / self.wall_s if self.wall_s else 0.0,
-            "peak_memory_bytes": _peak_memory_bytes(self.model.device),
+            "peak_memory_bytes": self.model.peak_memory_bytes(),
             "worker": f"{socket.gethostname()}:{os.getpid()}",
         }
 
@@ -309,20 +308,6 @@ def _problem_with(file: Any, recording_id: str) -> str | None:
     except OSError as error:
         return str(error)
     return None if found == recording_id else "has other content than when it was ingested"
-
-
-def _device_name(device: str) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
-
-
-def _peak_memory_bytes(device: str) -> int:
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
 
 
 def batch_audio_s(settings: Settings, rtfx: float) -> float:

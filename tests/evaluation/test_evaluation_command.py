@@ -76,6 +76,23 @@ def test_two_files_become_a_table_and_three_reports(
     assert len(written["confusion"]) == 3
 
 
+def test_a_baseline_is_compared_with(run: Run, files: tuple[str, ...], tmp_path: Path) -> None:
+    better = HYPOTHESES.replace("boat comes,", "boat comes home,").replace("下雪", "下雨")
+    (tmp_path / "new.csv").write_text(better, encoding="utf-8")
+    result = run(*files[:2], "--hypotheses", "new.csv", "--baseline", "hyps.csv", "--out", "out")
+    assert result.returncode == 0, result.stderr
+    assert "-20.00" in result.stdout
+    assert "a.wav (en): 1 errors better" in result.stdout
+    written = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
+    headlines = {
+        row["language"]: row["difference"]
+        for row in written["comparison"]
+        if row["headline"] and row["task"] == "transcribe"
+    }
+    assert headlines == {"en": -0.2, "es": 0, "zh": pytest.approx(-1 / 6)}
+    assert {one["id"] for one in written["changed"]} == {"a.wav", "c.wav"}
+
+
 def test_json_lines_score_like_csv(
     files: tuple[str, ...],
     tmp_path: Path,

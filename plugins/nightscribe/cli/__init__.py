@@ -21,7 +21,7 @@ import nightscribe
 from nightscribe.errors import NightscribeError
 from nightscribe.settings import ArchiveLimits, Settings
 
-COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "models")
+COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "models", "bench")
 """Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`."""
 
 

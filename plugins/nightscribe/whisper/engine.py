@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import resource
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -73,6 +74,22 @@ class LoadedModel:
     network: Any  # whisper.model.Whisper
     device: str
     precision: str  # float16 on CUDA, float32 on CPU
+
+    @property
+    def device_name(self) -> str:
+        """The graphics card's name, or `cpu`."""
+        import torch
+
+        cuda = self.device.startswith("cuda")
+        return torch.cuda.get_device_name(self.device) if cuda else "cpu"
+
+    def peak_memory_bytes(self) -> int:
+        """The most that was allocated on the device, or on a CPU resident in this process."""
+        import torch
+
+        if self.device.startswith("cuda"):
+            return torch.cuda.max_memory_allocated(self.device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
 
 
 class Engine(Protocol):
