@@ -27,13 +27,21 @@ RESAMPLES = 1000
 SEED = 0
 CONFIDENCE = 0.95
 
+BURST = 5
+"""Units in a row, all inserted or all deleted, from which on they are no slips: something was made
+up where nothing of the kind was said, or a stretch of speech was passed over."""
+
 _DRAWS_AT_ONCE = 2**21  # three arrays of 8 bytes each: 48 MiB, whatever the corpus
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-"""shape = (utterances, 4): hits, substitutions, deletions, insertions"""
+"""shape = (utterances, 6): hits, substitutions, deletions, insertions, and those of the insertions
+and of the deletions that lie in bursts"""
+
+COLUMNS = 6
 
 _COLUMN_OF = {"equal": 0, "substitute": 1, "delete": 2, "insert": 3}
+_BURST_COLUMN_OF = {"insert": 4, "delete": 5}
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,23 @@ class ErrorMeasures:
         error_rate: (S + D + I) / (H + S + D); 1 is as many errors as reference units
         match_error_rate: (S + D + I) / (H + S + D + I), never above 1
         information_lost: 1 − H / reference units · H / hypothesis units
+        insertion_bursts: share of the hypothesis' units in runs of 5 insertions and more,
+            which is what hallucinations look like
+        deletion_bursts: share of the reference's units in runs of 5 deletions and more, as
+            where a segment is missing
         utterances: pairs that were aligned
         reference_units: H + S + D
         substitutions, deletions, insertions: S, D, I
 
-    The last two rates are those of Morris, Maier and Green, "From WER and RIL to MER and
-    WIL" (Interspeech 2004).
+    Match error rate and information lost are those of Morris, Maier and Green, "From WER and RIL
+    to MER and WIL" (Interspeech 2004).
     """
 
     error_rate: Measure
     match_error_rate: Measure
     information_lost: Measure
+    insertion_bursts: Measure
+    deletion_bursts: Measure
     utterances: int
     reference_units: int
     substitutions: int
@@ -92,7 +106,7 @@ def word_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
         hypotheses: as many texts, in the same order
 
     Returns:
-        shape (utterances, 4): hits, substitutions, deletions, insertions
+        see `Counts`
 
     Raises:
         ValueError: the lists differ in length, or are empty
@@ -121,7 +135,7 @@ def _check_lengths(references: Sequence[str], hypotheses: Sequence[str]) -> None
 
 
 def _counts(alignments: list[list[Any]]) -> Counts:
-    counts = np.zeros((len(alignments), 4), dtype=np.int64)
+    counts = np.zeros((len(alignments), COLUMNS), dtype=np.int64)
     for row, chunks in zip(counts, alignments, strict=True):
         for chunk in chunks:
             # An insertion has no length in the reference; all others do.
@@ -131,32 +145,46 @@ def _counts(alignments: list[list[Any]]) -> Counts:
                 else chunk.ref_end_idx - chunk.ref_start_idx
             )
             row[_COLUMN_OF[chunk.type]] += length
+            if length >= BURST and chunk.type in _BURST_COLUMN_OF:
+                row[_BURST_COLUMN_OF[chunk.type]] += length
     return counts
 
 
 def error_rate(totals: NDArray[Any]) -> Floats:
-    """(S + D + I) / (H + S + D) of summed counts, shape (…, 4) → (…)."""
-    hits, substitutions, deletions, insertions = np.moveaxis(totals, -1, 0)
+    """(S + D + I) / (H + S + D) of summed counts, shape (…, 6) → (…)."""
+    hits, substitutions, deletions, insertions = np.moveaxis(totals[..., :4], -1, 0)
     errors = substitutions + deletions + insertions
     return np.asarray(errors / np.maximum(hits + substitutions + deletions, 1))
 
 
 def match_error_rate(totals: NDArray[Any]) -> Floats:
-    """(S + D + I) / (H + S + D + I) of summed counts, shape (…, 4) → (…)."""
-    everything = totals.sum(axis=-1)
+    """(S + D + I) / (H + S + D + I) of summed counts, shape (…, 6) → (…)."""
+    everything = totals[..., :4].sum(axis=-1)
     return np.asarray((everything - totals[..., 0]) / np.maximum(everything, 1))
 
 
 def information_lost(totals: NDArray[Any]) -> Floats:
-    """1 − H² / (reference units · hypothesis units), shape (…, 4) → (…).
+    """1 − H² / (reference units · hypothesis units), shape (…, 6) → (…).
 
     Nothing is lost where both are empty, everything where one of them is.
     """
-    hits, substitutions, deletions, insertions = np.moveaxis(totals, -1, 0)
+    hits, substitutions, deletions, insertions = np.moveaxis(totals[..., :4], -1, 0)
     reference = hits + substitutions + deletions
     hypothesis = hits + substitutions + insertions
     kept = hits / np.maximum(reference, 1) * (hits / np.maximum(hypothesis, 1))
     return np.asarray(1 - np.where((reference == 0) & (hypothesis == 0), 1.0, kept))
+
+
+def insertion_bursts(totals: NDArray[Any]) -> Floats:
+    """Share of the hypothesis' units that lie in bursts of insertions, shape (…, 6) → (…)."""
+    hypothesis = totals[..., 0] + totals[..., 1] + totals[..., 3]
+    return np.asarray(totals[..., 4] / np.maximum(hypothesis, 1))
+
+
+def deletion_bursts(totals: NDArray[Any]) -> Floats:
+    """Share of the reference's units that lie in bursts of deletions, shape (…, 6) → (…)."""
+    reference = totals[..., :3].sum(axis=-1)
+    return np.asarray(totals[..., 5] / np.maximum(reference, 1))
 
 
 def error_measures(counts: Counts) -> ErrorMeasures:
@@ -171,6 +199,8 @@ def error_measures(counts: Counts) -> ErrorMeasures:
         error_rate=measure(error_rate),
         match_error_rate=measure(match_error_rate),
         information_lost=measure(information_lost),
+        insertion_bursts=measure(insertion_bursts),
+        deletion_bursts=measure(deletion_bursts),
         utterances=len(counts),
         reference_units=int(total[:3].sum()),
         substitutions=int(total[1]),

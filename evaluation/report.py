@@ -67,6 +67,8 @@ class Row:
     cer: str
     mer: str
     wil: str
+    invented: str
+    missing: str
     bleu: str
     chrf: str
     lid: str
@@ -154,6 +156,8 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
                 "Hours",
                 "S / D / I",
                 "CER %",
+                "Invented %",
+                "Missing %",
             ],
             [
                 [
@@ -167,6 +171,8 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
                     row.hours,
                     row.counts,
                     row.cer,
+                    row.invented,
+                    row.missing,
                 ]
                 for row in section.rows
             ],
@@ -266,6 +272,8 @@ def _row(
         cer=number(scores.get("cer"), interval=False),
         mer=number(scores.get("mer"), interval=False),
         wil=number(scores.get("wil"), interval=False),
+        invented=number(scores.get("insertion_bursts"), interval=False),
+        missing=number(scores.get("deletion_bursts"), interval=False),
         bleu=number(scores.get("bleu")),
         chrf=number(scores.get("chrf")),
         lid=number(scores.get("lid_accuracy")),

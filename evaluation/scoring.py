@@ -7,7 +7,7 @@ options by themselves.
 Which texts are compared:
 
 - `transcribe`: both texts after Whisper's normalizer for the language. Words give WER,
-  MER and WIL; characters give CER. In a language written without spaces the normalizer
+  MER, WIL and bursts; characters give CER. In a language written without spaces the normalizer
   has put a space between all letters: its WER, MER and WIL count letters, as in Whisper's
   paper, and its CER is the same number as its WER.
 - `translate`: both texts as they are, for BLEU and chrF on English. No error rate: two
@@ -221,6 +221,8 @@ def _score_transcripts(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         ("cer", character, by_character, by_character.error_rate),
         ("mer", word, by_word, by_word.match_error_rate),
         ("wil", word, by_word, by_word.information_lost),
+        ("insertion_bursts", word, by_word, by_word.insertion_bursts),
+        ("deletion_bursts", word, by_word, by_word.deletion_bursts),
     ):
         yield _row(metric, value, len(group), _error_signature(language, unit)) | {
             "headline": metric == headline and measures.reference_units > 0,

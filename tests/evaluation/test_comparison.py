@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evaluation.comparison import compare, most_changed
-from evaluation.metrics import error_rate
+from evaluation.metrics import COLUMNS, error_rate
 from evaluation.paired import difference
 from evaluation.scoring import PAIRS, score
 from tests.evaluation.conftest import PairMaker
 
 
 def counts(words: NDArray[Any], errors: NDArray[Any]) -> NDArray[np.int64]:
-    table = np.zeros((len(words), 4), dtype=np.int64)
+    table = np.zeros((len(words), COLUMNS), dtype=np.int64)
     table[:, 0], table[:, 1] = words - errors, errors
     return table
 

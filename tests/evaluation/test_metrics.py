@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 
 from evaluation.metrics import (
+    COLUMNS,
     accuracy,
     character_counts,
     error_measures,
@@ -82,6 +83,28 @@ def test_empty_references_count_their_words_as_insertions() -> None:
     assert measures.error_rate.value == 3 / 2
     assert measures.insertions == 3
     assert measures.reference_units == 2
+
+
+def test_long_runs_of_insertions_and_deletions_are_bursts() -> None:
+    said = "the night boat comes home before the rain"
+    made_up = "thanks for watching please subscribe"
+    measures = error_measures(
+        word_counts(
+            [said, said, said, said],
+            [
+                f"{said} {made_up}",
+                "the night boat",
+                f"{said} one two three four",
+                "the night boat x",
+            ],
+        )
+    )
+    # Five words of 13 + 3 + 12 + 4 were made up; four in a row are no burst.
+    assert measures.insertion_bursts.value == 5 / 32
+    # Five of 32 are missing in the second; of the fourth, one is replaced and four are missing.
+    assert measures.deletion_bursts.value == 5 / 32
+    assert measures.insertions == 9
+    assert measures.deletions == 9
 
 
 def test_without_any_reference_word_the_value_is_jiwers_and_the_units_say_so() -> None:
@@ -161,7 +184,7 @@ def test_intervals_cover_the_true_error_rate_about_95_times_in_100() -> None:
         # Utterances of 5 to 24 words; each has its own chance of an error, 10 % on average.
         words = generator.integers(5, 25, size=150)
         errors = generator.binomial(words, generator.beta(1, 9, size=150))
-        counts = np.zeros((150, 4), dtype=np.int64)
+        counts = np.zeros((150, COLUMNS), dtype=np.int64)
         counts[:, 0], counts[:, 1] = words - errors, errors
         measure = error_measures(counts).error_rate
         assert measure.ci_low is not None
@@ -191,7 +214,7 @@ def test_accuracy_is_the_share_of_right_ones() -> None:
 
 
 def test_intervals_of_10_000_utterances_take_seconds() -> None:
-    counts = np.random.default_rng(0).integers(0, 20, size=(10_000, 4))
+    counts = np.random.default_rng(0).integers(0, 20, size=(10_000, COLUMNS))
     start = time.perf_counter()
     error_measures(counts)
     assert time.perf_counter() - start < 5
