@@ -187,7 +187,11 @@ SCORES = pa.schema(
         _required("model", pa.string(), "name or path"),
         _TASK,
         _OPTIONS_KEY,
-        _required("metric", pa.string(), "wer, cer, mer, wil, bleu, chrf, lid_accuracy"),
+        _required(
+            "metric",
+            pa.string(),
+            "wer, cer, mer, wil, insertion_bursts, deletion_bursts, bleu, chrf, lid_accuracy",
+        ),
         _required("value", pa.float64(), "a fraction for rates; 0–100 for bleu and chrf"),
         _column("ci_low", pa.float64(), "lower end of the 95 % bootstrap interval"),
         _column("ci_high", pa.float64(), "upper end of the 95 % bootstrap interval"),
