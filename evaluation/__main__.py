@@ -75,7 +75,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        compared = None if baseline is None else _compare(baseline, joined)
+        compared = None
+        if baseline is not None:
+            _report_unmatched(baseline, options.references, options.baseline)
+            compared = _compare(baseline, joined)
+            if not compared["comparison"]:
+                print(
+                    f"evaluation: nothing to compare: {options.hypotheses} and {options.baseline} "
+                    "share no id that has a reference",
+                    file=sys.stderr,
+                )
+                return 1
         _score(joined, options.out, options.references, options.hypotheses, compared)
     except OSError as error:
         print(
@@ -149,9 +159,8 @@ def _compare(baseline: Joined, candidate: Joined) -> dict[str, Any]:
     from evaluation.summary import comparison_table
 
     found = compare(baseline.pairs, candidate.pairs)
-    if found.num_rows == 0:
-        print("evaluation: nothing to compare: the baseline shares no id", file=sys.stderr)
-    print(comparison_table(found))
+    if found.num_rows:
+        print(comparison_table(found))
     changed = [
         {
             "language": one.candidate["language"],

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from sacrebleu.metrics import BLEU, CHRF
 
-from evaluation.metrics import error_rate, sacrebleu_counts, sacrebleu_rate, sentence_chrf
+from evaluation.metrics import error_rate, errors, sacrebleu_counts, sacrebleu_rate, sentence_chrf
 from evaluation.normalize import is_unspaced, language_code
 from evaluation.paired import Difference, difference
 from evaluation.scoring import Pair, checked, transcript_counts
@@ -179,7 +179,7 @@ def _translations(
 
 
 def _errors(pairs: Sequence[Pair]) -> Any:
-    return transcript_counts(pairs)[0][:, 1:].sum(axis=1)
+    return errors(transcript_counts(pairs)[0])
 
 
 def _chrf(pairs: Sequence[Pair]) -> list[float]:

@@ -27,11 +27,12 @@ RESAMPLES = 1000
 SEED = 0
 CONFIDENCE = 0.95
 
-BURST = 5
-"""Units in a row, all inserted or all deleted, from which on they are no slips: something was made
-up where nothing of the kind was said, or a stretch of speech was passed over."""
+BURST_WORDS, BURST_LETTERS = 5, 10
+"""Words, or letters of unspaced languages, in a row, all inserted or all deleted, from which on
+they are no slips: something was made up where nothing was said, or a stretch of speech was passed
+over. What was made up *in place* of speech counts as substitutions: these are lower bounds."""
 
-_DRAWS_AT_ONCE = 2**21  # three arrays of 8 bytes each: 48 MiB, whatever the corpus
+DRAWS_AT_ONCE = 2**21  # three arrays of 8 bytes each: 48 MiB, whatever the corpus
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -64,10 +65,10 @@ class ErrorMeasures:
         error_rate: (S + D + I) / (H + S + D); 1 is as many errors as reference units
         match_error_rate: (S + D + I) / (H + S + D + I), never above 1
         information_lost: 1 − H / reference units · H / hypothesis units
-        insertion_bursts: share of the hypothesis' units in runs of 5 insertions and more,
-            which is what hallucinations look like
-        deletion_bursts: share of the reference's units in runs of 5 deletions and more, as
-            where a segment is missing
+        insertion_bursts: share of the hypothesis' units in long runs of insertions, as of
+            hallucinations over silence
+        deletion_bursts: share of the reference's units in long runs of deletions, as where a
+            segment is missing
         utterances: pairs that were aligned
         reference_units: H + S + D
         substitutions, deletions, insertions: S, D, I
@@ -98,12 +99,15 @@ class TranslationMeasures:
     chrf_signature: str
 
 
-def word_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
+def word_counts(
+    references: Sequence[str], hypotheses: Sequence[str], *, burst: int = BURST_WORDS
+) -> Counts:
     """Align words, which spaces separate, and count per utterance.
 
     Args:
         references: one text per utterance, normalised; may be empty strings
         hypotheses: as many texts, in the same order
+        burst: words in a row that make a burst
 
     Returns:
         see `Counts`
@@ -112,7 +116,7 @@ def word_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
         ValueError: the lists differ in length, or are empty
     """
     _check_lengths(references, hypotheses)
-    return _counts(jiwer.process_words(list(references), list(hypotheses)).alignments)
+    return _counts(jiwer.process_words(list(references), list(hypotheses)).alignments, burst)
 
 
 def character_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
@@ -121,7 +125,8 @@ def character_counts(references: Sequence[str], hypotheses: Sequence[str]) -> Co
     Arguments, result and errors as for `word_counts`.
     """
     _check_lengths(references, hypotheses)
-    return _counts(jiwer.process_characters(list(references), list(hypotheses)).alignments)
+    aligned = jiwer.process_characters(list(references), list(hypotheses))
+    return _counts(aligned.alignments, BURST_LETTERS)
 
 
 def _check_lengths(references: Sequence[str], hypotheses: Sequence[str]) -> None:
@@ -134,7 +139,7 @@ def _check_lengths(references: Sequence[str], hypotheses: Sequence[str]) -> None
         raise ValueError("there is nothing to measure: got no references and no hypotheses")
 
 
-def _counts(alignments: list[list[Any]]) -> Counts:
+def _counts(alignments: list[list[Any]], burst: int) -> Counts:
     counts = np.zeros((len(alignments), COLUMNS), dtype=np.int64)
     for row, chunks in zip(counts, alignments, strict=True):
         for chunk in chunks:
@@ -145,16 +150,20 @@ def _counts(alignments: list[list[Any]]) -> Counts:
                 else chunk.ref_end_idx - chunk.ref_start_idx
             )
             row[_COLUMN_OF[chunk.type]] += length
-            if length >= BURST and chunk.type in _BURST_COLUMN_OF:
+            if length >= burst and chunk.type in _BURST_COLUMN_OF:
                 row[_BURST_COLUMN_OF[chunk.type]] += length
     return counts
 
 
 def error_rate(totals: NDArray[Any]) -> Floats:
     """(S + D + I) / (H + S + D) of summed counts, shape (…, 6) → (…)."""
-    hits, substitutions, deletions, insertions = np.moveaxis(totals[..., :4], -1, 0)
-    errors = substitutions + deletions + insertions
-    return np.asarray(errors / np.maximum(hits + substitutions + deletions, 1))
+    return np.asarray(errors(totals) / np.maximum(totals[..., :3].sum(axis=-1), 1))
+
+
+def errors(counts: NDArray[Any]) -> NDArray[Any]:
+    """S + D + I of counts, shape (…, 6) → (…). Bursts are among them and not counted again."""
+    found: NDArray[Any] = counts[..., 1:4].sum(axis=-1)
+    return found
 
 
 def match_error_rate(totals: NDArray[Any]) -> Floats:
@@ -302,7 +311,7 @@ def resampled_totals(statistics: NDArray[np.int64]) -> Floats | None:
     generator = np.random.default_rng(SEED)
     values = statistics.astype(np.float64)
     totals = np.empty((RESAMPLES, columns))
-    at_once = max(1, _DRAWS_AT_ONCE // utterances)
+    at_once = max(1, DRAWS_AT_ONCE // utterances)
     for first in range(0, RESAMPLES, at_once):
         rows = min(at_once, RESAMPLES - first)
         drawn = generator.integers(0, utterances, size=(rows, utterances))

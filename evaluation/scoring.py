@@ -27,6 +27,8 @@ import numpy as np
 import pyarrow as pa
 
 from evaluation.metrics import (
+    BURST_LETTERS,
+    BURST_WORDS,
     CONFIDENCE,
     RESAMPLES,
     SEED,
@@ -35,6 +37,7 @@ from evaluation.metrics import (
     accuracy,
     character_counts,
     error_measures,
+    errors,
     sentence_chrf,
     translation_measures,
     word_counts,
@@ -224,7 +227,10 @@ def _score_transcripts(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         ("insertion_bursts", word, by_word, by_word.insertion_bursts),
         ("deletion_bursts", word, by_word, by_word.deletion_bursts),
     ):
-        yield _row(metric, value, len(group), _error_signature(language, unit)) | {
+        signature = _error_signature(language, unit)
+        if metric.endswith("bursts"):
+            signature += f"|burst:{BURST_LETTERS if unit == 'letter' else BURST_WORDS}"
+        yield _row(metric, value, len(group), signature) | {
             "headline": metric == headline and measures.reference_units > 0,
             "reference_units": measures.reference_units,
             "substitutions": measures.substitutions,
@@ -256,9 +262,10 @@ def transcript_counts(group: Sequence[Pair]) -> tuple[Counts, Counts]:
     language = group[0]["language"]
     references = [normalize(pair["reference"], language) for pair in group]
     hypotheses = [normalize(pair["hypothesis"], language) for pair in group]
-    words = word_counts(references, hypotheses)
     if is_unspaced(language):
-        return words, words
+        letters = word_counts(references, hypotheses, burst=BURST_LETTERS)
+        return letters, letters
+    words = word_counts(references, hypotheses)
     return words, character_counts(references, hypotheses)
 
 
@@ -275,11 +282,11 @@ def _worst(group: Sequence[Pair], count: int) -> list[RecordingErrors]:
         [normalize(pair["reference"], language) for pair in group],
         [normalize(pair["hypothesis"], language) for pair in group],
     )
-    errors, units = counts[:, 1:].sum(axis=1), counts[:, :3].sum(axis=1)
-    expected = units * errors.sum() / max(units.sum(), 1)
-    most = [row for row in np.argsort(expected - errors, kind="stable") if errors[row]]
+    wrong, units = errors(counts), counts[:, :3].sum(axis=1)
+    expected = units * wrong.sum() / max(units.sum(), 1)
+    most = [row for row in np.argsort(expected - wrong, kind="stable") if wrong[row]]
     return [
-        RecordingErrors(group[row], errors=int(errors[row]), units=int(units[row]))
+        RecordingErrors(group[row], errors=int(wrong[row]), units=int(units[row]))
         for row in most[:count]
     ]
 

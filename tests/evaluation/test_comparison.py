@@ -37,13 +37,23 @@ def two_systems(
     )
 
 
-def test_equal_systems_differ_by_chance_in_5_of_100_comparisons() -> None:
+@pytest.mark.parametrize("utterances", [8, 20, 500])
+def test_equal_systems_differ_by_chance_in_5_of_100_comparisons(utterances: int) -> None:
     random = np.random.default_rng(3)
     alarms = sum(
-        (difference(*two_systems(random, 500, 0.0), error_rate).p_value or 1) < 0.05
+        (difference(*two_systems(random, utterances, 0.0), error_rate).p_value or 1) < 0.05
         for _ in range(500)
     )
-    assert 0.03 <= alarms / 500 <= 0.07
+    # Few recordings have few outcomes, many of them alike: the test errs on the safe side then.
+    assert (0.03 if utterances >= 20 else 0) <= alarms / 500 <= 0.07
+
+
+def test_two_recordings_prove_nothing() -> None:
+    words = np.array([10, 10])
+    found = difference(counts(words, words // 5), counts(words, words // 10), error_rate)
+    assert found.value == pytest.approx(-0.1)
+    assert found.p_value is not None
+    assert found.p_value > 0.4
 
 
 def test_two_points_are_found_on_500_utterances() -> None:
@@ -137,5 +147,10 @@ def test_only_what_both_have_is_compared_by_the_newer_reference(pair: PairMaker)
     changed = {one.candidate["recording_id"]: one.change for one in (first, second)}
     assert changed == {"a": 1, "b": -1}
     assert first.baseline["reference"] == first.candidate["reference"]
+    made_up = "thanks for watching please subscribe to this channel"
+    longer = table(pair(recording_id="a", reference="rain", hypothesis=f"rain {made_up}"))
+    [[one]] = most_changed(before, longer, 5)
+    # One error before, by the newer reference, and eight words that nobody said now.
+    assert one.change == 8 - 1
     with pytest.raises(ValueError, match="recording a of test twice"):
         compare(before, table(*after.to_pylist(), pair(recording_id="a", model_id="other")))

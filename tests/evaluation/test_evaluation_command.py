@@ -91,6 +91,12 @@ def test_a_baseline_is_compared_with(run: Run, files: tuple[str, ...], tmp_path:
     }
     assert headlines == {"en": -0.2, "es": 0, "zh": pytest.approx(-1 / 6)}
     assert {one["id"] for one in written["changed"]} == {"a.wav", "c.wav"}
+    other = "path,language,text,translation\nd.wav,de,Heute Nacht,\n"
+    (tmp_path / "other.csv").write_text(other, encoding="utf-8")
+    result = run(*files, "--baseline", "other.csv")
+    assert result.returncode == 1
+    assert "'a.wav'" in result.stderr  # which the baseline lacks
+    assert "share no id" in result.stderr
 
 
 def test_json_lines_score_like_csv(
