@@ -26,6 +26,7 @@ from benchmarks.profile import profile
 from benchmarks.shapes import SHAPES
 from benchmarks.table import comparison
 from nightscribe.errors import ConfigurationError, ModelError
+from nightscribe.whisper.decoders import workers_for
 from nightscribe.whisper.models import pick_device, resolve
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
@@ -206,7 +207,10 @@ def _parser() -> argparse.ArgumentParser:
     feeding.add_argument("--minutes", type=float, default=5, help="of each (default: 5)")
     feeding.add_argument("--repeats", type=int, default=5, help="of each (default: 5)")
     feeding.add_argument(
-        "--workers", type=int, default=_cores(), help="processes (default: one a core)"
+        "--workers",
+        type=int,
+        default=workers_for("cuda"),
+        help="processes (default: as many as for a graphics card, a core less than there are)",
     )
     feeding.add_argument(
         "--target", type=float, default=4000, help="RTFx to keep up with (default: 4000)"

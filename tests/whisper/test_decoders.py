@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import array
 import errno
+import fcntl
 import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -155,13 +158,40 @@ def test_no_recording_is_blamed_for_a_process_that_does_not_start(
         collected(decoders)
 
 
+def test_what_is_printed_before_a_process_starts_is_not_taken_for_an_answer(
+    decoders: Decoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for clip in CLIPS:
+        decoders.submit(str(clip))
+    with pytest.raises(NightscribeError, match="look for a sitecustomize"):
+        collected(decoders)
+
+
 def test_an_answer_that_came_with_the_first_word_is_not_missed() -> None:
     decoders = Decoders(1)
     for clip in CLIPS[:2]:
         decoders.submit(str(clip))
-    time.sleep(3)  # nobody listens while the process starts and decodes
+    # Nobody listens while the process starts and decodes.
+    [worker] = decoders._workers
+    wait_until(lambda: bytes_waiting(worker.answers.fileno()) > 1)
     assert len(collected(decoders)) == 2
     decoders.close()
+
+
+def bytes_waiting(pipe: int) -> int:
+    """What has been written into a pipe and not been read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,9 @@ def test_a_layer_gives_what_pytorch_gives(
     x = torch.randn(*batch, rows, inputs, generator=random)
     weight = torch.randn(outputs, inputs, generator=random)
     bias = torch.randn(outputs, generator=random) if biased else None
-    found = Linear(weight, bias)(x)
+    layer = Linear(weight, bias)
+    assert layer.packed == torch.backends.mkldnn.is_available()
+    found = layer(x)
     assert found.shape == (*batch, rows, outputs)
     torch.testing.assert_close(found, F.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
 

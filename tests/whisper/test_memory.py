@@ -14,6 +14,7 @@ MIB = 1024**2
 def group(folder: Path, limit: str, used: int, cached: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.high").write_text("max\n")
     (folder / "memory.current").write_text(f"{used}\n")
     (folder / "memory.stat").write_text(f"anon {used - cached}\ninactive_file {cached}\n")
 
@@ -28,6 +29,8 @@ def test_the_tightest_of_all_groups_counts(tmp_path: Path) -> None:
     assert free_memory(root, own) == 50 * MIB
     group(root / "pod" / "container", str(40 * MIB), used=30 * MIB, cached=5 * MIB)
     assert free_memory(root, own) == 15 * MIB
+    (root / "pod" / "memory.high").write_text(f"{60 * MIB}\n")
+    assert free_memory(root, own) == 10 * MIB
     group(root / "pod" / "container", str(40 * MIB), used=41 * MIB, cached=0)
     assert free_memory(root, own) == 0
 
@@ -39,4 +42,6 @@ def test_without_limits_it_is_the_machines(tmp_path: Path) -> None:
     total = psutil.virtual_memory().total
     assert 0 < free_memory(tmp_path / "cgroup", own) <= total
     assert 0 < free_memory(tmp_path / "cgroup", tmp_path / "no such file") <= total
+    (tmp_path / "cgroup" / "memory.stat").unlink()
+    assert 0 < free_memory(tmp_path / "cgroup", own) <= total
     assert 0 < free_memory() <= total

@@ -1,11 +1,12 @@
 """Measure how fast this machine transcribes, and how long an archive would take.
 
-Holds some recordings of the archives in memory and transcribes them over and over, with the
-settings of a nightly run. Nothing is written.
+Takes up to a minute of each of some recordings, drawn from the archives, and transcribes these
+over and over, with the settings of a nightly run. What is begun when the time is over is
+finished. Nothing is written.
 
 examples:
   nightscribe bench --archives samples/archive --model demo
-  nightscribe bench --archives /data/radio --model turbo --task both --minutes 3 --hours 10000
+  nightscribe bench --archives /data/radio --model large-v3 --task both --minutes 3 --hours 5000
 """
 
 from __future__ import annotations
@@ -14,34 +15,42 @@ import argparse
 import io
 import json
 import logging
+import random
 import time
+import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count, cycle
+from itertools import count, cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from nightscribe.cli.lake_arguments import add_archives
 from nightscribe.errors import ConfigurationError
 from nightscribe.progress import LOG_EVERY_S, duration
-from nightscribe.settings import MIB, Settings
+from nightscribe.settings import GIB, MIB, Settings
 
 if TYPE_CHECKING:
+    from nightscribe.archive import File
     from nightscribe.whisper.engine import Engine, Job, LoadedModel
 
 log = logging.getLogger(__name__)
 
-_HELD_BYTES = 256 * MIB  # of encoded recordings
-_LARGEST = 64 * MIB  # of one of them
+_EXCERPT_S = 60.0
+_WARM_UP_S = 5.0
+_RECORDINGS = 128  # at most, and so many
+_HELD_BYTES = 256 * MIB
+_LISTED = 10_000  # files of an archive among which some are drawn
+_FROM_CONTAINER = 32  # members: a compressed tar is read from its front
+_LARGEST = GIB  # of a file: one in an object store is fetched as a whole
 
 
 @dataclass(frozen=True)
 class Speed:
     """What a run came to."""
 
-    recordings: int  # transcribed, the same ones again counted again
-    failed: int
-    audio_s: float  # of the recordings, whatever the number of tasks
+    recordings: int  # begun, the same ones again counted again
+    failed: int  # of them, in any task
+    audio_s: float  # of the others, whatever the number of tasks
     wall_s: float
 
     @property
@@ -67,34 +76,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print speed, memory and the estimate; 1 if a recording could not be transcribed."""
-    given = {"model": arguments.model, "device": arguments.device, "task": arguments.task}
-    archives = tuple(arguments.archives or Settings().archives)
-    if not archives:
-        raise ConfigurationError("nothing to read: give --archives or set NIGHTSCRIBE_ARCHIVES")
     if arguments.minutes <= 0 or arguments.hours <= 0:
         arguments.parser.error("--minutes and --hours: must be above 0")
+    given = {"model": arguments.model, "device": arguments.device, "task": arguments.task}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    recordings = _recordings(archives, settings)
-    if not recordings:
-        raise ConfigurationError(f"no audio was found in {', '.join(archives)}")
 
-    from nightscribe.pipeline import model_loader
+    from nightscribe.pipeline import Order, model_loader
     from nightscribe.whisper.engine import Job, engine_named
-    from nightscribe.whisper.options import TASKS, Options
 
+    archives = tuple(arguments.archives or settings.archives)
+    order = Order(archives, settings.model, settings.task, settings.language)
+    wanted = order.wanted(settings)
+    if arguments.json:
+        _make(arguments.json)
+    contents = list(_contents(wanted.archives, settings))
+    if not contents:
+        raise ConfigurationError(
+            f"no audio that could be used was found in {', '.join(archives)} (of files up to "
+            f"{_LARGEST / GIB:g} GiB)"
+        )
+    jobs = tuple(Job(task, wanted.options) for task in wanted.tasks)
     model = model_loader(settings)(settings.model)
     engine = engine_named(settings.engine, slots=settings.slots)
-    tasks = TASKS if settings.task == "both" else (settings.task,)
-    jobs = tuple(Job(task, Options()) for task in tasks)
     print(
         f"model {model.checkpoint.name}, {model.precision} on {model.device_name}, "
-        f"{' and '.join(tasks)}, {len(recordings)} recordings "
-        f"({sum(map(len, recordings)) / 1e6:.1f} MB)",
+        f"{' and '.join(wanted.tasks)}, up to {_EXCERPT_S:g} s each of {len(contents)} recordings",
         flush=True,
     )
     log.info("warming up")
-    _measure(engine, model, jobs, recordings[:1], 0)
-    speed = _measure(engine, model, jobs, recordings, arguments.minutes * 60)
+    wavs = [_wav(io.BytesIO(content), _WARM_UP_S) for content in contents[:4]]
+    openings = [wav for wav in wavs if wav is not None]
+    _measure(engine, model, jobs, openings, 0.0, at_least=len(openings))
+    speed = _measure(engine, model, jobs, contents, arguments.minutes * 60, at_least=1)
     if not speed.audio_s:
         raise ConfigurationError(f"no recording of {', '.join(archives)} could be transcribed")
     memory = model.peak_memory_bytes()
@@ -113,7 +126,7 @@ def execute(arguments: argparse.Namespace) -> int:
             "model": model.checkpoint.name,
             "model_id": model.checkpoint.model_id,
             "precision": model.precision,
-            "tasks": tasks,
+            "tasks": wanted.tasks,
             "estimate_hours": estimate_s / 3600,
             "estimate_for_hours": arguments.hours,
         }
@@ -121,93 +134,128 @@ def execute(arguments: argparse.Namespace) -> int:
     return 1 if speed.failed else 0
 
 
-def _recordings(archives: Sequence[str], settings: Settings) -> list[bytes]:
-    """Encoded recordings, from the archives in turn, as many as may be held.
+def _make(file: Path) -> None:
+    """Make the file now: after the measurement would be late to hear that it cannot be."""
+    try:
+        file.touch()
+    except OSError as error:
+        raise ConfigurationError(f"--json {file}: cannot be written: {error.strerror}") from error
 
-    What is no audio is left out: a nightly run rejects it before it transcribes.
-    """
+
+def _contents(archives: Sequence[str], settings: Settings) -> Iterator[bytes]:
+    """Encoded excerpts of recordings that are drawn from the archives, the same ones every time."""
+    from nightscribe.archive import Kind, Rejection, list_files
+
+    files = [
+        file
+        for archive in archives
+        for file in islice(list_files(archive), _LISTED)
+        if not isinstance(file, Rejection) and file.kind is not Kind.MANIFEST
+    ]
+    random.Random(0).shuffle(files)
+    too_large = [file for file in files if file.size_bytes > _LARGEST]
+    if too_large:
+        log.warning("%d files above %g GiB are left out", len(too_large), _LARGEST / GIB)
+    number = held = 0
+    for file in files:
+        if file.size_bytes > _LARGEST:
+            continue
+        for opened in _opened(file, settings):
+            content = _excerpt(opened)
+            if content is not None:
+                number, held = number + 1, held + len(content)
+                yield content
+            if number >= _RECORDINGS or held >= _HELD_BYTES:
+                return
+
+
+def _opened(file: File, settings: Settings) -> Iterator[BinaryIO]:
+    """A file, or the first ones of a container; each lives until the next is asked for."""
+    from nightscribe.archive import Kind, Member, Rejection, open_sources, read_container
+
+    if file.kind is Kind.CONTAINER:
+        members = (
+            member.file
+            for member in read_container(file.archive, settings.limits)
+            if isinstance(member, Member) and member.kind is Kind.AUDIO
+        )
+        yield from islice(members, _FROM_CONTAINER)
+    else:
+        for _, opened in open_sources([(file.archive, file.member)], settings.limits):
+            if not isinstance(opened, Rejection):
+                yield opened
+
+
+def _excerpt(file: BinaryIO) -> bytes | None:
+    """A short recording as it is, the beginning of a long one as WAV; None for what is no audio."""
     from nightscribe import audio
     from nightscribe.errors import Rejected
 
-    held: list[bytes] = []
-    room = _HELD_BYTES
-    streams = [_files(archive, settings) for archive in archives]
-    while streams:
-        for stream in list(streams):
-            size, file = next(stream, (0, None))
-            if file is None:
-                streams.remove(stream)
-            elif size > room:
-                return held
-            elif size <= _LARGEST:
-                try:
-                    audio.probe(file)
-                except Rejected:
-                    continue
-                file.seek(0)
-                held.append(file.read())
-                room -= size
-    return held
+    try:
+        stated = audio.probe(file).duration_s
+        file.seek(0)
+        if stated is not None and stated <= _EXCERPT_S:
+            return file.read()
+        return _wav(file, _EXCERPT_S)
+    except Rejected:
+        return None
 
 
-def _files(archive: str, settings: Settings) -> Iterator[tuple[int, BinaryIO]]:
-    """Sizes and contents of an archive's audio files; each lives until the next is asked for."""
-    from nightscribe.archive import (
-        Kind,
-        Member,
-        Rejection,
-        list_files,
-        open_sources,
-        read_container,
-    )
+def _wav(file: BinaryIO, seconds: float) -> bytes | None:
+    """The first seconds of a recording as a WAV file; None where they cannot be decoded."""
+    import numpy as np
 
-    for file in list_files(archive):
-        if isinstance(file, Rejection):
-            continue
-        if file.kind is Kind.CONTAINER:
-            for member in read_container(file.archive, settings.limits):
-                if isinstance(member, Member) and member.kind is Kind.AUDIO:
-                    yield member.size_bytes, member.file
-        elif file.kind is Kind.AUDIO:
-            for _, opened in open_sources([(file.archive, file.member)], settings.limits):
-                if not isinstance(opened, Rejection):
-                    yield file.size_bytes, opened
+    from nightscribe import audio
+    from nightscribe.errors import Rejected
+
+    try:
+        samples = next(audio.blocks(file, block_s=seconds))
+    except Rejected:
+        return None
+    written = io.BytesIO()
+    with wave.open(written, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(audio.SAMPLE_RATE)
+        wav.writeframes((samples * audio.FULL_SCALE).astype(np.int16).tobytes())
+    return written.getvalue()
 
 
 def _measure(
     engine: Engine,
     model: LoadedModel,
     jobs: tuple[Job, ...],
-    recordings: Sequence[bytes],
+    contents: Sequence[bytes],
     seconds: float,
+    *,
+    at_least: int,
 ) -> Speed:
-    """Transcribe the recordings over and over; none is begun after so many seconds.
-
-    Each is transcribed once at least. The time that counts ends with the last one.
-    """
+    """Transcribe over and over; after so many seconds, and so many recordings, none is begun."""
     from nightscribe.whisper.engine import Failure, Request
 
     began = said = time.monotonic()
+    begun = 0
 
     def requests() -> Iterator[Request]:
-        for number, content in zip(count(), cycle(recordings)):
-            if number >= len(recordings) and time.monotonic() - began >= seconds:
+        nonlocal begun
+        for number, content in zip(count(), cycle(contents)):
+            if number >= at_least and time.monotonic() - began >= seconds:
                 return
+            begun += 1
             yield Request(str(number), io.BytesIO(content), jobs)
 
-    results = failed = 0
-    audio_s = 0.0
+    lengths: dict[str, float] = {}
+    failed: set[str] = set()
     for result in engine(requests(), model):
-        results += 1
         if isinstance(result, Failure):
-            failed += 1
+            failed.add(result.recording_id)
             log.warning("a recording failed: %s: %s", result.reason.value, result.detail)
         else:
-            audio_s += result.duration_s / len(jobs)
+            lengths[result.recording_id] = result.duration_s
         now = time.monotonic()
-        if now - said >= LOG_EVERY_S:
+        if now - said >= LOG_EVERY_S and seconds:
             said = now
-            gone = now - began
-            log.info("%s of about %s: RTFx %.1f", duration(gone), duration(seconds), audio_s / gone)
-    wall_s = time.monotonic() - began
-    return Speed(results // len(jobs), failed // len(jobs), audio_s, wall_s)
+            speed = sum(lengths.values()) / (now - began)
+            log.info("%s of about %s: RTFx %.1f", duration(now - began), duration(seconds), speed)
+    audio_s = sum(length for number, length in lengths.items() if number not in failed)
+    return Speed(begun, len(failed), audio_s, time.monotonic() - began)

@@ -23,7 +23,7 @@ from nightscribe import audio
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.alignment import Reading, align
-from nightscribe.whisper.decoders import Decoders, Samples, usable_cores
+from nightscribe.whisper.decoders import Decoders, Samples, workers_for
 from nightscribe.whisper.engine import (
     Failure,
     Job,
@@ -35,7 +35,7 @@ from nightscribe.whisper.engine import (
 from nightscribe.whisper.lane import Answer, Kind, Lane, Task
 from nightscribe.whisper.longform import Align, Decode, Decoded, Detect, Shape, Text, Wish
 from nightscribe.whisper.longform import transcribe as read_long
-from nightscribe.whisper.network import Network
+from nightscribe.whisper.network import prepared
 from nightscribe.whisper.options import Options
 from nightscribe.whisper.rules import Vocabulary
 from nightscribe.whisper.sizing import slots_that_fit, windows_at_once
@@ -90,7 +90,7 @@ class BatchedEngine:
     def __init__(self, model: LoadedModel, *, slots: int = 0, encoded_at_once: int = 0) -> None:
         dtype = torch.float16 if model.precision == "float16" else torch.float32
         self._model = model
-        self._network = Network(model.network, dtype)
+        self._network = prepared(model.network, dtype)
         dims = model.network.dims
         self._shape = Shape(
             model.network.is_multilingual,
@@ -115,7 +115,7 @@ class BatchedEngine:
     ) -> Iterator[Transcript | Failure]:
         """Transcribe; requests are pulled as slots become free."""
         arriving = iter(requests)
-        decoders = Decoders(_decoders())
+        decoders = Decoders(workers_for(self._model.device))
         on_the_way: dict[int, Request] = {}
         more = True
         try:
@@ -394,11 +394,6 @@ def show(segments: list[dict[str, Any]]) -> None:
     for segment in segments:
         start, end = format_timestamp(segment["start"]), format_timestamp(segment["end"])
         print(f"[{start} --> {end}] {segment['text']}", flush=True)
-
-
-def _decoders() -> int:
-    """A process for every four cores: decoding is hundreds of times faster than real time."""
-    return max(1, usable_cores() // 4)
 
 
 def _kind(job: Job, temperature: float) -> Kind:

@@ -250,12 +250,19 @@ class _Worker:
         That is no recording's fault, so none is rejected for it.
         """
         # Past the buffer, which might swallow the first answer, too: none would be waited for then.
-        self.started = os.read(self.answers.fileno(), 1) == _STARTED
-        if not self.started:
+        word = os.read(self.answers.fileno(), 1)
+        if not word:
             raise NightscribeError(
                 f"a process that decodes audio ended with exit status {self.fallen_silent()} "
                 "while it started; what it wrote to the standard error output may tell why"
             )
+        if word != _STARTED:
+            self.end()
+            raise NightscribeError(
+                "something wrote to the standard output of a process that decodes audio before it "
+                "began: look for a sitecustomize.py or a .pth file that prints"
+            )
+        self.started = True
 
     def give(self, number: int, path: Path, content: bytes | str) -> None:
         self.number = number
@@ -306,6 +313,16 @@ def _unreadable(error: Exception) -> Rejected:
 def usable_cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def workers_for(device: str) -> int:
+    """Worker processes that keep up with a device.
+
+    On a CPU one for every four cores, since decoding is hundreds of times faster than real time.
+    A graphics card leaves the cores to them, but for this process's own.
+    """
+    cores = usable_cores()
+    return max(1, cores - 1 if device.startswith("cuda") else cores // 4)
 
 
 if __name__ == "__main__":

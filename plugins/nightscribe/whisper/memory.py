@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import psutil
@@ -24,16 +25,20 @@ def _left(cgroups: Path, own: Path) -> list[int]:
     for path in paths:
         group = cgroups / path
         for folder in (group, *group.parents):
-            limit = folder / "memory.max"
-            if limit.exists() and (most := limit.read_text().strip()) != "max":
-                used = int((folder / "memory.current").read_text()) - _reclaimable(folder)
-                found.append(max(0, int(most) - used))
+            # Some systems show a part of these files, or forbid to read them. No limit that can
+            # be seen is no reason to stop.
+            with contextlib.suppress(OSError, ValueError):
+                found.append(_left_in(folder))
             if folder == cgroups:
                 break
     return found
 
 
-def _reclaimable(folder: Path) -> int:
-    """Cached pages of files, which count as used and make room when it is needed."""
-    stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    return int(stat.get("inactive_file", 0))
+def _left_in(group: Path) -> int:
+    """What a control group's limit leaves. Raises `ValueError` where it has none."""
+    limits = [(group / name).read_text().strip() for name in ("memory.max", "memory.high")]
+    limit = min(int(limit) for limit in limits if limit != "max")
+    stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    # Cached pages of files count as used, and make room when it is needed.
+    used = int((group / "memory.current").read_text()) - int(stat.get("inactive_file", 0))
+    return max(0, limit - used)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -189,6 +190,17 @@ class Network:
             x = x + _mlp(block, x)
         looked = torch.stack([found[where] for where in self.alignment_heads], dim=1)
         return self.logits(_normed(x, self._decoder_norm)), looked
+
+
+_PREPARED: WeakKeyDictionary[Any, dict[torch.dtype, Network]] = WeakKeyDictionary()
+
+
+def prepared(whisper: Any, dtype: torch.dtype) -> Network:
+    """The network of a checkpoint, prepared once for as long as it stays loaded."""
+    networks = _PREPARED.setdefault(whisper, {})
+    if dtype not in networks:
+        networks[dtype] = Network(whisper, dtype)
+    return networks[dtype]
 
 
 def _block(block: Any, dtype: torch.dtype) -> _Block:
