@@ -30,17 +30,27 @@ _VARIABLES = {
     _COLOURS[0]: "var(--bar)",
     _COLOURS[1]: "var(--bar-2)",
 }
+_PUBLISHED: dict[str, Any] = {
+    "marker": "D",
+    "markersize": 4.5,
+    "markerfacecolor": _PAPER,
+    "markeredgecolor": _INK,
+}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: a value with its interval, and which of the chart's kinds it is of."""
+    """One bar: a value with its interval, and which of the chart's kinds it is of.
+
+    `published`, where there is one, is somebody else's figure to compare with.
+    """
 
     label: str
     value: float
     low: float | None
     high: float | None
     kind: str
+    published: float | None = None
 
 
 def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title: str) -> str:
@@ -67,7 +77,7 @@ def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title:
         figure.patch.set_visible(False)
         axes = figure.add_subplot()
         axes.patch.set_visible(False)
-        reach = max([bar.value for bar in bars] + [bar.high or 0 for bar in bars])
+        reach = max(max(bar.value, bar.high or 0, bar.published or 0) for bar in bars)
         end = min(max(reach, limit / 20), limit) * 1.18  # room for the numbers
         for row, bar in enumerate(bars):
             _draw(axes, row, bar, _COLOURS[kinds.index(bar.kind)], end)
@@ -84,6 +94,8 @@ def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title:
         handles: list[Any] = [Line2D([], [], color=_INK, linewidth=1, label="95 % interval")] * any(
             bar.low is not None for bar in bars
         )
+        if any(bar.published is not None for bar in bars):
+            handles.append(Line2D([], [], **_PUBLISHED, linestyle="", label="published"))
         if len(kinds) > 1:
             handles[:0] = [
                 Patch(facecolor=colour, label=kind)
@@ -110,6 +122,9 @@ def _draw(axes: Any, row: int, bar: Bar, colour: str, end: float) -> None:
         axes.plot(
             [bar.low, bar.high], [row, row], color=_INK, linewidth=1, marker="|", markersize=5
         )
+    if bar.published is not None:
+        reach = max(reach, bar.published)
+        axes.plot([min(bar.published, end)], [row], **_PUBLISHED)
     fits = reach < end * 0.9
     axes.text(
         reach + end * 0.012 if fits else end,

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from evaluation.charts import Bar, bar_chart
 from evaluation.normalize import language_name, normalize
+from evaluation.published import SOURCE, published
 from evaluation.scoring import RecordingErrors, worst_recordings
 from evaluation.summary import LanguageScores, SystemScores, by_system, number
 
@@ -64,6 +65,7 @@ class Row:
     scores: LanguageScores
     error_metric: str
     error_rate: str
+    published: str
     cer: str
     mer: str
     wil: str
@@ -109,6 +111,7 @@ class Section:
     matrices: list[Matrix]
     worst: list[Worst]
     has_hours: bool
+    has_published: bool
     has_transcripts: bool
     has_translations: bool
     has_detection: bool
@@ -124,6 +127,7 @@ def render_html(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, facts: F
         language_name=language_name,
         amount=amount,
         place=place,
+        published_source=SOURCE,
     )
 
 
@@ -149,6 +153,7 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
                 "Language",
                 "Error rate %",
                 "of",
+                "Published %",
                 "BLEU",
                 "chrF",
                 "LID %",
@@ -164,6 +169,7 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
                     row.label,
                     row.error_rate,
                     row.error_metric,
+                    row.published,
                     row.bleu,
                     row.chrf,
                     row.lid,
@@ -177,6 +183,8 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
                 for row in section.rows
             ],
         )
+        if section.has_published:
+            lines += ["", f"Published: {_escaped(SOURCE)}."]
         for matrix in section.matrices:
             if matrix.confusions:
                 lines += ["", "### Languages taken for others", ""]
@@ -235,6 +243,7 @@ def _sections(scores: pa.Table, confusion: pa.Table, pairs: pa.Table) -> list[Se
                 matrices=_matrices(system, confusion),
                 worst=_worst(system, worst),
                 has_hours=any(row.hours for row in rows),
+                has_published=any(row.published for row in rows),
                 has_transcripts="wer" in measured,
                 has_translations="bleu" in measured,
                 has_detection="lid_accuracy" in measured,
@@ -264,11 +273,13 @@ def _row(
     metric = language.error_metric
     counted = scores.get(metric or "wer")
     length = hours.get(tuple(getattr(language, name) for name in _GROUP))
+    known = _published(language, metric)
     return Row(
         label=system.label(language),
         scores=language,
         error_metric=metric.upper() if metric else "",
         error_rate=number(scores.get(metric)) if metric else number(None),
+        published="" if known is None else f"{known * 100:.1f}",
         cer=number(scores.get("cer"), interval=False),
         mer=number(scores.get("mer"), interval=False),
         wil=number(scores.get("wil"), interval=False),
@@ -283,6 +294,12 @@ def _row(
         if counted is None
         else f"{counted['substitutions']} / {counted['deletions']} / {counted['insertions']}",
     )
+
+
+def _published(language: LanguageScores, metric: str | None) -> float | None:
+    if metric is None:
+        return None
+    return published(language.dataset, language.model, language.language, metric)
 
 
 def _error_chart(system: SystemScores, name: str) -> Markup | None:
@@ -314,12 +331,14 @@ def _bleu_chart(system: SystemScores, name: str) -> Markup | None:
 def _bar(system: SystemScores, language: LanguageScores, metric: str, scale: int) -> Bar:
     score = language.scores[metric]
     low, high = score["ci_low"], score["ci_high"]
+    known = _published(language, metric)
     return Bar(
         label=system.label(language),
         value=score["value"] * scale,
         low=None if low is None else low * scale,
         high=None if high is None else high * scale,
         kind={"wer": "words (WER)", "cer": "letters (CER)", "bleu": "BLEU"}[metric],
+        published=None if known is None else known * scale,
     )
 
 

@@ -163,6 +163,26 @@ def test_same_language_under_two_options_is_told_apart(pair: PairMaker) -> None:
     assert "English (en), options bbbbbbbb" in table
 
 
+def test_published_figures_stand_beside_ones_own(pair: PairMaker) -> None:
+    def pairs(dataset: str, model: str) -> pa.Table:
+        rows = [
+            pair(dataset=dataset, model=model, language=language, reference=text, hypothesis=text)
+            for language, text in (("de", "Heute Nacht"), ("zh", "今天晚上"), ("tlh", "batlh"))
+        ]
+        return pa.Table.from_pylist(rows, schema=PAIRS)
+
+    shown = _html(pairs("FLEURS", "large-v3"))
+    assert "language-breakdown.svg" in shown
+    assert shown.count(">published<") == 1  # the legend of the chart
+    table = _markdown(pairs("fleurs test", "large-v3"))
+    [german] = [line for line in table.splitlines() if line.startswith("| German")]
+    assert german.split("|")[4].strip() == "4.9"
+    [klingon] = [line for line in table.splitlines() if line.startswith("| tlh")]
+    assert klingon.split("|")[4].strip() == ""
+    for other in (pairs("FLEURS", "tiny"), pairs("our radio", "large-v3")):
+        assert "language-breakdown" not in _html(other) + _markdown(other)
+
+
 def test_markdown_has_one_row_per_language(
     samples: dict[str, tuple[tuple[str, str], ...]], sample_pairs: pa.Table
 ) -> None:
@@ -170,7 +190,7 @@ def test_markdown_has_one_row_per_language(
     rows = [line for line in lines if re.search(r"\| (WER|CER) \|", line)]
     assert len(rows) == len(samples)
     assert all(sum(f"({language}) |" in row for row in rows) == 1 for language in samples)
-    assert {row.count("|") for row in rows} == {13}
+    assert {row.count("|") for row in rows} == {14}
 
 
 def test_text_table_lines_up_and_hides_word_errors_of_unspaced_languages(
