@@ -54,12 +54,10 @@ def test_a_recording_that_cannot_be_transcribed_counts_once(
     (tmp_path / "cut.flac").write_bytes(whole[:4000] + bytes(len(whole) - 4000))
     shutil.copy(SAMPLES / "english" / "en-02.mp3", tmp_path)
     figures = tmp_path / "figures.json"
-    code = main(
-        ["bench", "--archives", str(tmp_path), *QUICK, "--task", "both", "--json", str(figures)]
-    )
+    given = ["bench", "--archives", str(tmp_path), *QUICK, "--task", "both"]
+    assert main([*given, "--json", str(figures)]) == 1
     found = json.loads(figures.read_text())
-    assert code == (1 if found["failed"] else 0)
-    assert found["failed"] <= found["recordings"]
+    assert 1 <= found["failed"] < found["recordings"]
     assert found["audio_s"] > 0
 
 
