@@ -142,7 +142,10 @@ print(*sorted({"airflow", "torch", "whisper"} & sys.modules.keys()))
     assert python(repository, program).split() == []
 
 
-INNER = ("alignment", "batched", "lane", "longform", "network", "rules", "sizing", "sound", "words")
+INNER = (
+    *("alignment", "batched", "lane", "linear", "longform", "network", "rules", "sizing"),
+    *("sound", "words"),
+)
 """Modules of the batched engine, which `engine_named` imports: they may import torch."""
 
 

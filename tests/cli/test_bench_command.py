@@ -15,6 +15,12 @@ from tests.nights import SAMPLES
 QUICK = ("--model", "demo", "--device", "cpu", "--minutes", "0.01")
 
 
+@pytest.fixture(autouse=True)
+def few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is begun before the time is over is finished: let that be little."""
+    monkeypatch.setenv("NIGHTSCRIBE_SLOTS", "2")
+
+
 def test_speed_and_estimate_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures = tmp_path / "figures.json"
     given = ["bench", "--archives", str(SAMPLES / "german"), str(SAMPLES / "english"), *QUICK]

@@ -18,7 +18,7 @@ import whisper
 from benchmarks.shapes import SHAPES, write_checkpoint
 from nightscribe import audio
 from nightscribe.errors import Reason
-from nightscribe.whisper import batched, reference
+from nightscribe.whisper import batched, network, reference
 from nightscribe.whisper.engine import (
     Failure,
     Job,
@@ -330,14 +330,14 @@ def test_out_of_memory_halves_the_slots_and_loses_nothing(
     expected = run(batched.transcribe, wanted, model)
 
     def scarce(name: str, moments: set[int]) -> None:
-        real, calls = getattr(batched.Network, name), itertools.count()
+        real, calls = getattr(network.Network, name), itertools.count()
 
         def fails_at_times(self: Any, *given: Any) -> Any:
             if next(calls) in moments:
                 raise torch.OutOfMemoryError("not enough")
             return real(self, *given)
 
-        monkeypatch.setattr(batched.Network, name, fails_at_times)
+        monkeypatch.setattr(network.Network, name, fails_at_times)
 
     scarce("encode", {2, 9})
     scarce("next", {3, 30})
@@ -387,13 +387,13 @@ def test_both_tasks_share_decoding_and_encoding(
 ) -> None:
     wanted = requests([SAMPLES / "long" / "long-es.mp3"], *BOTH)
     encoded = []
-    real = batched.Network.encode
+    real = network.Network.encode
 
     def counted(self: Any, mel: torch.Tensor) -> torch.Tensor:
         encoded.append(len(mel))
         return real(self, mel)
 
-    monkeypatch.setattr(batched.Network, "encode", counted)
+    monkeypatch.setattr(network.Network, "encode", counted)
     found = run(batched.transcribe, wanted, model)
     windows = [
         {segment["seek"] for segment in found[wanted[0].recording_id, job].segments} for job in BOTH
