@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from benchmarks.profile import profile
 from benchmarks.shapes import SHAPES
 from benchmarks.table import comparison
 from nightscribe.errors import ConfigurationError, ModelError
-from nightscribe.whisper.decoders import workers_for
+from nightscribe.whisper.decoders import usable_cores, workers_for
 from nightscribe.whisper.models import pick_device, resolve
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
@@ -234,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
             "--warm-up", type=int, default=2, help="shortest ones, read untimed (default: 2)"
         )
         command.add_argument("--device", default="auto", help="cpu, cuda or auto")
-        command.add_argument("--threads", type=int, default=_cores())
+        command.add_argument("--threads", type=int, default=usable_cores())
     for command in (engines, explain, memory, feeding):
         command.add_argument("--archive", type=Path, help="folder; made if it is not there")
         command.add_argument("--recordings", type=int, default=64, help="of it (default: 64)")
@@ -245,10 +244,6 @@ def _parser() -> argparse.ArgumentParser:
             help="folder for what is made on the way (default: %(default)s)",
         )
     return parser
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _numbers(given: str) -> list[float]:

@@ -18,7 +18,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from evaluation.metrics import error_rate, errors, sacrebleu_counts, sacrebleu_rate, sentence_chrf
 from evaluation.normalize import is_unspaced, language_code
 from evaluation.paired import Difference, difference
-from evaluation.scoring import Pair, checked, transcript_counts
+from evaluation.scoring import Pair, checked, transcript_counts, unit_counts
 
 COMPARISON = pa.schema(
     [
@@ -179,7 +179,7 @@ def _translations(
 
 
 def _errors(pairs: Sequence[Pair]) -> Any:
-    return errors(transcript_counts(pairs)[0])
+    return errors(unit_counts(pairs))
 
 
 def _chrf(pairs: Sequence[Pair]) -> list[float]:

@@ -259,14 +259,23 @@ def transcript_counts(group: Sequence[Pair]) -> tuple[Counts, Counts]:
 
     For unspaced languages both are counts of letters.
     """
-    language = group[0]["language"]
-    references = [normalize(pair["reference"], language) for pair in group]
-    hypotheses = [normalize(pair["hypothesis"], language) for pair in group]
-    if is_unspaced(language):
-        letters = word_counts(references, hypotheses, burst=BURST_LETTERS)
-        return letters, letters
-    words = word_counts(references, hypotheses)
-    return words, character_counts(references, hypotheses)
+    language, texts = group[0]["language"], _normalised(group)
+    words = _aligned(language, texts)
+    return words, words if is_unspaced(language) else character_counts(*texts)
+
+
+def unit_counts(group: Sequence[Pair]) -> Counts:
+    """Counts in words, or in letters of an unspaced language, of pairs of one language."""
+    return _aligned(group[0]["language"], _normalised(group))
+
+
+def _aligned(language: str, texts: tuple[list[str], list[str]]) -> Counts:
+    return word_counts(*texts, burst=BURST_LETTERS if is_unspaced(language) else BURST_WORDS)
+
+
+def _normalised(group: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    references = [normalize(pair["reference"], pair["language"]) for pair in group]
+    return references, [normalize(pair["hypothesis"], pair["language"]) for pair in group]
 
 
 def _worst(group: Sequence[Pair], count: int) -> list[RecordingErrors]:
@@ -277,11 +286,7 @@ def _worst(group: Sequence[Pair], count: int) -> list[RecordingErrors]:
         # An exact translation is not always exactly 100: the sums are of floats.
         lowest = [row for row in np.argsort(scores, kind="stable") if scores[row] < 99.999]
         return [RecordingErrors(group[row], chrf=scores[row]) for row in lowest[:count]]
-    language = group[0]["language"]
-    counts = word_counts(
-        [normalize(pair["reference"], language) for pair in group],
-        [normalize(pair["hypothesis"], language) for pair in group],
-    )
+    counts = unit_counts(group)
     wrong, units = errors(counts), counts[:, :3].sum(axis=1)
     expected = units * wrong.sum() / max(units.sum(), 1)
     most = [row for row in np.argsort(expected - wrong, kind="stable") if wrong[row]]

@@ -92,7 +92,7 @@ def number(score: Score | None, *, interval: bool = True) -> str:
     """
     if score is None or score["reference_units"] == 0:
         return _NOTHING
-    scale = 1 if score["metric"] in ("bleu", "chrf") else 100
+    scale = _scale(score["metric"])
     value = f"{score['value'] * scale:.1f}"
     if not interval or score["ci_low"] is None:
         return value
@@ -120,10 +120,7 @@ def _system_table(system: SystemScores) -> str:
         )
         for language in system.languages
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return f"{system.dataset}, model {system.model}\n" + "\n".join(lines) + "\n"
+    return f"{system.dataset}, model {system.model}\n" + _lines(rows)
 
 
 def comparison_table(comparison: pa.Table) -> str:
@@ -134,14 +131,11 @@ def comparison_table(comparison: pa.Table) -> str:
         for row in comparison.to_pylist()
         if row["headline"] or row["metric"] == "lid_accuracy"
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines) + "\n"
+    return _lines(rows)
 
 
 def _compared(row: Mapping[str, Any]) -> tuple[str, ...]:
-    scale = 1 if row["metric"] in ("bleu", "chrf") else 100
+    scale = _scale(row["metric"])
     difference = f"{row['difference'] * scale:+.2f}"
     if row["ci_low"] is not None:
         difference += f" ({row['ci_low'] * scale:+.2f} to {row['ci_high'] * scale:+.2f})"
@@ -158,6 +152,19 @@ def _compared(row: Mapping[str, Any]) -> tuple[str, ...]:
         difference,
         _NOTHING if row["p_value"] is None else f"{row['p_value']:.3f}",
     )
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> str:
+    """Rows under each other with a rule below the first, ending in a newline."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines) + "\n"
+
+
+def _scale(metric: str) -> int:
+    """What brings a metric to 0 to 100: rates are fractions, BLEU and chrF are there already."""
+    return 1 if metric in ("bleu", "chrf") else 100
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -38,6 +38,15 @@ def command(repository: Path, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
+def table_rows(out: str) -> list[list[str]]:
+    """The cells of a printed table: its head, its rule, its rows."""
+    return [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in out.splitlines()
+        if line.startswith("|")
+    ]
+
+
 @pytest.mark.parametrize("shape", ["multilingual"], indirect=True, scope="session")
 def test_engines_are_compared_in_one_command(
     repository: Path, checkpoint: Path, archive: Path, tmp_path: Path
@@ -67,11 +76,7 @@ def test_memory_is_told_by_count_and_by_length(
         *("--threads", "1"),
     )
     assert done.returncode == 0, done.stderr
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in done.stdout.splitlines()
-        if line.startswith("|")
-    ]
+    rows = table_rows(done.stdout)
     assert [row[0] for row in rows[2:]] == ["1 recordings", "3 recordings", "1 recording of 0.01 h"]
     assert rows[-1][1] == "0.01 h"
     assert all(int(row[-1].removesuffix(" MiB")) > 100 for row in rows[2:])
@@ -86,11 +91,7 @@ def test_decoding_is_measured_format_by_format(
         *("--minutes", "0.1", "--repeats", "1", "--workers", "2", "--target", "100"),
     )
     assert done.returncode == 0, done.stderr
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in done.stdout.splitlines()
-        if line.startswith("|")
-    ]
+    rows = table_rows(done.stdout)
     assert rows[0][-1] == "cores for 100"
     assert [row[0].split(",")[0] for row in rows[2:-1]] == [
         *("flac", "libmp3lame", "libopus", "pcm_s16le", "aac", "pcm_s16le")
