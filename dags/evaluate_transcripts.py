@@ -1,6 +1,7 @@
 """When transcripts have been added, they are scored against the references and reported.
 
-score → publish
+score → publish → gate. The last one fails if a language got worse than its baseline, where
+NIGHTSCRIBE_GATE names the rules for that.
 """
 
 from __future__ import annotations
@@ -27,21 +28,35 @@ def evaluate_transcripts() -> None:
     def score(run_id: str | None = None) -> dict:
         import logging
 
+        from pathlib import Path
+
+        from airflow.sdk.exceptions import AirflowFailException
+
+        from evaluation.files import InputError
+        from evaluation.gate_file import read_gate
         from evaluation.nightly import evaluate_lake
         from nightscribe.airflow.nightly import lake_of
         from nightscribe.settings import Settings
 
         log = logging.getLogger(__name__)
-        evaluated = evaluate_lake(lake_of(Settings()), run_id)
+        settings = Settings()
+        try:
+            rules = read_gate(Path(settings.gate)) if settings.gate else None
+        except InputError as error:
+            raise AirflowFailException(f"NIGHTSCRIBE_GATE: {error}") from error
+        evaluated = evaluate_lake(lake_of(settings), run_id, rules)
         if evaluated is None:
             log.info("nothing to score: no transcript has a reference")
-            return {"score_id": None, "scores": 0, "reports": []}
+            return {"score_id": None, "scores": 0, "reports": [], "alarms": [], "warnings": []}
         for line in evaluated.table.splitlines():
             log.info(line)
+        found = evaluated.against
         return {
             "score_id": evaluated.score_id,
             "scores": evaluated.scores.num_rows,
             "reports": evaluated.uris,
+            "alarms": found.alarms if found and rules else [],
+            "warnings": found.warnings if found and rules else [],
         }
 
     @task
@@ -52,7 +67,19 @@ def evaluate_transcripts() -> None:
 
         return publish(lake_of(Settings()))
 
-    publish(score())
+    @task(retries=0, execution_timeout=timedelta(minutes=5))
+    def gate(scored: dict) -> None:
+        import logging
+
+        from airflow.sdk.exceptions import AirflowFailException
+
+        for warning in scored["warnings"]:
+            logging.getLogger(__name__).warning(warning)
+        if scored["alarms"]:
+            raise AirflowFailException("; ".join(scored["alarms"]))
+
+    scored = score()
+    publish(scored) >> gate(scored)
 
 
 evaluate_transcripts()

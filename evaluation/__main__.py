@@ -8,9 +8,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from evaluation.files import InputError, Joined, join
+
+if TYPE_CHECKING:
+    from evaluation.against import Against
+    from evaluation.gate import Rules
 
 _DESCRIPTION = """\
 Scores transcripts against references: WER, CER, BLEU, chrF and language identification
@@ -28,20 +32,27 @@ examples:
   python -m evaluation --references refs.jsonl --hypotheses hyps.jsonl --out report/
   python -m evaluation --references refs.csv --hypotheses english.csv --task translate
   python -m evaluation --references refs.csv --hypotheses new.csv --baseline old.csv
+  python -m evaluation --references refs.csv --hypotheses new.csv --baseline old.csv \
+      --gate gate.toml
 
 exit codes:
   0  scored
   1  no reference has a hypothesis to compare with
   2  wrong usage, or a file that cannot be used
+  3  scored, and the gate found a language that is worse than its baseline
 """
 
 _SHOWN_IDS = 5
 _SHOWN_CHANGES = 3
+_GATE_FAILED = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.gate is not None and options.baseline is None:
+        parser.error("--gate needs --baseline: worse than what?")
     tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
     try:
         joined = join(
@@ -51,6 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dataset=options.dataset or options.references.stem,
             model=options.model or options.hypotheses.stem,
         )
+        rules = None
+        if options.gate is not None:
+            from evaluation.gate_file import read_gate
+
+            rules = read_gate(options.gate)
         baseline = None
         if options.baseline is not None:
             baseline = join(
@@ -78,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         compared = None
         if baseline is not None:
             _report_unmatched(baseline, options.references, options.baseline)
-            compared = _compare(baseline, joined)
-            if not compared["comparison"]:
+            compared = _compare(baseline, joined, rules)
+            if compared is None:
                 print(
                     f"evaluation: nothing to compare: {options.hypotheses} and {options.baseline} "
                     "share no id that has a reference",
@@ -94,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return 0
+    return _GATE_FAILED if rules is not None and compared is not None and compared.alarms else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -123,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="hypotheses to compare with: paired bootstrap over the ids that both have",
+    )
+    parser.add_argument(
+        "--gate",
+        type=Path,
+        metavar="FILE",
+        help="gate.toml: exit with 3 if a language is worse than the baseline beyond its rules",
     )
     parser.add_argument("--dataset", metavar="NAME", help="default: the references file's name")
     parser.add_argument("--model", metavar="NAME", help="default: the hypotheses file's name")
@@ -153,35 +175,30 @@ def _report_unmatched(joined: Joined, references: Path, hypotheses: Path) -> Non
             )
 
 
-def _compare(baseline: Joined, candidate: Joined) -> dict[str, Any]:
-    """Print the comparison and the recordings that changed most; returns both as data."""
-    from evaluation.comparison import compare, most_changed
+def _compare(baseline: Joined, candidate: Joined, rules: Rules | None) -> Against | None:
+    """Print what changed and what the gate says; None if the files share no recording."""
+    from evaluation.against import against
+    from evaluation.gate import Rules
     from evaluation.summary import comparison_table
 
-    found = compare(baseline.pairs, candidate.pairs)
-    if found.num_rows:
-        print(comparison_table(found))
-    changed = [
-        {
-            "language": one.candidate["language"],
-            "task": one.candidate["task"],
-            "id": one.candidate["recording_id"],
-            "worse_by": one.change,
-            "reference": one.candidate["reference"],
-            "baseline": one.baseline["hypothesis"],
-            "candidate": one.candidate["hypothesis"],
-        }
-        for group in most_changed(baseline.pairs, candidate.pairs, _SHOWN_CHANGES)
-        for one in group
-    ]
-    for one in changed:
-        unit = "errors" if one["task"] == "transcribe" else "chrF"
-        how = "worse" if one["worse_by"] > 0 else "better"
-        print(f"{one['id']} ({one['language']}): {abs(one['worse_by']):g} {unit} {how}")
-        for name in ("reference", "baseline", "candidate"):
-            print(f"  {name:9}  {one[name]}")
+    found = against(baseline.pairs, candidate.pairs, rules or Rules())
+    if not found.comparison.num_rows:
+        return None
+    print(comparison_table(found.comparison))
+    if rules is not None:
+        for kind, messages in (("worse", found.alarms), ("warning", found.warnings)):
+            for message in messages:
+                print(f"evaluation: {kind}: {message}", file=sys.stderr)
+    for one in (one for group in found.changed for one in group[:_SHOWN_CHANGES]):
+        unit = "errors" if one.candidate["task"] == "transcribe" else "chrF"
+        how = "worse" if one.change > 0 else "better"
+        pair = one.candidate
+        print(f"{pair['recording_id']} ({pair['language']}): {abs(one.change):g} {unit} {how}")
+        print(f"  reference  {pair['reference']}")
+        print(f"  baseline   {one.baseline['hypothesis']}")
+        print(f"  candidate  {pair['hypothesis']}")
     print()
-    return {"comparison": found.to_pylist(), "changed": changed}
+    return found
 
 
 def _score(
@@ -189,9 +206,10 @@ def _score(
     out: Path | None,
     references: Path,
     hypotheses: Path,
-    compared: dict[str, Any] | None,
+    compared: Against | None,
 ) -> None:
     # Scoring loads torch (see `evaluation.normalize`); wrong usage is told without the wait.
+    from evaluation.against import as_data
     from evaluation.report import Facts, render_html, render_markdown
     from evaluation.scoring import confusion, score
     from evaluation.summary import text_table
@@ -215,11 +233,11 @@ def _score(
         "details": facts.details,
         "scores": scores.to_pylist(),
         "confusion": confused.to_pylist(),
-        **(compared or {}),
+        **({} if compared is None else as_data(compared)),
     }
     for name, content in (
-        ("report.html", render_html(scores, confused, joined.pairs, facts)),
-        ("report.md", render_markdown(scores, confused, joined.pairs, facts)),
+        ("report.html", render_html(scores, confused, joined.pairs, facts, compared)),
+        ("report.md", render_markdown(scores, confused, joined.pairs, facts, compared)),
         ("scores.json", json.dumps(machine_readable, ensure_ascii=False, indent=1) + "\n"),
     ):
         (out / name).write_text(content, encoding="utf-8")

@@ -33,16 +33,17 @@ COMPARISON = pa.schema(
         pa.field("difference", pa.float64(), nullable=False),
         pa.field("ci_low", pa.float64()),
         pa.field("ci_high", pa.float64()),
+        pa.field("standard_error", pa.float64()),
         pa.field("p_value", pa.float64()),
         pa.field("better", pa.bool_()),
     ]
 )
 """One row per metric. Rates are fractions, BLEU and chrF are 0 to 100; `difference` is candidate
-less baseline, with its 95 % interval. `better` says whether the candidate is, and is null where
-there is no difference; whether that is more than chance, the p-value says."""
+less baseline, with its 95 % interval and its standard error. `better` says whether the candidate
+is, and is null where there is no difference; whether that is more than chance, the p-value says."""
 
 _GROUP = ("dataset", "language", "task")
-_LOWER_IS_BETTER = frozenset({"wer", "cer"})
+LOWER_IS_BETTER = frozenset({"wer", "cer"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
         group = dict(zip(_GROUP, key, strict=True))
         measured = _transcripts if group["task"] == "transcribe" else _translations
         for metric, headline, utterances, found in measured(before, after):
-            better = found.value < 0 if metric in _LOWER_IS_BETTER else found.value > 0
+            better = found.value < 0 if metric in LOWER_IS_BETTER else found.value > 0
             rows.append(
                 {
                     **group,
@@ -89,6 +90,7 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
                     "difference": found.value,
                     "ci_low": found.ci_low,
                     "ci_high": found.ci_high,
+                    "standard_error": found.standard_error,
                     "p_value": found.p_value,
                     "better": better if found.value else None,
                 }
@@ -100,15 +102,41 @@ def most_changed(baseline: pa.Table, candidate: pa.Table, count: int) -> list[li
     """Per group the recordings whose quality changed most, the largest changes first."""
     found = []
     for key, before, after in _shared(baseline, candidate):
-        if key[2] == "transcribe":
-            change = _errors(after) - _errors(before)
-        else:
-            change = np.array(_chrf(before)) - np.array(_chrf(after))
+        change = _worse_by(before, after, key[2])
         order = [row for row in np.argsort(-np.abs(change), kind="stable") if abs(change[row]) > 0]
         found.append(
             [Changed(before[row], after[row], float(change[row])) for row in order[:count]]
         )
     return found
+
+
+def most_worsened(
+    baseline: pa.Table, candidate: pa.Table, group: tuple[str, str, str], metric: str, count: int
+) -> list[Changed]:
+    """The recordings of a group (data set, language, task) that got worse by a metric, worst first.
+
+    By `lid_accuracy`, those whose language was right and is wrong now.
+    """
+    worse: list[Changed] = []
+    for key, before, after in _shared(baseline, candidate):
+        if key != group:
+            continue
+        if metric == "lid_accuracy":
+            change = np.array(
+                [_right(one) - _right(other) for one, other in zip(before, after, strict=True)]
+            )
+        else:
+            change = _worse_by(before, after, key[2])
+        order = [row for row in np.argsort(-change, kind="stable") if change[row] > 0]
+        worse += [Changed(before[row], after[row], float(change[row])) for row in order[:count]]
+    return worse
+
+
+def _worse_by(before: Sequence[Pair], after: Sequence[Pair], task: str) -> Any:
+    """Per recording: errors more, or chrF less."""
+    if task == "transcribe":
+        return _errors(after) - _errors(before)
+    return np.array(_chrf(before)) - np.array(_chrf(after))
 
 
 def _shared(
@@ -162,6 +190,8 @@ def _transcripts(
 
 
 def _right(pair: Pair) -> bool:
+    if pair["detected_language"] is None:
+        return True  # it was told the language
     return language_code(pair["detected_language"]) == language_code(pair["language"])
 
 

@@ -24,7 +24,8 @@ SELECT
     CASE WHEN transcript.options ->> '$.language' IS NULL AND reference.language <> 'und'
         THEN transcript.language END AS detected_language,
     transcript.duration_s,
-    place.source
+    place.source,
+    transcript.created_at AS transcribed_at
 FROM reference_texts AS reference
 JOIN (
     FROM transcripts
@@ -41,6 +42,30 @@ LEFT JOIN (
 ORDER BY ALL
 """
 
+# The language that counts is the one that the reference states now; if it was corrected since,
+# the recording may be in the baselines of two.
+_BASELINES = """
+SELECT
+    reference.dataset,
+    reference.language,
+    task,
+    baseline.model_id,
+    baseline.model,
+    baseline.options_key,
+    recording_id,
+    reference.text AS reference,
+    baseline.text AS hypothesis,
+    baseline.detected_language,
+    baseline.created_at AS set_at
+FROM reference_texts AS reference
+JOIN latest_baselines AS baseline USING (recording_id, task, dataset)
+QUALIFY row_number() OVER (
+    PARTITION BY dataset, task, recording_id
+    ORDER BY baseline.created_at DESC, baseline.baseline_id
+) = 1
+ORDER BY ALL
+"""
+
 
 def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Every reference with every transcript of the same recording and task.
@@ -50,6 +75,18 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             as `nightscribe.lake.catalog.connect` gives it
 
     Returns:
-        the columns of `evaluation.scoring.PAIRS`, then `duration_s` and `source`
+        the columns of `evaluation.scoring.PAIRS`, then `duration_s`, `source` and `transcribed_at`
     """
     return connection.sql(_PAIRS).to_arrow_table()
+
+
+def baseline_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Every reference with the transcript that its baseline keeps.
+
+    Args:
+        connection: with the views `reference_texts` and `latest_baselines`
+
+    Returns:
+        the columns of `evaluation.scoring.PAIRS`, then `set_at`
+    """
+    return connection.sql(_BASELINES).to_arrow_table()

@@ -10,7 +10,10 @@ from importlib.metadata import version
 
 import pyarrow as pa
 
-from evaluation.from_lake import pairs
+from evaluation.against import Against, against, as_data
+from evaluation.baselines import newest_systems
+from evaluation.from_lake import baseline_pairs, pairs
+from evaluation.gate import Rules
 from evaluation.report import Facts, render_html, render_markdown
 from evaluation.scoring import confusion, score
 from evaluation.summary import text_table
@@ -30,18 +33,23 @@ class Evaluated:
     table: str  # plain text, for a terminal or a log
     reports: dict[str, str]  # file name → content
     uris: list[str]  # where the reports lie in the lake
+    against: Against | None  # the newest transcripts beside their baselines, if there are any
 
 
-def evaluate_lake(lake: Lake, run_id: str) -> Evaluated | None:
+def evaluate_lake(lake: Lake, run_id: str, rules: Rules | None = None) -> Evaluated | None:
     """Score every transcript that has a reference; commit the scores, store the reports.
 
-    The reports are kept under `reports/<score_id>/` in the lake, and the newest also as
-    `reports/latest.*`. None if no transcript has a reference.
+    What was transcribed last is compared with its baselines (see `baselines`) and judged by the
+    rules, or the default ones. The reports are kept under `reports/<score_id>/` in the lake, and
+    the newest also as `reports/latest/`. None if no transcript has a reference.
     """
     with connect(lake) as connection:
-        compared = pairs(connection)
+        compared, baseline = pairs(connection), baseline_pairs(connection)
     if compared.num_rows == 0:
         return None
+    beside = None
+    if baseline.num_rows:
+        beside = against(baseline, newest_systems(compared), rules or Rules())
     scores, confused = score(compared), confusion(compared)
     score_id = uuid.uuid4().hex
     now = datetime.now(UTC)
@@ -58,12 +66,17 @@ def evaluate_lake(lake: Lake, run_id: str) -> Evaluated | None:
         },
     )
     reports = {
-        "report.html": render_html(scores, confused, compared, facts),
-        "report.md": render_markdown(scores, confused, compared, facts),
-        "scores.json": json.dumps(scores.to_pylist(), ensure_ascii=False, indent=1),
+        "report.html": render_html(scores, confused, compared, facts, beside),
+        "report.md": render_markdown(scores, confused, compared, facts, beside),
+        "scores.json": _json(scores.to_pylist()),
+        **({} if beside is None else {"comparison.json": _json(as_data(beside))}),
     }
     uris = []
     for name, text in reports.items():
         lake.put_file(f"reports/{score_id}/{name}", text.encode())
         uris.append(lake.put_file(f"reports/latest/{name}", text.encode()))
-    return Evaluated(score_id, scores, text_table(scores), reports, uris)
+    return Evaluated(score_id, scores, text_table(scores), reports, uris, beside)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

@@ -32,6 +32,12 @@ from evaluation.metrics import (
     resampled_totals,
 )
 
+FEW = 200
+"""Below so many utterances a bootstrap says too little about rare outcomes, and the randomization
+test, which is cheap then, is drawn more finely."""
+
+_FINE = 10_000
+
 Rate = Callable[[NDArray[Any]], Floats]
 """A metric of summed counts, shape (…, columns) → (…)."""
 
@@ -44,16 +50,18 @@ class Difference:
         baseline, candidate: the metric of each
         value: candidate less baseline
         ci_low, ci_high: ends of its 95 % interval
+        standard_error: of the difference, from the same draws
         p_value: how often chance alone would make the difference as large, up or down; never
-            below 1/1001
+            below 1/1001, and 1/10,001 for fewer than `FEW` utterances
 
-    The last three are None for fewer than two utterances.
+    The last four are None for fewer than two utterances.
     """
 
     baseline: float
     candidate: float
     ci_low: float | None
     ci_high: float | None
+    standard_error: float | None
     p_value: float | None
 
     @property
@@ -81,7 +89,7 @@ def difference(baseline: NDArray[np.int64], candidate: NDArray[np.int64], rate: 
     before, after = (float(rate(counts.sum(axis=0))) for counts in (baseline, candidate))
     resampled = resampled_totals(np.hstack([baseline, candidate]))
     if resampled is None:
-        return Difference(before, after, None, None, None)
+        return Difference(before, after, None, None, None, None)
     drawn = rate(resampled[:, columns:]) - rate(resampled[:, :columns])
     low, high = percentiles(drawn)
     swapped = _swapped(baseline, candidate)
@@ -90,21 +98,22 @@ def difference(baseline: NDArray[np.int64], candidate: NDArray[np.int64], rate: 
     as_far = np.abs(by_chance) >= abs(after - before) - 1e-12
     # What was found is one of the outcomes, too.
     p_value = (1 + int(as_far.sum())) / (1 + len(by_chance))
-    return Difference(before, after, low, high, p_value)
+    return Difference(before, after, low, high, float(drawn.std(ddof=1)), p_value)
 
 
 def _swapped(baseline: NDArray[np.int64], candidate: NDArray[np.int64]) -> Floats:
     """Summed counts of both systems with the outcomes of random utterances swapped.
 
-    Returns shape (1000, columns of both), whole numbers; the same input gives the same output.
+    Returns shape (draws, columns of both), whole numbers; the same input gives the same output.
     """
     utterances, columns = baseline.shape
+    draws = _FINE if utterances < FEW else RESAMPLES
     generator = np.random.default_rng(SEED)
     apart = (candidate - baseline).astype(np.float64)
-    totals = np.empty((RESAMPLES, 2 * columns))
+    totals = np.empty((draws, 2 * columns))
     at_once = max(1, DRAWS_AT_ONCE // utterances)
-    for first in range(0, RESAMPLES, at_once):
-        rows = min(at_once, RESAMPLES - first)
+    for first in range(0, draws, at_once):
+        rows = min(at_once, draws - first)
         swaps = generator.integers(0, 2, size=(rows, utterances), dtype=np.int8)
         moved = swaps.astype(np.float64) @ apart
         totals[first : first + rows, :columns] = baseline.sum(axis=0) + moved

@@ -12,25 +12,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import jinja2
-import jiwer
 import pyarrow as pa
 from markupsafe import Markup
 
+from evaluation.against import Against
+from evaluation.aligned import Cell, aligned
+from evaluation.baseline_view import BASELINE_HEADINGS, BaselineView, baseline_view
 from evaluation.charts import Bar, bar_chart
-from evaluation.normalize import language_name, normalize
+from evaluation.normalize import language_name
 from evaluation.published import SOURCE, published
-from evaluation.scoring import RecordingErrors, worst_recordings
+from evaluation.scoring import RecordingErrors, place, worst_recordings
 from evaluation.summary import LanguageScores, SystemScores, by_system, number
 
 WORST_PER_LANGUAGE = 3
 
 _LISTED_CONFUSIONS = 10
-_CONTEXT = 6  # words shown on each side of an error, when there is more between two
-_WORTH_CUTTING = 10  # words: a shorter gap is not worth its dots
-_MOST_CELLS = 300  # of one alignment; an hour of speech has 10,000 words
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,6 @@ class Facts:
     title: str
     created_at: datetime
     details: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One step of an alignment: a word of the reference over one of the hypothesis."""
-
-    kind: Literal["equal", "substitute", "delete", "insert", "skip"]
-    reference: str
-    hypothesis: str
 
 
 @dataclass(frozen=True)
@@ -117,8 +106,17 @@ class Section:
     has_detection: bool
 
 
-def render_html(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, facts: Facts) -> str:
-    """A self-contained page, from what `evaluation.scoring` returned for these pairs."""
+def render_html(
+    scores: pa.Table,
+    confusion: pa.Table,
+    pairs: pa.Table,
+    facts: Facts,
+    against: Against | None = None,
+) -> str:
+    """A self-contained page, from what `evaluation.scoring` returned for these pairs.
+
+    With `against`, it begins with what changed since the baseline.
+    """
     template = _environment().get_template("report.html")
     return template.render(
         facts=facts,
@@ -127,6 +125,7 @@ def render_html(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, facts: F
         language_name=language_name,
         amount=amount,
         place=place,
+        against=against and baseline_view(against),
         published_source=SOURCE,
     )
 
@@ -141,10 +140,18 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, facts: Facts) -> str:
+def render_markdown(
+    scores: pa.Table,
+    confusion: pa.Table,
+    pairs: pa.Table,
+    facts: Facts,
+    against: Against | None = None,
+) -> str:
     """The report's tables as GitHub-flavoured Markdown; the charts are only in the HTML."""
     lines = [f"# {_escaped(facts.title)}", "", f"{facts.created_at:%Y-%m-%d %H:%M %Z}".strip(), ""]
     lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in facts.details.items()]
+    if against is not None:
+        lines += _markdown_baseline(baseline_view(against))
     for section in _sections(scores, confusion, pairs):
         system = section.system
         lines += ["", f"## {_escaped(system.dataset)}, model {_escaped(system.model)}", ""]
@@ -200,7 +207,7 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
                     [
                         worst.label,
                         worst.task,
-                        place(recording),
+                        place(recording.pair),
                         amount(recording),
                         recording.pair["reference"],
                         recording.pair["hypothesis"],
@@ -215,6 +222,14 @@ def render_markdown(scores: pa.Table, confusion: pa.Table, pairs: pa.Table, fact
         [[metric, languages, text] for metric, languages, text in _signatures(scores)],
     )
     return "\n".join(lines) + "\n"
+
+
+def _markdown_baseline(view: BaselineView) -> list[str]:
+    lines = ["", "## Against the baseline", "", _escaped(view.summary)]
+    if view.messages:
+        lines += ["", *(f"- {_escaped(message)}" for message in view.messages)]
+    rows = [[getattr(row, name) for name in BASELINE_HEADINGS] for row in view.rows]
+    return [*lines, "", *_markdown_table(list(BASELINE_HEADINGS.values()), rows)]
 
 
 def _markdown_table(header: list[str], rows: list[list[str]]) -> list[str]:
@@ -382,43 +397,10 @@ def _worst(system: SystemScores, groups: list[list[RecordingErrors]]) -> list[Wo
                 Worst(
                     label,
                     pair["task"],
-                    [(recording, _cells(recording.pair)) for recording in group],
+                    [(recording, aligned(recording.pair)) for recording in group],
                 )
             )
     return found
-
-
-def _cells(pair: Mapping[str, Any]) -> list[Cell]:
-    """Align a transcript with its reference; long stretches without an error are cut out."""
-    if pair["task"] == "translate":
-        return []
-    language = pair["language"]
-    aligned = jiwer.process_words(
-        normalize(pair["reference"], language), normalize(pair["hypothesis"], language)
-    )
-    reference, hypothesis = aligned.references[0], aligned.hypotheses[0]
-    cells: list[Cell] = []
-    for chunk in aligned.alignments[0]:
-        said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
-        heard = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
-        length = max(len(said), len(heard))
-        steps = [
-            Cell(chunk.type, first, second)
-            for first, second in zip(said or [""] * length, heard or [""] * length, strict=True)
-        ]
-        if chunk.type == "equal" and length > 2 * _CONTEXT + _WORTH_CUTTING:
-            gap = f"… {length - 2 * _CONTEXT} …"
-            steps[_CONTEXT:-_CONTEXT] = [Cell("skip", gap, gap)]
-        cells += steps
-    if len(cells) > _MOST_CELLS:
-        rest = f"… {len(cells) - _MOST_CELLS} more"
-        cells[_MOST_CELLS:] = [Cell("skip", rest, rest)]
-    return cells
-
-
-def place(recording: RecordingErrors) -> str:
-    """Where to listen: the source if the pairs have one, else the recording's id."""
-    return str(recording.pair.get("source") or recording.pair["recording_id"])
 
 
 def amount(recording: RecordingErrors) -> str:

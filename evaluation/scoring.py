@@ -17,7 +17,7 @@ Which texts are compared:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -119,6 +119,11 @@ class RecordingErrors:
     errors: int = 0
     units: int = 0
     chrf: float | None = None
+
+
+def place(pair: Mapping[str, Any]) -> str:
+    """Where to listen: the source if the pairs have one, else the recording's id."""
+    return str(pair.get("source") or pair["recording_id"])
 
 
 def score(pairs: pa.Table) -> pa.Table:

@@ -92,11 +92,11 @@ def number(score: Score | None, *, interval: bool = True) -> str:
     """
     if score is None or score["reference_units"] == 0:
         return _NOTHING
-    scale = _scale(score["metric"])
-    value = f"{score['value'] * scale:.1f}"
+    points = scale(score["metric"])
+    value = f"{score['value'] * points:.1f}"
     if not interval or score["ci_low"] is None:
         return value
-    return f"{value} ({score['ci_low'] * scale:.1f}–{score['ci_high'] * scale:.1f})"
+    return f"{value} ({score['ci_low'] * points:.1f}–{score['ci_high'] * points:.1f})"
 
 
 def text_table(scores: pa.Table) -> str:
@@ -127,28 +127,26 @@ def comparison_table(comparison: pa.Table) -> str:
     """Plain text: each headline metric of two systems, and whether they differ beyond chance."""
     rows: list[tuple[str, ...]] = [_COMPARED]
     rows += [
-        _compared(row)
+        compared_cells(row)
         for row in comparison.to_pylist()
         if row["headline"] or row["metric"] == "lid_accuracy"
     ]
     return _lines(rows)
 
 
-def _compared(row: Mapping[str, Any]) -> tuple[str, ...]:
-    scale = _scale(row["metric"])
-    difference = f"{row['difference'] * scale:+.2f}"
+def compared_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row of a comparison as text, under the headings of `comparison_table`."""
+    points = scale(row["metric"])
+    difference = f"{row['difference'] * points:+.2f}"
     if row["ci_low"] is not None:
-        difference += f" ({row['ci_low'] * scale:+.2f} to {row['ci_high'] * scale:+.2f})"
-    metric = {"lid_accuracy": "LID %", "bleu": "BLEU"}.get(
-        row["metric"], f"{row['metric'].upper()} %"
-    )
+        difference += f" ({row['ci_low'] * points:+.2f} to {row['ci_high'] * points:+.2f})"
     return (
         f"{language_name(row['language'])} ({row['language']})",
         row["task"],
-        metric,
+        metric_name(row["metric"]),
         str(row["utterances"]),
-        f"{row['baseline'] * scale:.2f}",
-        f"{row['candidate'] * scale:.2f}",
+        f"{row['baseline'] * points:.2f}",
+        f"{row['candidate'] * points:.2f}",
         difference,
         _NOTHING if row["p_value"] is None else f"{row['p_value']:.3f}",
     )
@@ -162,7 +160,13 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _scale(metric: str) -> int:
+def metric_name(metric: str) -> str:
+    """As tables show it, with its unit."""
+    names = {"bleu": "BLEU", "chrf": "chrF", "lid_accuracy": "LID %"}
+    return names.get(metric, f"{metric.upper()} %")
+
+
+def scale(metric: str) -> int:
     """What brings a metric to 0 to 100: rates are fractions, BLEU and chrF are there already."""
     return 1 if metric in ("bleu", "chrf") else 100
 

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     schedule: str = Field(
         "@daily", description="of the nightly DAG, a cron expression; empty: none"
     )
+    gate: str = Field(
+        "",
+        description="path of a gate.toml: the DAG evaluate_transcripts fails when a language is "
+        "worse than its baseline beyond these rules; empty: it only reports",
+    )
     pool: str = Field("gpu", description="Airflow pool of transcription tasks: a slot per GPU")
     queue: str = Field("gpu", description="Celery queue of transcription tasks")
     retry_delay_s: float = Field(

@@ -87,7 +87,7 @@ def test_pairs_are_references_with_every_models_newest_transcript(
     lake: duckdb.DuckDBPyConnection,
 ) -> None:
     found = pairs(lake)
-    assert found.column_names == [*PAIRS.names, "duration_s", "source"]
+    assert found.column_names == [*PAIRS.names, "duration_s", "source", "transcribed_at"]
     keys = ("dataset", "recording_id", "task", "model_id", "hypothesis")
     assert sorted(tuple(row[key] for key in keys) for row in found.to_pylist()) == [
         ("day", "r1", "transcribe", "base", "told"),

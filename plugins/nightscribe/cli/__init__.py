@@ -2,7 +2,7 @@
 
 Exit codes: 0 all went well; 1 the work was done, but some inputs could not be used (each is
 named); 2 stopped by the command line, the configuration, a model or a lake, as the message
-says; 130 interrupted.
+says; 3 the gate of `evaluate` found a language worse than its baseline; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import nightscribe
 from nightscribe.errors import NightscribeError
 from nightscribe.settings import ArchiveLimits, Settings
 
-COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "models", "bench")
+COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "baseline", "models", "bench")
 """Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`."""
 
 

@@ -1,36 +1,60 @@
 """Score the lake's transcripts against its references and write a report.
 
+Where baselines are set (`nightscribe baseline`), what was transcribed last is compared with them.
+With --gate, the exit code is 3 if a language is worse than its baseline beyond the gate's rules.
+
 examples:
   nightscribe evaluate --lake /data/lake
-  nightscribe evaluate --lake /data/lake --out report
+  nightscribe evaluate --lake /data/lake --out report --gate gate.toml
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
+
+_GATE_FAILED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Lake and folder."""
     add_lake(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="also copy the reports here")
+    parser.add_argument("--gate", type=Path, metavar="FILE", help="rules; see docs/evaluation.md")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Score, commit, report, and print the table; 1 if there is nothing to score."""
     # The command line is the outermost layer: it alone knows both packages.
+    from evaluation.baseline_view import summary
+    from evaluation.files import InputError
+    from evaluation.gate_file import read_gate
     from evaluation.nightly import evaluate_lake
+    from evaluation.summary import comparison_table
     from nightscribe.pipeline import new_run_id
 
-    evaluated = evaluate_lake(lake_of(arguments), new_run_id())
+    try:
+        rules = None if arguments.gate is None else read_gate(arguments.gate)
+    except InputError as error:
+        raise ConfigurationError(f"--gate {error}") from error
+    evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules)
     if evaluated is None:
         print("nothing to score: no transcript in this lake has a reference")
         return 1
     print(evaluated.table)
+    found = evaluated.against
+    if found is not None:
+        print(comparison_table(found.comparison))
+        print(summary(found))
+        for kind, messages in (("worse", found.alarms), ("warning", found.warnings)):
+            for message in messages:
+                print(f"{kind}: {message}", file=sys.stderr)
+    elif rules is not None:
+        print("no baseline: set one with `nightscribe baseline set`", file=sys.stderr)
     if arguments.out:
         try:
             arguments.out.mkdir(parents=True, exist_ok=True)
@@ -43,4 +67,4 @@ def execute(arguments: argparse.Namespace) -> int:
             ) from error
     for uri in evaluated.uris:
         print(uri)
-    return 0
+    return _GATE_FAILED if rules is not None and found is not None and found.alarms else 0

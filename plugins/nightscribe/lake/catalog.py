@@ -55,6 +55,10 @@ VIEWS: dict[str, tuple[str, str]] = {
              OR attempt_id IN (SELECT attempt_id FROM files.transcripts)""",
     ),
     "scores": ("Metrics by dataset, language, model and task.", "SELECT * FROM files.scores"),
+    "baselines": (
+        "Transcripts that later ones are compared with, each time they were set.",
+        "SELECT * FROM files.baselines",
+    ),
     "latest_transcripts": (
         "The newest transcript of every recording and task, whatever its model and options.",
         """SELECT * FROM transcripts QUALIFY row_number() OVER (
@@ -63,6 +67,11 @@ VIEWS: dict[str, tuple[str, str]] = {
     "latest_scores": (
         "The scores of the newest evaluation.",
         "SELECT * FROM scores WHERE score_id = (SELECT max_by(score_id, created_at) FROM scores)",
+    ),
+    "latest_baselines": (
+        "The baselines in force: of each dataset, language and task those set last.",
+        """SELECT * FROM baselines QUALIFY baseline_id = first_value(baseline_id) OVER (
+             PARTITION BY dataset, language, task ORDER BY created_at DESC, baseline_id)""",
     ),
     "search": (
         "Every segment of the latest transcripts with where it can be heard.",

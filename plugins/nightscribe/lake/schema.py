@@ -207,6 +207,24 @@ SCORES = pa.schema(
     ]
 )
 
+BASELINES = pa.schema(
+    [
+        _required("baseline_id", pa.string(), "one setting of baselines: its rows belong together"),
+        _required("dataset", pa.string(), "as in `references`"),
+        _required("language", pa.string(), "spoken, from the reference"),
+        _TASK,
+        _RECORDING_ID,
+        _MODEL_ID,
+        _required("model", pa.string(), "name or path"),
+        _OPTIONS_KEY,
+        _required("text", pa.string(), "the transcript's, as it was when the baseline was set"),
+        _column("detected_language", pa.string(), "null where the options name the language"),
+        _column("reason", pa.string(), "why it was set, in the words of who did"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "recordings": RECORDINGS,
     "sources": SOURCES,
@@ -217,5 +235,6 @@ SCHEMAS: dict[str, pa.Schema] = {
     "segments": SEGMENTS,
     "batches": BATCHES,
     "scores": SCORES,
+    "baselines": BASELINES,
 }
 """Table name → schema. `reference_texts`, since SQL reserves the word `references`."""

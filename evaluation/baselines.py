@@ -1,0 +1,101 @@
+"""Baselines: the transcripts of a lake that later ones must not fall behind.
+
+A baseline is set by a command and kept as text, so that it stays what it was when the same
+recordings are transcribed again. There is one per data set, language and task; setting it again
+moves it, and the old ones stay in the table `baselines`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from evaluation.from_lake import pairs
+from evaluation.normalize import language_code
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.store import Lake
+
+_GROUP = ("dataset", "language", "task")
+_SYSTEM = ("model_id", "options_key")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which transcripts are to be the baseline; None takes all.
+
+    Attributes:
+        model: a name or path, as it was transcribed with, or the beginning of a model_id
+        options_key: or its beginning
+    """
+
+    dataset: str | None = None
+    languages: Sequence[str] = ()
+    task: str | None = None
+    model: str | None = None
+    options_key: str | None = None
+
+
+def newest_systems(found: pa.Table) -> pa.Table:
+    """Of each data set, language and task the pairs of one system: what was transcribed last.
+
+    Args:
+        found: pairs as `from_lake.pairs` returns them
+    """
+    groups = [tuple(row.values()) for row in found.select(_GROUP).to_pylist()]
+    systems = [tuple(row.values()) for row in found.select(_SYSTEM).to_pylist()]
+    newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for group, system, when in zip(
+        groups, systems, found["transcribed_at"].to_pylist(), strict=True
+    ):
+        newest[group] = max(newest.get(group, (when, system)), (when, system))
+    return found.filter(
+        pa.array(
+            [newest[group][1] == system for group, system in zip(groups, systems, strict=True)],
+            pa.bool_(),
+        )
+    )
+
+
+def set_baselines(lake: Lake, run_id: str, chosen: Chosen, reason: str | None = None) -> pa.Table:
+    """Keep the newest transcripts among those chosen as the baselines of their groups.
+
+    Returns the rows of `baselines` that were added: none where nothing that was chosen has a
+    reference.
+    """
+    with connect(lake) as connection:
+        found = pairs(connection)
+    wanted = [_is_chosen(row, chosen) for row in found.to_pylist()]
+    stamps = {
+        "baseline_id": uuid.uuid4().hex,
+        "reason": reason,
+        "run_id": run_id,
+        "created_at": datetime.now(UTC),
+    }
+    rows = [
+        {**row, **stamps, "text": row["hypothesis"]}
+        for row in newest_systems(found.filter(pa.array(wanted, pa.bool_()))).to_pylist()
+    ]
+    added = pa.Table.from_pylist(rows, schema=SCHEMAS["baselines"])
+    lake.append("baselines", added)
+    return added
+
+
+def _is_chosen(row: dict[str, Any], chosen: Chosen) -> bool:
+    languages = {language_code(language) for language in chosen.languages}
+    return (
+        chosen.dataset in (None, row["dataset"])
+        and chosen.task in (None, row["task"])
+        and (not languages or language_code(row["language"]) in languages)
+        and (
+            chosen.model is None
+            or chosen.model == row["model"]
+            or row["model_id"].startswith(chosen.model)
+        )
+        and (chosen.options_key is None or row["options_key"].startswith(chosen.options_key))
+    )
