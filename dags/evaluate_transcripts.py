@@ -27,7 +27,6 @@ def evaluate_transcripts() -> None:
     @task(execution_timeout=timedelta(hours=2))
     def score(run_id: str | None = None) -> dict:
         import logging
-
         from pathlib import Path
 
         from airflow.sdk.exceptions import AirflowFailException

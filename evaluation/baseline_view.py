@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from evaluation.against import Against
 from evaluation.aligned import Cell, aligned
@@ -49,7 +50,6 @@ class BaselineRow:
 class ChangedView:
     """A recording that came out differently; the cells are empty for translations."""
 
-    label: str
     place: str
     amount: str
     changed: Changed
@@ -63,28 +63,46 @@ class BaselineView:
 
     summary: str
     messages: list[str]
-    systems: list[tuple[str, str, str]]
+    systems: list[tuple[str, str, str]]  # baseline's, candidate's, and what they were compared on
     unguarded: list[str]
     rows: list[BaselineRow]
-    changed: list[ChangedView]
+    changed: list[tuple[str, bool, list[ChangedView]]]
+    """Language, whether it is an alarm, and its recordings."""
 
 
 def baseline_view(against: Against) -> BaselineView:
     """Prepare it."""
     judged = {_key(verdict.row): verdict for verdict in against.verdicts}
-    changes = [one for group in against.changed for one in group]
+    alarmed = {_group(verdict.row) for verdict in against.verdicts if verdict.alarm}
+    rows = [
+        (row, judged.get(_key(row)))
+        for row in against.comparison.to_pylist()
+        if row["headline"] or (_key(row) in judged and row["difference"])
+    ]
+    rows.sort(key=lambda one: one[1] is None or not one[1].alarm)  # alarms first
     return BaselineView(
         summary=summary(against),
         messages=[*against.alarms, *(f"warning: {text}" for text in against.warnings)],
         systems=[(_label(*group), before, now) for group, (before, now) in against.systems.items()],
         unguarded=[_label(*group) for group in against.unguarded],
-        rows=[
-            _row(row, judged.get(_key(row)))
-            for row in against.comparison.to_pylist()
-            if _key(row) in judged or row["headline"]
+        rows=[_row(row, verdict) for row, verdict in rows],
+        changed=[
+            (
+                _label(*_group(group[0].candidate)),
+                _group(group[0].candidate) in alarmed,
+                [_changed(one) for one in group],
+            )
+            for group in against.changed
+            if group
         ],
-        changed=[_changed(one) for one in changes],
     )
+
+
+def _systems(against: Against) -> list[tuple[str, str, str]]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for group, systems in against.systems.items():
+        groups.setdefault(systems, []).append(_label(*group))
+    return [(before, now, "; ".join(labels)) for (before, now), labels in groups.items()]
 
 
 def summary(against: Against) -> str:
@@ -95,19 +113,23 @@ def summary(against: Against) -> str:
         "is tolerated and beyond chance."
     )
     if against.unguarded:
-        text += f" Without a baseline: {', '.join(_label(*group) for group in against.unguarded)}."
+        text += f" Without a baseline: {'; '.join(_label(*group) for group in against.unguarded)}."
     return text
 
 
-def _key(row: Mapping[str, object]) -> tuple[object, ...]:
+def _key(row: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(row[name] for name in ("dataset", "language", "task", "metric"))
+
+
+def _group(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["dataset"], row["language"], row["task"]
 
 
 def _label(dataset: str, language: str, task: str) -> str:
     return f"{dataset}, {language_name(language)} ({language}), {task}"
 
 
-def _row(row: Mapping[str, object], verdict: Verdict | None) -> BaselineRow:
+def _row(row: Mapping[str, Any], verdict: Verdict | None) -> BaselineRow:
     language, task, metric, recordings, before, now, difference, p_value = compared_cells(row)
     if verdict is None:
         found, tolerated = "not gated", "–"
@@ -130,10 +152,10 @@ def _row(row: Mapping[str, object], verdict: Verdict | None) -> BaselineRow:
     )
 
 
-def _verdict(verdict: Verdict, row: Mapping[str, object]) -> str:
+def _verdict(verdict: Verdict, row: Mapping[str, Any]) -> str:
     if verdict.alarm:
         return "worse"
-    if verdict.p_value is None:
+    if row["ci_low"] is None:
         return "too few"
     p_value = row["p_value"]
     if row["better"] and isinstance(p_value, float) and p_value < 0.05:
@@ -148,7 +170,6 @@ def _changed(one: Changed) -> ChangedView:
     amount = f"{abs(one.change):g}" if transcribed else f"{abs(one.change):.1f}"
     how = "worse" if one.change > 0 else "better"
     return ChangedView(
-        label=_label(pair["dataset"], pair["language"], pair["task"]),
         place=place(pair),
         amount=f"{amount} {unit} {how}",
         changed=one,

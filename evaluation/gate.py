@@ -10,7 +10,9 @@ of two:
 
 Holm's correction ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal
 of Statistics, 1979) keeps the probability of *any* false alarm below `alpha`, however many
-languages and metrics are looked at: without it, twenty languages would give one a night.
+languages and metrics are looked at: without it, twenty languages would give one a night. Figures
+that no recording moved cannot give one, and do not count (Tarone, "A Modified Bonferroni Method for
+Discrete Data", Biometrics 1990).
 """
 
 from __future__ import annotations
@@ -102,7 +104,8 @@ class Verdict:
         row: of `comparison.COMPARISON`
         worse_by: points, negative where the candidate is better
         margin: points
-        p_value: after Holm's correction; None where there are too few recordings for one
+        p_value: after Holm's correction; None where there are too few recordings for one, or all
+            of them came out as before
         alarm: whether it is worse beyond margin and chance
         action: what follows from an alarm
     """
@@ -137,7 +140,7 @@ def _worse_by(row: Mapping[str, Any], margin: float) -> tuple[float, float | Non
     points = scale(row["metric"])
     sign = points if row["metric"] in LOWER_IS_BETTER else -points
     worse_by = sign * row["difference"]
-    if row["p_value"] is None:
+    if row["p_value"] is None or not (row["difference"] or row["standard_error"]):
         return worse_by, None
     beyond, error = worse_by - margin, points * row["standard_error"]
     if beyond <= 0:
@@ -165,11 +168,14 @@ def message(verdict: Verdict, worst: Sequence[str]) -> str:
         points * row[end] * (1 if row["metric"] in LOWER_IS_BETTER else -1)
         for end in ("ci_low", "ci_high")
     )
+    metric, _, unit = metric_name(row["metric"]).partition(" ")
+    before, now = (
+        f"{row[name] * points:.2f} {unit}".rstrip() for name in ("baseline", "candidate")
+    )
     listen = f"; listen to {', '.join(worst)}" if worst else ""
     return (
         f"{language_name(row['language'])} ({row['language']}) of {row['dataset']}, "
-        f"{row['task']}: {metric_name(row['metric'])} {row['candidate'] * points:.2f} against "
-        f"{row['baseline'] * points:.2f}, worse by {verdict.worse_by:.2f} points "
+        f"{row['task']}: {metric} {now} against {before}, worse by {verdict.worse_by:.2f} points "
         f"(95 % interval {ends[0]:.2f} to {ends[1]:.2f}, tolerated {verdict.margin:g}, "
         f"p {verdict.p_value:.2g} after correction) on {row['utterances']} recordings{listen}"
     )

@@ -96,15 +96,16 @@ def test_nothing_imports_the_layers_above(library: list[Import]) -> None:
         ] == []
 
 
-def test_the_library_knows_evaluation_from_its_command_only(library: list[Import]) -> None:
+def test_the_library_knows_evaluation_from_two_commands_only(library: list[Import]) -> None:
     importers = {one.importer for one in library if is_in(one.imported, "evaluation")}
-    assert importers == {"nightscribe.cli.evaluate"}
+    assert importers == {"nightscribe.cli.baseline", "nightscribe.cli.evaluate"}
 
 
-def test_evaluation_knows_the_lake_from_two_modules_only(repository: Path) -> None:
+def test_evaluation_knows_the_lake_from_three_modules_only(repository: Path) -> None:
     found = list(imports_of(repository / "evaluation", "evaluation"))
     of_library = [one for one in found if is_in(one.imported, "nightscribe")]
-    assert {one.importer for one in of_library} <= {"evaluation.from_lake", "evaluation.nightly"}
+    importers = {one.importer for one in of_library}
+    assert importers <= {f"evaluation.{name}" for name in ("baselines", "from_lake", "nightly")}
     assert all(is_in(one.imported, "nightscribe.lake") for one in of_library)
     assert not [one for one in found if is_in(one.imported, "airflow")]
 

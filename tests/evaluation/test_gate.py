@@ -71,7 +71,7 @@ def test_worse_beyond_margin_and_chance_is_an_alarm_with_all_that_one_wants_to_k
     text = message(verdict, ["a.wav", "b.wav"])
     for part in (
         "English (en) of fleurs, transcribe",
-        "WER % 14.00 against 10.00",
+        "WER 14.00 % against 10.00 %, worse",
         "worse by 4.00 points (95 % interval 3.00 to 5.00, tolerated 0.5",
         "on 300 recordings",
         "listen to a.wav, b.wav",
@@ -106,6 +106,13 @@ def test_a_single_recording_is_too_few() -> None:
     [verdict] = judge(table(row(found, 1)), Rules())
     assert verdict.p_value is None
     assert not verdict.alarm
+
+
+def test_figures_that_no_recording_moved_do_not_make_the_others_less_sure() -> None:
+    still = Difference(0.1, 0.1, 0.1, 0.1, 0.0, 1.0)
+    found = row(a_difference(0.02, p_value=0.02), 30)
+    rows = [found, *(row(still, 30, language=f"x{number}") for number in range(20))]
+    assert [verdict.alarm for verdict in judge(table(*rows), Rules())] == [True] + [False] * 20
 
 
 def test_lower_bleu_is_worse_and_higher_is_not() -> None:

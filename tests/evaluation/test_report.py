@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from evaluation.against import Against, against
 from evaluation.charts import Bar, bar_chart
+from evaluation.gate import Rules
 from evaluation.report import Facts, render_html, render_markdown
 from evaluation.scoring import PAIRS, confusion, score
 from evaluation.summary import text_table
@@ -44,6 +47,23 @@ def _markdown(pairs: pa.Table) -> str:
 @pytest.fixture(scope="module")
 def page(sample_pairs: pa.Table) -> str:
     return _html(sample_pairs)
+
+
+@pytest.fixture(scope="module")
+def compared(sample_pairs: pa.Table) -> Against:
+    """Beside a baseline that made no mistake, without which there are no Greek recordings."""
+    rows = [
+        row | {"hypothesis": row["reference"], "detected_language": row["language"]}
+        for row in sample_pairs.to_pylist()
+        if row["language"] != "el"
+    ]
+    return against(pa.Table.from_pylist(rows, schema=PAIRS), sample_pairs, Rules())
+
+
+@pytest.fixture(scope="module")
+def compared_page(sample_pairs: pa.Table, compared: Against) -> str:
+    scores, confused = score(sample_pairs), confusion(sample_pairs)
+    return render_html(scores, confused, sample_pairs, FACTS, compared)
 
 
 class _Loads(HTMLParser):
@@ -82,6 +102,18 @@ def test_page_shows_scores_intervals_and_signatures(page: str) -> None:
     assert page.count("<svg") == 2
 
 
+def test_what_changed_since_the_baseline_comes_first(
+    sample_pairs: pa.Table, compared: Against, compared_page: str
+) -> None:
+    assert compared_page.index("Against the baseline") < compared_page.index("Error rate by")
+    assert "Without a baseline: test, Greek (el), transcribe; test, Greek (el)" in compared_page
+    assert "Greek" not in compared_page.partition("<table")[2].partition("</table>")[0]
+    text = render_markdown(
+        score(sample_pairs), confusion(sample_pairs), sample_pairs, FACTS, compared
+    )
+    assert re.search(r"\| Spanish \(es\) +\| transcribe \| WER % \| 2 \| 0\.00 \|", text)
+
+
 def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
     pairs = pa.Table.from_pylist(
         [
@@ -102,12 +134,16 @@ def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
         schema=PAIRS,
     )
     loads = _Loads()
-    html = _html(pairs)
+    scores, confused = score(pairs), confusion(pairs)
+    one_system = pairs.filter(pc.field("task") == "transcribe")
+    beside = against(one_system, one_system, Rules())
+    html = render_html(scores, confused, pairs, FACTS, beside)
     loads.feed(html)
+    assert "Against the baseline" in html
     assert not {"script", "img"} & set(loads.tags)
     assert "<script" not in html
     assert "<img" not in html
-    markdown = _markdown(pairs)
+    markdown = render_markdown(scores, confused, pairs, FACTS, beside)
     assert re.search(r"(?<!\\)<(script|img)", markdown) is None
 
 
@@ -222,23 +258,36 @@ def test_charts_leave_matplotlibs_settings_alone() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_report_opens_in_a_browser(sample_pairs: pa.Table, page: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scheme", "paper"), [("dark", (20, 23, 27)), ("light", (255, 255, 255))])
+@pytest.mark.parametrize("width", [1200, 500])
+def test_report_opens_in_a_browser(
+    compared_page: str, width: int, scheme: str, paper: tuple[int, ...], tmp_path: Path
+) -> None:
+    from PIL import Image
+
     report = tmp_path / "report.html"
-    report.write_text(page, encoding="utf-8")
-    for width, height in ((1200, 2000), (390, 844)):
-        picture = tmp_path / f"{width}.png"
-        dom = _browse(
-            f"--window-size={width},{height}",
-            f"--screenshot={picture}",
-            "--dump-dom",
-            report.as_uri(),
-            profile=tmp_path / f"profile-{width}",
-        )
-        assert picture.stat().st_size > 10_000
+    report.write_text(compared_page, encoding="utf-8")
+    picture = tmp_path / "picture.png"
+    dom = _browse(
+        f"--window-size={width},20000",
+        f"--blink-settings=preferredColorScheme={('dark', 'light').index(scheme)}",
+        f"--screenshot={picture}",
+        "--dump-dom",
+        report.as_uri(),
+        profile=tmp_path / "profile",
+    )
+    with Image.open(picture) as image:
+        shown = image.convert("RGB")
+        assert shown.getpixel((2, 2)) == paper
+        colours = shown.getcolors(maxcolors=1 << 24)
+    # Text, rules and bars cover some of the page, and none of it the whole.
+    assert 0.5 < max(count for count, _ in colours) / (shown.width * shown.height) < 0.99
+    bars = {"dark": (70, 118, 184), "light": (59, 111, 182)}[scheme]
+    assert sum(count for count, colour in colours if colour == bars) > 1_000
     loads = _Loads()
     loads.feed(dom)
     assert loads.tags.count("svg") == 2
-    assert loads.tags.count("table") == 3
+    assert loads.tags.count("table") == 5
     assert loads.tags.count("article") > 10
     assert dom.count('<th scope="row">') > 14
 
