@@ -20,7 +20,6 @@ from nightscribe.lake.store import Lake, open_lake
 from nightscribe.settings import Settings
 from tests.nights import archive_of
 
-
 # By a night, that is: by an evaluation, by a person, or by what is wrong with an archive.
 NOT_FILLED = {"rejected", "scores", "latest_scores", "baselines", "latest_baselines"}
 
