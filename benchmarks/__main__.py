@@ -22,6 +22,8 @@ from benchmarks.memory import by_count, by_length
 from benchmarks.memory import shown as memory_table
 from benchmarks.models import in_formats, random_checkpoint
 from benchmarks.profile import profile
+from benchmarks.scoring import by_count as scored_by_count
+from benchmarks.scoring import shown as scoring_table
 from benchmarks.shapes import SHAPES
 from benchmarks.table import comparison
 from nightscribe.errors import ConfigurationError, ModelError
@@ -34,6 +36,9 @@ _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
 def main() -> None:
     """Do what the command line says."""
     arguments = _parser().parse_args()
+    if arguments.command == "scoring":
+        _scoring(arguments)
+        return
     folder = arguments.archive or arguments.work / f"archive-{arguments.recordings}"
     if arguments.command == "feeding":
         _say(f"reading, or making, the archive in {folder}")
@@ -121,6 +126,15 @@ def _feeding(arguments: argparse.Namespace, archive: Sequence[Recorded]) -> None
         _say(f"{fed.what}: {fed.rtfx:.0f}")
         found.append(fed)
     print(feeding_table(found, arguments.target))
+
+
+def _scoring(arguments: argparse.Namespace) -> None:
+    print(f"{processor()}, {time.strftime('%Y-%m-%d %H:%M %Z')}\n")
+    found = []
+    for scored in scored_by_count(arguments.counts, arguments.work):
+        _say(f"{scored.utterances}: {scored.wall_s:.1f} s, {scored.peak_memory >> 20} MiB")
+        found.append(scored)
+    print(scoring_table(found))
 
 
 def _models(chosen: Sequence[str], checkpoint: Path, work: Path) -> dict[str, Path]:
@@ -214,6 +228,14 @@ def _parser() -> argparse.ArgumentParser:
     feeding.add_argument(
         "--target", type=float, default=4000, help="RTFx to keep up with (default: 4000)"
     )
+    scoring = commands.add_parser("scoring", help="how long an evaluation takes")
+    scoring.add_argument(
+        "--counts",
+        type=_numbers,
+        default=[1_000, 10_000, 100_000],
+        metavar="N,…",
+        help="utterances",
+    )
     for command in (engines, explain, memory):
         model = command.add_mutually_exclusive_group()
         model.add_argument("--model", default="demo", help="by name or path (default: demo)")
@@ -237,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (engines, explain, memory, feeding):
         command.add_argument("--archive", type=Path, help="folder; made if it is not there")
         command.add_argument("--recordings", type=int, default=64, help="of it (default: 64)")
+    for command in (engines, explain, memory, feeding, scoring):
         command.add_argument(
             "--work",
             type=Path,

@@ -57,7 +57,7 @@ def measure(
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-            env=_environment(setup.threads),
+            env=environment(setup.threads),
         )
         assert process.stdin
         assert process.stdout
@@ -65,7 +65,7 @@ def measure(
             process.stdin.write(json.dumps(task))
             process.stdin.close()
             ready = _answer(process.stdout.readline())
-            with _Watch(process.pid, on_device) as watch:
+            with Watch(process.pid, on_device) as watch:
                 done = _answer(process.stdout.readline())
             status = process.wait()
         finally:
@@ -85,7 +85,8 @@ def measure(
     )
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
+    """Of a process that imports what lies here, and computes with so many threads."""
     paths = [str(_ROOT), str(_ROOT / "plugins"), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
@@ -108,7 +109,7 @@ def device_memory() -> int:
     return int(subprocess.check_output(query, text=True)) << 20
 
 
-class _Watch:
+class Watch:
     """Looks at a process's memory, and at the device's, again and again."""
 
     def __init__(self, pid: int, on_device: bool) -> None:
@@ -121,7 +122,7 @@ class _Watch:
             watched.append((self._look_at_device, _EVERY_ON_DEVICE_S))
         self._threads = [threading.Thread(target=self._repeat, args=each) for each in watched]
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Watch:
         for thread in self._threads:
             thread.start()
         return self

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evaluation.gate import Rules
 
 _DESCRIPTION = """\
-Scores transcripts against references: WER, CER, BLEU, chrF and language identification
+Scores transcripts against references: WER, CER, BLEU, chrF++ and language identification
 per language, with 95 % intervals.
 
 Both files are .csv, .tsv or .jsonl in UTF-8 and share a column `id` (or `path`).
@@ -190,7 +190,7 @@ def _compare(baseline: Joined, candidate: Joined, rules: Rules | None) -> Agains
             for message in messages:
                 print(f"evaluation: {kind}: {message}", file=sys.stderr)
     for one in (one for group in found.changed for one in group[:_SHOWN_CHANGES]):
-        unit = "errors" if one.candidate["task"] == "transcribe" else "chrF"
+        unit = "errors" if one.candidate["task"] == "transcribe" else "chrF++"
         how = "worse" if one.change > 0 else "better"
         pair = one.candidate
         print(f"{pair['recording_id']} ({pair['language']}): {abs(one.change):g} {unit} {how}")
@@ -210,12 +210,12 @@ def _score(
 ) -> None:
     # Scoring loads torch (see `evaluation.normalize`); wrong usage is told without the wait.
     from evaluation.against import as_data
-    from evaluation.report import Facts, render_html, render_markdown
-    from evaluation.scoring import confusion, score
+    from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
+    from evaluation.scoring import evaluate
     from evaluation.summary import text_table
 
-    scores, confused = score(joined.pairs), confusion(joined.pairs)
-    print(text_table(scores), end="")
+    evaluation = evaluate(joined.pairs, WORST_PER_LANGUAGE)
+    print(text_table(evaluation.scores), end="")
     if out is None:
         return
     facts = Facts(
@@ -231,13 +231,13 @@ def _score(
     machine_readable = {
         "created_at": facts.created_at.isoformat(),
         "details": facts.details,
-        "scores": scores.to_pylist(),
-        "confusion": confused.to_pylist(),
+        "scores": evaluation.scores.to_pylist(),
+        "confusion": evaluation.confusion.to_pylist(),
         **({} if compared is None else as_data(compared)),
     }
     for name, content in (
-        ("report.html", render_html(scores, confused, joined.pairs, facts, compared)),
-        ("report.md", render_markdown(scores, confused, joined.pairs, facts, compared)),
+        ("report.html", render_html(evaluation, facts, compared)),
+        ("report.md", render_markdown(evaluation, facts, compared)),
         ("scores.json", json.dumps(machine_readable, ensure_ascii=False, indent=1) + "\n"),
     ):
         (out / name).write_text(content, encoding="utf-8")

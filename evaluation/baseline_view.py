@@ -166,7 +166,7 @@ def _verdict(verdict: Verdict, row: Mapping[str, Any]) -> str:
 def _changed(one: Changed) -> ChangedView:
     pair = one.candidate
     transcribed = pair["task"] == "transcribe"
-    unit = ("error" + "s" * (abs(one.change) != 1)) if transcribed else "chrF"
+    unit = ("error" + "s" * (abs(one.change) != 1)) if transcribed else "chrF++"
     amount = f"{abs(one.change):g}" if transcribed else f"{abs(one.change):.1f}"
     how = "worse" if one.change > 0 else "better"
     return ChangedView(

@@ -13,9 +13,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sacrebleu.metrics import BLEU, CHRF
 
-from evaluation.metrics import error_rate, errors, sacrebleu_counts, sacrebleu_rate, sentence_chrf
+from evaluation.metrics import (
+    bleu_metric,
+    chrf_metric,
+    error_rate,
+    errors,
+    sacrebleu_counts,
+    sacrebleu_rate,
+)
 from evaluation.normalize import is_unspaced, language_code
 from evaluation.paired import Difference, difference
 from evaluation.scoring import Pair, checked, transcript_counts, unit_counts
@@ -38,7 +44,7 @@ COMPARISON = pa.schema(
         pa.field("better", pa.bool_()),
     ]
 )
-"""One row per metric. Rates are fractions, BLEU and chrF are 0 to 100; `difference` is candidate
+"""One row per metric. Rates are fractions, BLEU and chrF++ are 0 to 100; `difference` is candidate
 less baseline, with its 95 % interval and its standard error. `better` says whether the candidate
 is, and is null where there is no difference; whether that is more than chance, the p-value says."""
 
@@ -52,7 +58,7 @@ class Changed:
 
     Attributes:
         baseline, candidate: its pairs
-        change: how much worse the candidate is: errors more, or chrF less; negative if better
+        change: how much worse the candidate is: errors more, or chrF++ less; negative if better
     """
 
     baseline: Pair
@@ -133,10 +139,10 @@ def most_worsened(
 
 
 def _worse_by(before: Sequence[Pair], after: Sequence[Pair], task: str) -> Any:
-    """Per recording: errors more, or chrF less."""
+    """Per recording: errors more, or chrF++ less."""
     if task == "transcribe":
         return _errors(after) - _errors(before)
-    return np.array(_chrf(before)) - np.array(_chrf(after))
+    return _chrf(before) - _chrf(after)
 
 
 def _shared(
@@ -199,7 +205,7 @@ def _translations(
     before: Sequence[Pair], after: Sequence[Pair]
 ) -> Iterator[tuple[str, bool, int, Difference]]:
     references = [pair["reference"] for pair in after]
-    for metric, scorer in (("bleu", BLEU(force=True)), ("chrf", CHRF())):
+    for metric, scorer in (("bleu", bleu_metric()), ("chrf", chrf_metric())):
         counts = [
             sacrebleu_counts(scorer, references, [pair["hypothesis"] for pair in pairs])
             for pairs in (before, after)
@@ -212,5 +218,9 @@ def _errors(pairs: Sequence[Pair]) -> Any:
     return errors(unit_counts(pairs))
 
 
-def _chrf(pairs: Sequence[Pair]) -> list[float]:
-    return sentence_chrf([p["reference"] for p in pairs], [p["hypothesis"] for p in pairs])
+def _chrf(pairs: Sequence[Pair]) -> Any:
+    metric = chrf_metric()
+    counts = sacrebleu_counts(
+        metric, [pair["reference"] for pair in pairs], [pair["hypothesis"] for pair in pairs]
+    )
+    return sacrebleu_rate(metric)(counts)

@@ -1,4 +1,4 @@
-"""Error rates, BLEU, chrF and accuracy, each with its 95 % bootstrap interval.
+"""Error rates, BLEU, chrF++ and accuracy, each with its 95 % bootstrap interval.
 
 Counting is left to jiwer (word and character alignments) and sacrebleu (n-gram matches).
 Every metric here is a function of counts summed over utterances (a micro-average), so an
@@ -91,10 +91,14 @@ class ErrorMeasures:
 
 @dataclass(frozen=True)
 class TranslationMeasures:
-    """BLEU and chrF of a corpus, both 0 to 100, with sacrebleu's own signatures."""
+    """BLEU and chrF++ of a corpus, both 0 to 100, with sacrebleu's own signatures.
+
+    `each_chrf` is the chrF++ of each utterance by itself. (BLEU means little on one sentence.)
+    """
 
     bleu: Measure
     chrf: Measure
+    each_chrf: Floats
     bleu_signature: str
     chrf_signature: str
 
@@ -221,7 +225,7 @@ def error_measures(counts: Counts) -> ErrorMeasures:
 def translation_measures(
     references: Sequence[str], hypotheses: Sequence[str]
 ) -> TranslationMeasures:
-    """BLEU and chrF with sacrebleu's defaults, from plain text.
+    """BLEU and chrF++ by sacrebleu, from plain text.
 
     The texts go in as they are, with case and punctuation: sacrebleu tokenizes by itself
     (13a), and its scores compare with published ones only on text that nobody has
@@ -231,30 +235,32 @@ def translation_measures(
         ValueError: the lists differ in length, or are empty
     """
     _check_lengths(references, hypotheses)
-    bleu = BLEU(force=True)  # `force` only silences a warning about spaces before full stops
-    chrf = CHRF()
+    bleu, chrf = bleu_metric(), chrf_metric()
+    chrf_counts = sacrebleu_counts(chrf, references, hypotheses)
     return TranslationMeasures(
-        bleu=_sacrebleu_measure(bleu, references, hypotheses),
-        chrf=_sacrebleu_measure(chrf, references, hypotheses),
+        bleu=_sacrebleu_measure(bleu, sacrebleu_counts(bleu, references, hypotheses)),
+        chrf=_sacrebleu_measure(chrf, chrf_counts),
+        each_chrf=sacrebleu_rate(chrf)(chrf_counts),
         bleu_signature=str(bleu.get_signature()),
         chrf_signature=str(chrf.get_signature()),
     )
 
 
-def sentence_chrf(references: Sequence[str], hypotheses: Sequence[str]) -> list[float]:
-    """chrF of each utterance by itself, 0 to 100. (BLEU means little on one sentence.)"""
-    chrf = CHRF()
-    return [
-        float(chrf.sentence_score(hypothesis, [reference]).score)
-        for reference, hypothesis in zip(references, hypotheses, strict=True)
-    ]
+def bleu_metric() -> BLEU:
+    """sacrebleu's, with its defaults."""
+    return BLEU(force=True)  # which only silences a warning about spaces before full stops
 
 
-def _sacrebleu_measure(
-    metric: Any, references: Sequence[str], hypotheses: Sequence[str]
-) -> Measure:
-    counts, rate = sacrebleu_counts(metric, references, hypotheses), sacrebleu_rate(metric)
-    resampled = resampled_totals(counts)
+def chrf_metric() -> CHRF:
+    """chrF++: letters in runs of up to six, and words in runs of up to two.
+
+    Popović, "chrF++: words helping character n-grams", WMT 2017.
+    """
+    return CHRF(word_order=2)
+
+
+def _sacrebleu_measure(metric: Any, counts: NDArray[np.int64]) -> Measure:
+    rate, resampled = sacrebleu_rate(metric), resampled_totals(counts)
     return _measure(float(rate(counts.sum(axis=0))), None if resampled is None else rate(resampled))
 
 

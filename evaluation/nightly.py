@@ -14,8 +14,8 @@ from evaluation.against import Against, against, as_data
 from evaluation.baselines import newest_systems
 from evaluation.from_lake import baseline_pairs, pairs
 from evaluation.gate import Rules
-from evaluation.report import Facts, render_html, render_markdown
-from evaluation.scoring import confusion, score
+from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
+from evaluation.scoring import evaluate
 from evaluation.summary import text_table
 from nightscribe.lake.catalog import connect
 from nightscribe.lake.schema import SCHEMAS
@@ -50,7 +50,8 @@ def evaluate_lake(lake: Lake, run_id: str, rules: Rules | None = None) -> Evalua
     beside = None
     if baseline.num_rows:
         beside = against(baseline, newest_systems(compared), rules or Rules())
-    scores, confused = score(compared), confusion(compared)
+    evaluation = evaluate(compared, WORST_PER_LANGUAGE)
+    scores = evaluation.scores
     score_id = uuid.uuid4().hex
     now = datetime.now(UTC)
     stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
@@ -66,8 +67,8 @@ def evaluate_lake(lake: Lake, run_id: str, rules: Rules | None = None) -> Evalua
         },
     )
     reports = {
-        "report.html": render_html(scores, confused, compared, facts, beside),
-        "report.md": render_markdown(scores, confused, compared, facts, beside),
+        "report.html": render_html(evaluation, facts, beside),
+        "report.md": render_markdown(evaluation, facts, beside),
         "scores.json": _json(scores.to_pylist()),
         **({} if beside is None else {"comparison.json": _json(as_data(beside))}),
     }

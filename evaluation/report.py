@@ -23,7 +23,7 @@ from evaluation.baseline_view import BASELINE_HEADINGS, BaselineView, baseline_v
 from evaluation.charts import Bar, bar_chart
 from evaluation.normalize import language_name
 from evaluation.published import SOURCE, published
-from evaluation.scoring import RecordingErrors, place, worst_recordings
+from evaluation.scoring import Evaluation, RecordingErrors, place
 from evaluation.summary import LanguageScores, SystemScores, by_system, number
 
 WORST_PER_LANGUAGE = 3
@@ -106,22 +106,13 @@ class Section:
     has_detection: bool
 
 
-def render_html(
-    scores: pa.Table,
-    confusion: pa.Table,
-    pairs: pa.Table,
-    facts: Facts,
-    against: Against | None = None,
-) -> str:
-    """A self-contained page, from what `evaluation.scoring` returned for these pairs.
-
-    With `against`, it begins with what changed since the baseline.
-    """
+def render_html(evaluation: Evaluation, facts: Facts, against: Against | None = None) -> str:
+    """A self-contained page. With `against`, it begins with what changed since the baseline."""
     template = _environment().get_template("report.html")
     return template.render(
         facts=facts,
-        sections=_sections(scores, confusion, pairs),
-        signatures=_signatures(scores),
+        sections=_sections(evaluation),
+        signatures=_signatures(evaluation.scores),
         language_name=language_name,
         amount=amount,
         place=place,
@@ -140,19 +131,13 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def render_markdown(
-    scores: pa.Table,
-    confusion: pa.Table,
-    pairs: pa.Table,
-    facts: Facts,
-    against: Against | None = None,
-) -> str:
+def render_markdown(evaluation: Evaluation, facts: Facts, against: Against | None = None) -> str:
     """The report's tables as GitHub-flavoured Markdown; the charts are only in the HTML."""
     lines = [f"# {_escaped(facts.title)}", "", f"{facts.created_at:%Y-%m-%d %H:%M %Z}".strip(), ""]
     lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in facts.details.items()]
     if against is not None:
         lines += _markdown_baseline(baseline_view(against))
-    for section in _sections(scores, confusion, pairs):
+    for section in _sections(evaluation):
         system = section.system
         lines += ["", f"## {_escaped(system.dataset)}, model {_escaped(system.model)}", ""]
         lines += _markdown_table(
@@ -162,7 +147,7 @@ def render_markdown(
                 "of",
                 "Published %",
                 "BLEU",
-                "chrF",
+                "chrF++",
                 "LID %",
                 "Utterances",
                 "Hours",
@@ -219,7 +204,7 @@ def render_markdown(
     lines += ["", "## How this was measured", "", "95 % intervals are in parentheses.", ""]
     lines += _markdown_table(
         ["Metric", "Languages", "Signature"],
-        [[metric, languages, text] for metric, languages, text in _signatures(scores)],
+        [[metric, languages, text] for metric, languages, text in _signatures(evaluation.scores)],
     )
     return "\n".join(lines) + "\n"
 
@@ -242,11 +227,10 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
 
 
-def _sections(scores: pa.Table, confusion: pa.Table, pairs: pa.Table) -> list[Section]:
-    hours = _hours(pairs)
-    worst = worst_recordings(pairs, WORST_PER_LANGUAGE)
+def _sections(evaluation: Evaluation) -> list[Section]:
+    hours = _hours(evaluation.pairs)
     sections = []
-    for index, system in enumerate(by_system(scores)):
+    for index, system in enumerate(by_system(evaluation.scores)):
         rows = [_row(system, language, hours) for language in system.languages]
         measured = {metric for language in system.languages for metric in language.scores}
         sections.append(
@@ -255,8 +239,8 @@ def _sections(scores: pa.Table, confusion: pa.Table, pairs: pa.Table) -> list[Se
                 rows=rows,
                 error_chart=_error_chart(system, f"errors-{index}"),
                 bleu_chart=_bleu_chart(system, f"bleu-{index}"),
-                matrices=_matrices(system, confusion),
-                worst=_worst(system, worst),
+                matrices=_matrices(system, evaluation.confusion),
+                worst=_worst(system, evaluation.worst),
                 has_hours=any(row.hours for row in rows),
                 has_published=any(row.published for row in rows),
                 has_transcripts="wer" in measured,
@@ -406,7 +390,7 @@ def _worst(system: SystemScores, groups: list[list[RecordingErrors]]) -> list[Wo
 def amount(recording: RecordingErrors) -> str:
     """How bad it is, in words."""
     if recording.chrf is not None:
-        return f"chrF {recording.chrf:.1f}"
+        return f"chrF++ {recording.chrf:.1f}"
     return f"{recording.errors} error{'s' * (recording.errors != 1)} in {recording.units}"
 
 

@@ -10,7 +10,7 @@ Which texts are compared:
   MER, WIL and bursts; characters give CER. In a language written without spaces the normalizer
   has put a space between all letters: its WER, MER and WIL count letters, as in Whisper's
   paper, and its CER is the same number as its WER.
-- `translate`: both texts as they are, for BLEU and chrF on English. No error rate: two
+- `translate`: both texts as they are, for BLEU and chrF++ on English. No error rate: two
   good translations share their meaning and not their words.
 """
 
@@ -38,7 +38,6 @@ from evaluation.metrics import (
     character_counts,
     error_measures,
     errors,
-    sentence_chrf,
     translation_measures,
     word_counts,
 )
@@ -83,7 +82,7 @@ SCORES = pa.schema(
         pa.field("signature", pa.string(), nullable=False),
     ]
 )
-"""One row per metric. Rates are fractions, BLEU and chrF are 0 to 100, intervals are 95 %
+"""One row per metric. Rates are fractions, BLEU and chrF++ are 0 to 100, intervals are 95 %
 and null for a single utterance. `headline` marks the one metric to quote: `wer`, or `cer`
 for unspaced languages, or `bleu`; never an error rate without reference units."""
 
@@ -112,7 +111,7 @@ class RecordingErrors:
         pair: its row of the pairs
         errors, units: errors and reference length in words, or letters of unspaced
             languages; 0 for `translate`
-        chrf: of this recording by itself, for `translate`
+        chrf: chrF++ of this recording by itself, for `translate`
     """
 
     pair: Pair
@@ -126,27 +125,52 @@ def place(pair: Mapping[str, Any]) -> str:
     return str(pair.get("source") or pair["recording_id"])
 
 
-def score(pairs: pa.Table) -> pa.Table:
-    """Score every group of pairs.
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was found out about pairs.
+
+    Attributes:
+        pairs: columns as in `PAIRS`
+        scores: columns as in `SCORES`, ordered by group and then as listed in the module
+        confusion: columns as in `CONFUSION`, see `confusion`
+        worst: per group the recordings to listen to first, worst first. For `transcribe` that is
+            by errors beyond what the group's error rate predicts for a reference of that length:
+            by errors alone the longest would lead, by rate the shortest. For `translate` it is by
+            chrF++. Recordings without an error are never among them
+    """
+
+    pairs: pa.Table
+    scores: pa.Table
+    confusion: pa.Table
+    worst: list[list[RecordingErrors]]
+
+
+def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
+    """Score every group of pairs, and find so many recordings of each that came out worst.
 
     Args:
         pairs: columns as in `PAIRS`, one row per recording of a group
-
-    Returns:
-        columns as in `SCORES`, ordered by group and then as listed in the module
 
     Raises:
         ValueError: a column is missing, a required value is null, or a task is unknown
     """
     rows: list[dict[str, Any]] = []
+    found = []
     for group in _groups(pairs):
-        measure = _score_transcripts if group[0]["task"] == "transcribe" else _score_translations
+        measure = _transcripts if group[0]["task"] == "transcribe" else _translations
+        scores, worst_of_group = measure(group, worst)
         shared = {
             name: group[0][name]
             for name in ("dataset", "language", "model_id", "model", "task", "options_key")
         }
-        rows += [shared | row for row in measure(group)]
-    return pa.Table.from_pylist(rows, schema=SCORES)
+        rows += [shared | row for row in scores]
+        found.append(worst_of_group)
+    return Evaluation(pairs, pa.Table.from_pylist(rows, schema=SCORES), confusion(pairs), found)
+
+
+def score(pairs: pa.Table) -> pa.Table:
+    """The scores alone, see `Evaluation`."""
+    return evaluate(pairs).scores
 
 
 def confusion(pairs: pa.Table) -> pa.Table:
@@ -179,16 +203,6 @@ def confusion(pairs: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CONFUSION)
 
 
-def worst_recordings(pairs: pa.Table, count: int) -> list[list[RecordingErrors]]:
-    """The recordings to listen to first: per group those that came out worst, worst first.
-
-    For `transcribe` that is by errors beyond what the group's error rate predicts for a
-    reference of that length: by errors alone the longest would lead, by rate the shortest.
-    For `translate` it is by chrF. Recordings without an error are never among them.
-    """
-    return [_worst(group, count) for group in _groups(pairs)]
-
-
 def checked(pairs: pa.Table) -> list[Pair]:
     """The rows of a table of pairs. Raises `ValueError` for one that is none."""
     missing = [name for name in PAIRS.names if name not in pairs.column_names]
@@ -217,13 +231,16 @@ def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
         yield sorted(group, key=lambda pair: str(pair["recording_id"]))
 
 
-def _score_transcripts(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+def _transcripts(
+    group: Sequence[Pair], worst: int
+) -> tuple[list[dict[str, Any]], list[RecordingErrors]]:
     language = group[0]["language"]
     words, characters = transcript_counts(group)
     by_word, by_character = error_measures(words), error_measures(characters)
     headline = "cer" if is_unspaced(language) else "wer"
     word = "letter" if is_unspaced(language) else "word"
     character = "letter" if is_unspaced(language) else "character"
+    rows = []
     for metric, unit, measures, value in (
         ("wer", word, by_word, by_word.error_rate),
         ("cer", character, by_character, by_character.error_rate),
@@ -235,28 +252,45 @@ def _score_transcripts(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         signature = _error_signature(language, unit)
         if metric.endswith("bursts"):
             signature += f"|burst:{BURST_LETTERS if unit == 'letter' else BURST_WORDS}"
-        yield _row(metric, value, len(group), signature) | {
-            "headline": metric == headline and measures.reference_units > 0,
-            "reference_units": measures.reference_units,
-            "substitutions": measures.substitutions,
-            "deletions": measures.deletions,
-            "insertions": measures.insertions,
-        }
+        rows.append(
+            _row(metric, value, len(group), signature)
+            | {
+                "headline": metric == headline and measures.reference_units > 0,
+                "reference_units": measures.reference_units,
+                "substitutions": measures.substitutions,
+                "deletions": measures.deletions,
+                "insertions": measures.insertions,
+            }
+        )
     correct = [
         language_code(pair["detected_language"]) == language_code(language)
         for pair in group
         if pair["detected_language"] is not None
     ]
     if correct:
-        yield _row("lid_accuracy", accuracy(correct), len(correct), _bootstrap_signature())
+        rows.append(_row("lid_accuracy", accuracy(correct), len(correct), _bootstrap_signature()))
+    wrong, units = errors(words), words[:, :3].sum(axis=1)
+    expected = units * wrong.sum() / max(units.sum(), 1)
+    most = [place for place in np.argsort(expected - wrong, kind="stable") if wrong[place]]
+    return rows, [
+        RecordingErrors(group[place], errors=int(wrong[place]), units=int(units[place]))
+        for place in most[:worst]
+    ]
 
 
-def _score_translations(group: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+def _translations(
+    group: Sequence[Pair], worst: int
+) -> tuple[list[dict[str, Any]], list[RecordingErrors]]:
     measures = translation_measures(
         [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
     )
-    yield _row("bleu", measures.bleu, len(group), measures.bleu_signature) | {"headline": True}
-    yield _row("chrf", measures.chrf, len(group), measures.chrf_signature)
+    scores = measures.each_chrf
+    # An exact translation is not always exactly 100: the sums are of floats.
+    lowest = [place for place in np.argsort(scores, kind="stable") if scores[place] < 99.999]
+    return [
+        _row("bleu", measures.bleu, len(group), measures.bleu_signature) | {"headline": True},
+        _row("chrf", measures.chrf, len(group), measures.chrf_signature),
+    ], [RecordingErrors(group[place], chrf=float(scores[place])) for place in lowest[:worst]]
 
 
 def transcript_counts(group: Sequence[Pair]) -> tuple[Counts, Counts]:
@@ -281,24 +315,6 @@ def _aligned(language: str, texts: tuple[list[str], list[str]]) -> Counts:
 def _normalised(group: Sequence[Pair]) -> tuple[list[str], list[str]]:
     references = [normalize(pair["reference"], pair["language"]) for pair in group]
     return references, [normalize(pair["hypothesis"], pair["language"]) for pair in group]
-
-
-def _worst(group: Sequence[Pair], count: int) -> list[RecordingErrors]:
-    if group[0]["task"] == "translate":
-        scores = sentence_chrf(
-            [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
-        )
-        # An exact translation is not always exactly 100: the sums are of floats.
-        lowest = [row for row in np.argsort(scores, kind="stable") if scores[row] < 99.999]
-        return [RecordingErrors(group[row], chrf=scores[row]) for row in lowest[:count]]
-    counts = unit_counts(group)
-    wrong, units = errors(counts), counts[:, :3].sum(axis=1)
-    expected = units * wrong.sum() / max(units.sum(), 1)
-    most = [row for row in np.argsort(expected - wrong, kind="stable") if wrong[row]]
-    return [
-        RecordingErrors(group[row], errors=int(wrong[row]), units=int(units[row]))
-        for row in most[:count]
-    ]
 
 
 def _row(metric: str, measure: Measure, utterances: int, signature: str) -> dict[str, Any]:

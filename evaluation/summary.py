@@ -14,7 +14,7 @@ from evaluation.normalize import language_name
 Score = Mapping[str, Any]
 """One row of a table of scores."""
 
-_HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF", "LID %")
+_HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF++", "LID %")
 _COMPARED = ("language", "task", "metric", "utterances", "baseline", "candidate", "difference", "p")
 _NOTHING = "–"
 
@@ -86,7 +86,7 @@ def by_system(scores: pa.Table) -> list[SystemScores]:
 
 
 def number(score: Score | None, *, interval: bool = True) -> str:
-    """A score for people: percent for rates, 0 to 100 for BLEU and chrF, one decimal.
+    """A score for people: percent for rates, 0 to 100 for BLEU and chrF++, one decimal.
 
     A dash where there is no score, or an error rate without anything in the references.
     """
@@ -162,12 +162,12 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
 
 def metric_name(metric: str) -> str:
     """As tables show it, with its unit."""
-    names = {"bleu": "BLEU", "chrf": "chrF", "lid_accuracy": "LID %"}
+    names = {"bleu": "BLEU", "chrf": "chrF++", "lid_accuracy": "LID %"}
     return names.get(metric, f"{metric.upper()} %")
 
 
 def scale(metric: str) -> int:
-    """What brings a metric to 0 to 100: rates are fractions, BLEU and chrF are there already."""
+    """What brings a metric to 0 to 100: rates are fractions, BLEU and chrF++ are there already."""
     return 1 if metric in ("bleu", "chrf") else 100
 
 

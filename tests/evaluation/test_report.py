@@ -19,8 +19,8 @@ import pytest
 from evaluation.against import Against, against
 from evaluation.charts import Bar, bar_chart
 from evaluation.gate import Rules
-from evaluation.report import Facts, render_html, render_markdown
-from evaluation.scoring import PAIRS, confusion, score
+from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
+from evaluation.scoring import PAIRS, evaluate, score
 from evaluation.summary import text_table
 
 PairMaker = Callable[..., dict[str, Any]]
@@ -37,11 +37,11 @@ HOSTILE = '<script>document.title="taken"</script><img src=x onerror=alert(1)> &
 
 
 def _html(pairs: pa.Table) -> str:
-    return render_html(score(pairs), confusion(pairs), pairs, FACTS)
+    return render_html(evaluate(pairs, WORST_PER_LANGUAGE), FACTS)
 
 
 def _markdown(pairs: pa.Table) -> str:
-    return render_markdown(score(pairs), confusion(pairs), pairs, FACTS)
+    return render_markdown(evaluate(pairs, WORST_PER_LANGUAGE), FACTS)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,7 @@ def compared(sample_pairs: pa.Table) -> Against:
 
 @pytest.fixture(scope="module")
 def compared_page(sample_pairs: pa.Table, compared: Against) -> str:
-    scores, confused = score(sample_pairs), confusion(sample_pairs)
-    return render_html(scores, confused, sample_pairs, FACTS, compared)
+    return render_html(evaluate(sample_pairs, WORST_PER_LANGUAGE), FACTS, compared)
 
 
 class _Loads(HTMLParser):
@@ -108,9 +107,7 @@ def test_what_changed_since_the_baseline_comes_first(
     assert compared_page.index("Against the baseline") < compared_page.index("Error rate by")
     assert "Without a baseline: test, Greek (el), transcribe; test, Greek (el)" in compared_page
     assert "Greek" not in compared_page.partition("<table")[2].partition("</table>")[0]
-    text = render_markdown(
-        score(sample_pairs), confusion(sample_pairs), sample_pairs, FACTS, compared
-    )
+    text = render_markdown(evaluate(sample_pairs), FACTS, compared)
     assert re.search(r"\| Spanish \(es\) +\| transcribe \| WER % \| 2 \| 0\.00 \|", text)
 
 
@@ -134,16 +131,16 @@ def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
         schema=PAIRS,
     )
     loads = _Loads()
-    scores, confused = score(pairs), confusion(pairs)
+    evaluation = evaluate(pairs, WORST_PER_LANGUAGE)
     one_system = pairs.filter(pc.field("task") == "transcribe")
     beside = against(one_system, one_system, Rules())
-    html = render_html(scores, confused, pairs, FACTS, beside)
+    html = render_html(evaluation, FACTS, beside)
     loads.feed(html)
     assert "Against the baseline" in html
     assert not {"script", "img"} & set(loads.tags)
     assert "<script" not in html
     assert "<img" not in html
-    markdown = render_markdown(scores, confused, pairs, FACTS, beside)
+    markdown = render_markdown(evaluation, FACTS, beside)
     assert re.search(r"(?<!\\)<(script|img)", markdown) is None
 
 
