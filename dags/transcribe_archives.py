@@ -27,7 +27,12 @@ SETTINGS = Settings()
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=10),
     },
-    params={"archives": form.archives(), **form.transcription(), "limit": form.limit()},
+    params={
+        "archives": form.archives(),
+        "datasets": form.datasets(),
+        **form.transcription(),
+        "limit": form.limit(),
+    },
     tags=["nightscribe"],
     doc_md=__doc__,
 )

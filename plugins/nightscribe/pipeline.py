@@ -40,13 +40,14 @@ class Order:
     options: Mapping[str, Any] | None = None
     limit: int | None = None
     force: bool = False
+    datasets: tuple[str, ...] = ()
 
     def wanted(self, settings: Settings) -> Wanted:
         """The order, checked. Raises `ConfigurationError` or `ModelError`."""
-        if not self.archives:
+        if not self.archives and not self.datasets:
             raise ConfigurationError(
                 "no archive to transcribe: set NIGHTSCRIBE_ARCHIVES, the run's `archives` "
-                "parameter or --archives"
+                "parameter or --archives; or name a data set"
             )
         if self.limit is not None and self.limit < 1:
             raise ConfigurationError(f"limit {self.limit}: must be at least 1")
@@ -69,6 +70,7 @@ class Order:
             tasks=tasks,
             options=options,
             archives=tuple(canonical_uri(archive) for archive in self.archives),
+            datasets=self.datasets,
             hints=self.language == "manifest",
             limit=self.limit,
             force=self.force,

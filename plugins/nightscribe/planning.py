@@ -50,6 +50,7 @@ class Wanted:
     tasks: tuple[str, ...]
     options: Options
     archives: tuple[str, ...] = ()  # of recordings seen in these; empty: of all
+    datasets: tuple[str, ...] = ()  # of recordings with a reference in these; empty: of all
     hints: bool = False  # take the language from the manifest where it has one
     limit: int | None = None  # recordings, at most
     force: bool = False  # also those that have a transcript, replacing it
@@ -160,10 +161,13 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
                         list(DISTINCT {'archive': archive, 'member': member}
                              ORDER BY {'archive': archive, 'member': member}) AS sources,
                         min(language_hint) AS hint, max(created_at) AS seen_at
-                 FROM sources AS s WHERE len($archives) = 0
+                 FROM sources AS s WHERE (len($archives) = 0
                     OR EXISTS (SELECT 1 FROM asked_archives AS a
                       WHERE a.uri IN (s.collection, s.archive)
-                        OR starts_with(s.archive || '/' || s.member || '/', a.uri || '/'))
+                        OR starts_with(s.archive || '/' || s.member || '/', a.uri || '/')))
+                   AND (len($datasets) = 0 OR recording_id IN (
+                      SELECT recording_id FROM reference_texts
+                      WHERE list_contains($datasets, dataset)))
                  GROUP BY recording_id),
                keyed AS (
                  SELECT r.recording_id, r.duration_s, asked.task, v.options_key, v.options,
@@ -183,6 +187,7 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
                FROM keyed AS k""",
             {
                 "archives": list(wanted.archives),
+                "datasets": list(wanted.datasets),
                 "hints": wanted.hints,
                 "model_id": wanted.model_id,
             },

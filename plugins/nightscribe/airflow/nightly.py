@@ -51,9 +51,13 @@ def lake_of(settings: Settings) -> Lake:
 def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
     """A run's parameters as an order; what is empty comes from the settings."""
     # The form sends an empty line as an empty string, and an emptied field as one such line.
-    archives = tuple(line.strip() for line in params.get("archives") or () if line.strip())
+    archives, datasets = (
+        tuple(line.strip() for line in params.get(name) or () if line.strip())
+        for name in ("archives", "datasets")
+    )
     return Order(
-        archives=archives or settings.archives,
+        archives=archives or (() if datasets else settings.archives),
+        datasets=datasets,
         model=params.get("model") or settings.model,
         task=params.get("task") or settings.task,
         language=params.get("language") or settings.language,

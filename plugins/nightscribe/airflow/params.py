@@ -42,6 +42,18 @@ def archives() -> Param:
     )
 
 
+def datasets() -> Param:
+    """Which data sets' recordings."""
+    return Param(
+        [],
+        type=["null", "array"],
+        items={"type": "string"},
+        title="Data sets",
+        description="Only recordings with a reference in these, one a line; see "
+        "`nightscribe datasets`. Without archives, none is looked through for new ones.",
+    )
+
+
 def transcription() -> dict[str, Param]:
     """Model, task, language, options and force: what decides about a transcript's text."""
     return {

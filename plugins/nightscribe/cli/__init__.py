@@ -21,7 +21,18 @@ import nightscribe
 from nightscribe.errors import NightscribeError
 from nightscribe.settings import ArchiveLimits, Settings
 
-COMMANDS = ("transcribe", "scan", "run", "sql", "export", "evaluate", "baseline", "models", "bench")
+COMMANDS = (
+    "transcribe",
+    "scan",
+    "run",
+    "sql",
+    "export",
+    "datasets",
+    "evaluate",
+    "baseline",
+    "models",
+    "bench",
+)
 """Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`."""
 
 

@@ -4,6 +4,7 @@ examples:
   nightscribe run --archives /data/radio --lake /data/lake
   nightscribe run --archives s3://bucket/calls --lake s3://bucket/lake --model large-v3 --task both
   nightscribe run --archives samples/archive --lake lake --model demo --limit 3
+  nightscribe run --dataset fleurs --lake /data/lake --model large-v3 --task both
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a decoding option by the name of whisper's flag, such as beam_size=5; repeatable",
     )
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only what has a reference in it, see `nightscribe datasets`; repeatable",
+    )
     parser.add_argument("--limit", type=int, help="recordings, at most")
     parser.add_argument("--force", action="store_true", help="also what has a transcript")
 
@@ -45,7 +53,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
     settings = Settings()
     order = Order(
-        archives=tuple(arguments.archives or settings.archives),
+        # A data set is in the lake already: no archive has to be looked through for it.
+        archives=tuple(arguments.archives or (() if arguments.dataset else settings.archives)),
+        datasets=tuple(arguments.dataset),
         model=arguments.model or settings.model,
         task=arguments.task or settings.task,
         language=arguments.language or settings.language,

@@ -1,0 +1,123 @@
+"""Data sets into the lake: their audio like any archive's, and what is said in it as references."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightscribe.annotate import ANNOTATIONS, annotate
+from nightscribe.archive import source_uri
+from nightscribe.errors import Reason
+from nightscribe.ingest import ingest
+from nightscribe.lake.catalog import connect
+from nightscribe.lake.rows import KEYS, rejected_row, rows_of
+from nightscribe.lake.store import Lake
+from nightscribe.layouts import Utterance
+from nightscribe.pipeline import work_folder
+from nightscribe.scan import find_new
+from nightscribe.settings import Settings
+from nightscribe.storage import canonical_uri
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What adding a data set came to.
+
+    Attributes:
+        utterances: lines of its lists
+        recordings: of them, those whose audio is in the lake now
+        missing: where the audio of the others was expected; `rejected` says why it is not there
+        datasets: names, for `nightscribe run --dataset`
+    """
+
+    utterances: int
+    recordings: int
+    missing: list[str]
+    datasets: list[str]
+
+
+def add_dataset(
+    lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings | None = None
+) -> Added:
+    """Ingest the audio that a data set's lists name, and register what is said in it.
+
+    Of a folder only the files that are named are read; a tar is read whole. Adding the same
+    again reads nothing twice, and corrects references that have changed.
+    """
+    settings = settings or Settings()
+    rows = _annotations(utterances)
+    archives = rows["archive"].unique().to_pylist()
+    found = find_new(lake, archives)
+    named = set(zip(rows["archive"].to_pylist(), rows["member"].to_pylist(), strict=True))
+    wanted = [
+        row["kind"] == "container" or (row["archive"], row["member"]) in named
+        for row in found.fresh.to_pylist()
+    ]
+    fresh = found.fresh.filter(pa.array(wanted, pa.bool_()))
+    if fresh.num_rows:
+        spec = lake.write_spec(f"{work_folder(run_id)}/ingest-00000.parquet", fresh)
+        log.info(ingest(lake, spec, run_id, settings=settings).summary())
+    annotate(lake, rows, run_id)
+    missing = _missing(lake, rows)
+    told = [
+        rejected_row(
+            source_uri(utterance.archive.as_posix(), utterance.member),
+            Reason.MANIFEST_MISSING_FILE,
+            f"named in {utterance.named_in}, and not among the recordings",
+        )
+        for utterance, uri in zip(utterances, _uris(rows), strict=True)
+        if uri in missing
+    ]
+    lake.insert_new("rejected", rows_of("rejected", told, run_id), KEYS["rejected"])
+    return Added(
+        utterances=len(utterances),
+        recordings=len(set(_uris(rows)) - missing),
+        missing=sorted(missing),
+        datasets=pc.unique(rows["dataset"]).to_pylist(),
+    )
+
+
+def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
+    uris = {archive: canonical_uri(str(archive)) for archive in {u.archive for u in utterances}}
+    return pa.Table.from_pylist(
+        [
+            {
+                "archive": uris[utterance.archive],
+                "member": utterance.member,
+                "language": utterance.language,
+                "text": utterance.text,
+                "translation": utterance.translation,
+                "dataset": utterance.dataset,
+                "split": utterance.split,
+                "metadata": None,
+                "line": line,
+                "depth": 0,
+            }
+            for line, utterance in enumerate(utterances)
+        ],
+        schema=ANNOTATIONS,
+    )
+
+
+def _uris(rows: pa.Table) -> list[str]:
+    return [
+        source_uri(archive, member)
+        for archive, member in zip(
+            rows["archive"].to_pylist(), rows["member"].to_pylist(), strict=True
+        )
+    ]
+
+
+def _missing(lake: Lake, rows: pa.Table) -> set[str]:
+    with connect(lake) as connection:
+        connection.register("named", rows)
+        found = connection.execute(
+            "SELECT archive, member FROM named ANTI JOIN sources USING (archive, member)"
+        ).fetchall()
+    return {source_uri(archive, member) for archive, member in found}
