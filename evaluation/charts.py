@@ -1,14 +1,16 @@
-"""Bar charts by language, as SVG that takes its colours and fonts from the page around it."""
+"""Charts by language, as SVG that takes its colours and fonts from the page around it."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -53,6 +55,14 @@ class Bar:
     published: float | None = None
 
 
+@dataclass(frozen=True)
+class Trend:
+    """How a language's figure went, from the oldest to the newest; NaN where it has none."""
+
+    label: str
+    values: Sequence[float]
+
+
 def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title: str) -> str:
     """Horizontal bars, the first on top, as an `<svg>` element.
 
@@ -64,33 +74,17 @@ def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title:
         title: read aloud instead of the picture
     """
     kinds = list(dict.fromkeys(bar.kind for bar in bars))
-    settings = {
-        "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "text.parse_math": False,  # a language named `$x$` is no formula
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(_WIDTH, _MARGINS + _ROW * len(bars)), layout="constrained")
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        axes = figure.add_subplot()
-        axes.patch.set_visible(False)
+    with _settings(name):
+        figure, axes = _figure(len(bars))
         reach = max(max(bar.value, bar.high or 0, bar.published or 0) for bar in bars)
         end = min(max(reach, limit / 20), limit) * 1.18  # room for the numbers
         for row, bar in enumerate(bars):
             _draw(axes, row, bar, _COLOURS[kinds.index(bar.kind)], end)
-        axes.set_yticks(range(len(bars)), [_short(bar.label) for bar in bars], color=_INK)
-        axes.set_ylim(len(bars) - 0.4, -0.6)
+        _label_rows(axes, [bar.label for bar in bars])
         axes.set_xlim(0, end)
         axes.set_xlabel(axis, color=_INK)
-        axes.tick_params(axis="x", colors=_INK, length=0)
-        axes.tick_params(axis="y", colors=_INK, length=0)
         axes.grid(axis="x", color=_FAINT, linewidth=0.6)
         axes.set_axisbelow(True)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
         handles: list[Any] = [Line2D([], [], color=_INK, linewidth=1, label="95 % interval")] * any(
             bar.low is not None for bar in bars
         )
@@ -105,9 +99,68 @@ def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title:
             figure.legend(
                 handles=handles, loc="outside upper right", ncols=3, frameon=False, labelcolor=_INK
             )
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(drawn.getvalue(), name, title)
+        return _inline(figure, name, title)
+
+
+def trend_chart(
+    trends: Sequence[Trend], *, ends: tuple[str, str], axis: str, name: str, title: str
+) -> str:
+    """A line per language, each on a scale of its own from zero, as an `<svg>` element.
+
+    Args:
+        trends: at least one, all equally long
+        ends: what stands below the first and the last value
+        axis: what the values are, with their unit
+        name: unique within the page: it starts the ids in the SVG
+        title: read aloud instead of the picture
+    """
+    last = len(trends[0].values) - 1
+    with _settings(name):
+        figure, axes = _figure(len(trends))
+        for row, trend in enumerate(trends):
+            values = np.array(trend.values, dtype=np.float64)
+            known = values[~np.isnan(values)]
+            top = max(float(known.max()), 1e-9)
+            axes.plot(range(last + 1), row + 0.4 - 0.8 * values / top, color=_COLOURS[0])
+            axes.axhline(row + 0.42, color=_FAINT, linewidth=0.6)
+            text = f"{known[0]:.1f} → {known[-1]:.1f}"
+            axes.text(last * 1.03, row, text, va="center_baseline", color=_INK)
+        _label_rows(axes, [trend.label for trend in trends])
+        axes.set_xlim(0, last * 1.32)  # room for the numbers
+        axes.set_xticks([0, last], list(ends), color=_INK)
+        axes.get_xticklabels()[0].set_ha("left")
+        axes.get_xticklabels()[1].set_ha("right")
+        axes.set_xlabel(axis, color=_INK)
+        return _inline(figure, name, title)
+
+
+def _settings(name: str) -> AbstractContextManager[None]:
+    return matplotlib.rc_context(
+        {
+            "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
+            "svg.hashsalt": name,
+            "font.family": "sans-serif",
+            "font.size": 9,
+            "text.parse_math": False,  # a language named `$x$` is no formula
+        }
+    )
+
+
+def _figure(rows: int) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(_WIDTH, _MARGINS + _ROW * rows), layout="constrained")
+    FigureCanvasSVG(figure)
+    figure.patch.set_visible(False)
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return figure, axes
+
+
+def _label_rows(axes: Any, labels: Sequence[str]) -> None:
+    axes.set_yticks(range(len(labels)), [_short(label) for label in labels], color=_INK)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="both", colors=_INK, length=0)
 
 
 def _short(label: str) -> str:
@@ -136,8 +189,11 @@ def _draw(axes: Any, row: int, bar: Bar, colour: str, end: float) -> None:
     )
 
 
-def _inline(document: str, name: str, title: str) -> str:
-    """The `<svg>` element of a document, scalable, with ids and colours of the page."""
+def _inline(figure: Figure, name: str, title: str) -> str:
+    """The `<svg>` element of a figure, scalable, with ids and colours of the page."""
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
+    document = drawn.getvalue()
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)

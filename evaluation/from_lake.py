@@ -67,6 +67,16 @@ ORDER BY ALL
 """
 
 
+_HISTORY = """
+SELECT dataset, language, model_id, options_key, metric, value, score_id, created_at
+FROM scores
+WHERE headline AND score_id IN (
+    SELECT score_id FROM scores GROUP BY score_id ORDER BY max(created_at) DESC LIMIT ?
+)
+ORDER BY created_at, score_id
+"""
+
+
 def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Every reference with every transcript of the same recording and task.
 
@@ -90,3 +100,12 @@ def baseline_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         the columns of `evaluation.scoring.PAIRS`, then `set_at`
     """
     return connection.sql(_BASELINES).to_arrow_table()
+
+
+def history(connection: duckdb.DuckDBPyConnection, evaluations: int) -> pa.Table:
+    """The headline scores of so many newest evaluations, the oldest first.
+
+    Returns:
+        columns dataset, language, model_id, options_key, metric, value, score_id, created_at
+    """
+    return connection.execute(_HISTORY, [evaluations]).to_arrow_table()

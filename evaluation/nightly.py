@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from evaluation.against import Against, against, as_data
 from evaluation.baselines import newest_systems
-from evaluation.from_lake import baseline_pairs, pairs
+from evaluation.from_lake import baseline_pairs, history, pairs
 from evaluation.gate import Rules
 from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
 from evaluation.scoring import evaluate
 from evaluation.summary import text_table
+from evaluation.trends import EVALUATIONS
 from nightscribe.lake.catalog import connect
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.store import Lake
@@ -57,6 +58,8 @@ def evaluate_lake(lake: Lake, run_id: str, rules: Rules | None = None) -> Evalua
     stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
     rows = [{**row, **stamps} for row in scores.to_pylist()]
     lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
+    with connect(lake) as connection:
+        so_far = history(connection, EVALUATIONS)
     facts = Facts(
         title="Nightscribe: transcripts against references",
         created_at=now,
@@ -67,7 +70,7 @@ def evaluate_lake(lake: Lake, run_id: str, rules: Rules | None = None) -> Evalua
         },
     )
     reports = {
-        "report.html": render_html(evaluation, facts, beside),
+        "report.html": render_html(evaluation, facts, beside, so_far),
         "report.md": render_markdown(evaluation, facts, beside),
         "scores.json": _json(scores.to_pylist()),
         **({} if beside is None else {"comparison.json": _json(as_data(beside))}),

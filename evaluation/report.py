@@ -25,6 +25,7 @@ from evaluation.normalize import language_name
 from evaluation.published import SOURCE, published
 from evaluation.scoring import Evaluation, RecordingErrors, place
 from evaluation.summary import LanguageScores, SystemScores, by_system, number
+from evaluation.trends import system_trends
 
 WORST_PER_LANGUAGE = 3
 
@@ -97,6 +98,7 @@ class Section:
     rows: list[Row]
     error_chart: Markup | None
     bleu_chart: Markup | None
+    trends: list[tuple[str, Markup]]
     matrices: list[Matrix]
     worst: list[Worst]
     has_hours: bool
@@ -106,12 +108,23 @@ class Section:
     has_detection: bool
 
 
-def render_html(evaluation: Evaluation, facts: Facts, against: Against | None = None) -> str:
-    """A self-contained page. With `against`, it begins with what changed since the baseline."""
+def render_html(
+    evaluation: Evaluation,
+    facts: Facts,
+    against: Against | None = None,
+    history: pa.Table | None = None,
+) -> str:
+    """A self-contained page.
+
+    Args:
+        against: what changed since the baseline, which comes first
+        history: scores of this and earlier evaluations, as `from_lake.history` returns them, for
+            the trends
+    """
     template = _environment().get_template("report.html")
     return template.render(
         facts=facts,
-        sections=_sections(evaluation),
+        sections=_sections(evaluation, history),
         signatures=_signatures(evaluation.scores),
         language_name=language_name,
         amount=amount,
@@ -227,7 +240,7 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
 
 
-def _sections(evaluation: Evaluation) -> list[Section]:
+def _sections(evaluation: Evaluation, history: pa.Table | None = None) -> list[Section]:
     hours = _hours(evaluation.pairs)
     sections = []
     for index, system in enumerate(by_system(evaluation.scores)):
@@ -239,6 +252,7 @@ def _sections(evaluation: Evaluation) -> list[Section]:
                 rows=rows,
                 error_chart=_error_chart(system, f"errors-{index}"),
                 bleu_chart=_bleu_chart(system, f"bleu-{index}"),
+                trends=system_trends(system, history, f"trend-{index}"),
                 matrices=_matrices(system, evaluation.confusion),
                 worst=_worst(system, evaluation.worst),
                 has_hours=any(row.hours for row in rows),

@@ -60,9 +60,27 @@ def compared(sample_pairs: pa.Table) -> Against:
     return against(pa.Table.from_pylist(rows, schema=PAIRS), sample_pairs, Rules())
 
 
+def three_evaluations(scores: pa.Table) -> pa.Table:
+    """Of which the first was half as bad, and knew no Greek."""
+    return pa.Table.from_pylist(
+        [
+            row
+            | {
+                "value": row["value"] * factor,
+                "score_id": f"s{day}",
+                "created_at": datetime(2025, 3, day, tzinfo=UTC),
+            }
+            for day, factor in ((1, 0.5), (2, 1.0), (3, 1.0))
+            for row in scores.to_pylist()
+            if row["headline"] and (day > 1 or row["language"] != "el")
+        ]
+    )
+
+
 @pytest.fixture(scope="module")
 def compared_page(sample_pairs: pa.Table, compared: Against) -> str:
-    return render_html(evaluate(sample_pairs, WORST_PER_LANGUAGE), FACTS, compared)
+    evaluation = evaluate(sample_pairs, WORST_PER_LANGUAGE)
+    return render_html(evaluation, FACTS, compared, three_evaluations(evaluation.scores))
 
 
 class _Loads(HTMLParser):
@@ -109,6 +127,23 @@ def test_what_changed_since_the_baseline_comes_first(
     assert "Greek" not in compared_page.partition("<table")[2].partition("</table>")[0]
     text = render_markdown(evaluate(sample_pairs), FACTS, compared)
     assert re.search(r"\| Spanish \(es\) +\| transcribe \| WER % \| 2 \| 0\.00 \|", text)
+
+
+def test_trends_show_the_first_and_the_last_value(compared_page: str) -> None:
+    assert "Error rate from one evaluation to the next" in compared_page
+    assert "2025-03-01" in compared_page
+    assert "2025-03-03" in compared_page
+    ends = re.findall(r">(\d+\.\d) → (\d+\.\d)<", compared_page)
+    assert len(ends) == 28  # languages, twice
+    grown = [(float(first), float(last)) for first, last in ends]
+    assert all(last == pytest.approx(2 * first, abs=0.11) or last == first for first, last in grown)
+    assert sum(last > first for first, last in grown) > 20
+
+
+def test_a_single_evaluation_has_no_trend(sample_pairs: pa.Table) -> None:
+    evaluation = evaluate(sample_pairs)
+    once = three_evaluations(evaluation.scores).slice(0, 2)
+    assert "from one evaluation" not in render_html(evaluation, FACTS, None, once)
 
 
 def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
@@ -283,7 +318,7 @@ def test_report_opens_in_a_browser(
     assert sum(count for count, colour in colours if colour == bars) > 1_000
     loads = _Loads()
     loads.feed(dom)
-    assert loads.tags.count("svg") == 2
+    assert loads.tags.count("svg") == 4
     assert loads.tags.count("table") == 5
     assert loads.tags.count("article") > 10
     assert dom.count('<th scope="row">') > 14
