@@ -22,6 +22,7 @@ from evaluation.aligned import Cell, aligned
 from evaluation.baseline_view import BASELINE_HEADINGS, BaselineView, baseline_view
 from evaluation.charts import Bar, bar_chart
 from evaluation.normalize import language_name
+from evaluation.playing import audio_url
 from evaluation.published import SOURCE, published
 from evaluation.scoring import Evaluation, RecordingErrors, place
 from evaluation.summary import LanguageScores, SystemScores, by_system, number
@@ -129,6 +130,7 @@ def render_html(
         language_name=language_name,
         amount=amount,
         place=place,
+        audio_url=audio_url,
         against=against and baseline_view(against),
         published_source=SOURCE,
     )

@@ -185,6 +185,29 @@ def test_a_report_over_nothing_says_so() -> None:
     assert "# Evaluation of tonight" in _markdown(empty)
 
 
+def test_recordings_that_are_files_here_can_be_played(pair: PairMaker, tmp_path: Path) -> None:
+    folder = tmp_path / "100% radio"
+    folder.mkdir()
+    (folder / 'Grüße "x".wav').write_bytes(b"RIFF")
+    archive = f"file://{tmp_path}/100% radio"
+    sources = {
+        "played": f'{archive}!/Grüße "x".wav',
+        "in a zip": f"{archive}/some.zip!/a.wav",
+        "gone": f"{archive}!/gone.wav",
+        "elsewhere": "s3://bucket/folder!/a.wav",
+    }
+    rows = [
+        pair(recording_id=name, reference="the boat", hypothesis="a goat", source=source)
+        for name, source in sources.items()
+    ]
+    schema = PAIRS.append(pa.field("source", pa.string()))
+    loads = _Loads()
+    loads.feed(render_html(evaluate(pa.Table.from_pylist(rows, schema=schema), 9), FACTS))
+    assert loads.tags.count("audio") == 1
+    [url] = [target for target in loads.targets if target.startswith("file:")]
+    assert url == (folder / 'Grüße "x".wav').as_uri()
+
+
 def test_recordings_without_errors_are_not_listed(pair: PairMaker) -> None:
     pairs = pa.Table.from_pylist(
         [pair(recording_id=f"r{i}", reference="a b", hypothesis="a b") for i in range(3)],
