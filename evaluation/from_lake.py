@@ -9,6 +9,8 @@ import pyarrow as pa
 #   that was forced through the same ones again, the newest transcript.
 # - A language was detected when the options name none; whether rightly cannot be told where
 #   the reference does not say which it is.
+# - Text is over silence where the model itself thought so: 0.6 is Whisper's `no_speech_threshold`,
+#   which alone skips no text.
 # - `sources` gives one of the places where the recording lies: where to listen.
 _PAIRS = """
 SELECT
@@ -25,7 +27,9 @@ SELECT
         THEN transcript.language END AS detected_language,
     transcript.duration_s,
     place.source,
-    transcript.created_at AS transcribed_at
+    transcript.created_at AS transcribed_at,
+    spoken.letters,
+    spoken.letters_over_silence
 FROM reference_texts AS reference
 JOIN (
     FROM transcripts
@@ -39,6 +43,14 @@ LEFT JOIN (
     FROM sources
     GROUP BY recording_id
 ) AS place USING (recording_id)
+LEFT JOIN (
+    SELECT transcript_id,
+        sum(length(trim(text)))::BIGINT AS letters,
+        coalesce(sum(length(trim(text))) FILTER (no_speech_prob > 0.6), 0)::BIGINT
+            AS letters_over_silence
+    FROM segments
+    GROUP BY transcript_id
+) AS spoken USING (transcript_id)
 ORDER BY ALL
 """
 
@@ -81,11 +93,12 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """Every reference with every transcript of the same recording and task.
 
     Args:
-        connection: with the lake's views `reference_texts`, `transcripts` and `sources`,
+        connection: with the lake's views `reference_texts`, `transcripts`, `segments`, `sources`,
             as `nightscribe.lake.catalog.connect` gives it
 
     Returns:
-        the columns of `evaluation.scoring.PAIRS`, then `duration_s`, `source` and `transcribed_at`
+        the columns of `evaluation.scoring.PAIRS`, then `duration_s`, `source`, `transcribed_at`,
+        `letters` and `letters_over_silence`
     """
     return connection.sql(_PAIRS).to_arrow_table()
 

@@ -293,11 +293,19 @@ def accuracy(correct: Sequence[bool]) -> Measure:
     """
     if not correct:
         raise ValueError("an accuracy needs at least one utterance: got none")
-    statistics = np.array(correct, dtype=np.int64)[:, None]
+    return share([(int(right), 1) for right in correct])
+
+
+def share(parts: Sequence[tuple[int, int]]) -> Measure:
+    """Part and whole of each utterance, summed before they are divided; 0 of nothing is 0."""
+    statistics = np.array(parts, dtype=np.int64)
     resampled = resampled_totals(statistics)
-    return _measure(
-        float(statistics.mean()), None if resampled is None else resampled[:, 0] / len(correct)
-    )
+
+    def rate(totals: NDArray[Any]) -> Floats:
+        return np.asarray(totals[..., 0] / np.maximum(totals[..., 1], 1))
+
+    value = float(rate(statistics.sum(axis=0)))
+    return _measure(value, None if resampled is None else rate(resampled))
 
 
 def resampled_totals(statistics: NDArray[np.int64]) -> Floats | None:

@@ -62,6 +62,7 @@ class Row:
     wil: str
     invented: str
     missing: str
+    over_silence: str
     bleu: str
     chrf: str
     lid: str
@@ -107,6 +108,7 @@ class Section:
     has_transcripts: bool
     has_translations: bool
     has_detection: bool
+    has_silence: bool
 
 
 def render_html(
@@ -170,6 +172,7 @@ def render_markdown(evaluation: Evaluation, facts: Facts, against: Against | Non
                 "CER %",
                 "Invented %",
                 "Missing %",
+                "Over silence %",
             ],
             [
                 [
@@ -186,6 +189,7 @@ def render_markdown(evaluation: Evaluation, facts: Facts, against: Against | Non
                     row.cer,
                     row.invented,
                     row.missing,
+                    row.over_silence,
                 ]
                 for row in section.rows
             ],
@@ -262,6 +266,7 @@ def _sections(evaluation: Evaluation, history: pa.Table | None = None) -> list[S
                 has_transcripts="wer" in measured,
                 has_translations="bleu" in measured,
                 has_detection="lid_accuracy" in measured,
+                has_silence="text_over_silence" in measured,
             )
         )
     return sections
@@ -300,6 +305,7 @@ def _row(
         wil=number(scores.get("wil"), interval=False),
         invented=number(scores.get("insertion_bursts"), interval=False),
         missing=number(scores.get("deletion_bursts"), interval=False),
+        over_silence=number(scores.get("text_over_silence"), interval=False),
         bleu=number(scores.get("bleu")),
         chrf=number(scores.get("chrf")),
         lid=number(scores.get("lid_accuracy")),

@@ -38,6 +38,7 @@ from evaluation.metrics import (
     character_counts,
     error_measures,
     errors,
+    share,
     translation_measures,
     word_counts,
 )
@@ -58,8 +59,9 @@ PAIRS = pa.schema(
     ]
 )
 """Columns that `score` needs. `language` is the one spoken, from the reference; a null
-`detected_language` says that the model was told the language. Two more are used where
-they are there: `duration_s` (hours in the report) and `source` (where to listen)."""
+`detected_language` says that the model was told the language. More are used where they are
+there: `duration_s` (hours in the report), `source` (where to listen), `letters` of the transcript
+and `letters_over_silence`, those in segments that the model took for silence."""
 
 SCORES = pa.schema(
     [
@@ -269,6 +271,12 @@ def _transcripts(
     ]
     if correct:
         rows.append(_row("lid_accuracy", accuracy(correct), len(correct), _bootstrap_signature()))
+    spoken = [
+        (pair["letters_over_silence"], pair["letters"]) for pair in group if pair.get("letters")
+    ]
+    if spoken:
+        signature = f"unit:letter|no_speech_prob:>0.6|{_bootstrap_signature()}"
+        rows.append(_row("text_over_silence", share(spoken), len(spoken), signature))
     wrong, units = errors(words), words[:, :3].sum(axis=1)
     expected = units * wrong.sum() / max(units.sum(), 1)
     most = [place for place in np.argsort(expected - wrong, kind="stable") if wrong[place]]

@@ -18,6 +18,9 @@ from nightscribe.lake.schema import SCHEMAS
 _ZEROS: dict[str, Any] = {"string": "", "double": 0.0, "int32": 0, "int64": 0}
 
 
+EXTRA = ["duration_s", "source", "transcribed_at", "letters", "letters_over_silence"]
+
+
 def _row(table: str, **values: Any) -> dict[str, Any]:
     """A row with every required column filled."""
     noon = datetime(2025, 1, 1, 12, tzinfo=UTC)
@@ -52,6 +55,7 @@ def lake() -> Iterator[duckdb.DuckDBPyConnection]:
         "transcripts": [
             _row(
                 "transcripts",
+                transcript_id=text,
                 recording_id=r,
                 task=task,
                 model_id=m,
@@ -72,6 +76,10 @@ def lake() -> Iterator[duckdb.DuckDBPyConnection]:
                 ("unreferenced", "transcribe", "tiny", None, "three", 1),
             )
         ],
+        "segments": [
+            _row("segments", transcript_id="told", text=text, tokens=[], no_speech_prob=silence)
+            for text, silence in ((" said", 0.1), (" thanks", 0.9))
+        ],
         "sources": [
             _row("sources", recording_id="r1", archive=archive, member="clips/1.wav")
             for archive in ("s3://b/two.zip", "s3://b/one.zip")
@@ -87,7 +95,7 @@ def test_pairs_are_references_with_every_models_newest_transcript(
     lake: duckdb.DuckDBPyConnection,
 ) -> None:
     found = pairs(lake)
-    assert found.column_names == [*PAIRS.names, "duration_s", "source", "transcribed_at"]
+    assert found.column_names == [*PAIRS.names, *EXTRA]
     keys = ("dataset", "recording_id", "task", "model_id", "hypothesis")
     assert sorted(tuple(row[key] for key in keys) for row in found.to_pylist()) == [
         ("day", "r1", "transcribe", "base", "told"),
@@ -109,6 +117,22 @@ def test_a_language_that_the_options_name_was_not_detected(
 def test_pairs_say_where_to_listen(lake: duckdb.DuckDBPyConnection) -> None:
     places = {row["recording_id"]: row["source"] for row in pairs(lake).to_pylist()}
     assert places == {"r1": "s3://b/one.zip!/clips/1.wav", "r2": None}
+
+
+def test_pairs_say_how_much_text_is_over_silence(lake: duckdb.DuckDBPyConnection) -> None:
+    found = pairs(lake)
+    letters = {
+        row["hypothesis"]: (row["letters_over_silence"], row["letters"])
+        for row in found.to_pylist()
+    }
+    assert letters["told"] == (6, 10)
+    assert letters["new"] == (None, None)
+    [share] = [
+        row
+        for row in score(found).to_pylist()
+        if row["metric"] == "text_over_silence" and row["dataset"] == "night"
+    ]
+    assert (share["value"], share["utterances"]) == (0.6, 1)
 
 
 def test_pairs_of_a_lake_can_be_scored(lake: duckdb.DuckDBPyConnection) -> None:

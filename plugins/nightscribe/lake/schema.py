@@ -190,7 +190,8 @@ SCORES = pa.schema(
         _required(
             "metric",
             pa.string(),
-            "wer, cer, mer, wil, insertion_bursts, deletion_bursts, lid_accuracy; bleu, chrf (++)",
+            "wer, cer, mer, wil, insertion_bursts, deletion_bursts, lid_accuracy, "
+            "text_over_silence; bleu, chrf (chrF++)",
         ),
         _required("value", pa.float64(), "a fraction for rates; 0–100 for bleu and chrf"),
         _column("ci_low", pa.float64(), "lower end of the 95 % bootstrap interval"),
