@@ -27,6 +27,7 @@ SELECT
         THEN transcript.language END AS detected_language,
     transcript.duration_s,
     place.source,
+    transcript_id,
     transcript.created_at AS transcribed_at,
     spoken.letters,
     spoken.letters_over_silence
@@ -97,8 +98,8 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             as `nightscribe.lake.catalog.connect` gives it
 
     Returns:
-        the columns of `evaluation.scoring.PAIRS`, then `duration_s`, `source`, `transcribed_at`,
-        `letters` and `letters_over_silence`
+        the columns of `evaluation.scoring.PAIRS`, then `duration_s`, `source`, `transcript_id`,
+        `transcribed_at`, `letters` and `letters_over_silence`
     """
     return connection.sql(_PAIRS).to_arrow_table()
 

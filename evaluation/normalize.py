@@ -8,6 +8,8 @@ that what is counted as a "word" is a letter and the error rate is a character e
 Cantonese, which got its own language token with large-v3, is Chinese in this respect.
 Korean is written with spaces and keeps its word error rate, as in the paper; the figures
 published with large-v3 quote a character error rate for it, so compare those with `cer`.
+Serbian is written in two scripts, which references and models mix: as for those figures
+(openai/whisper, discussion 1762), all of it is brought into Cyrillic first.
 
 `whisper.normalizers` cannot be imported without `whisper`, which imports torch. It is
 therefore loaded on first use and not with this module.
@@ -20,6 +22,10 @@ from functools import cache
 
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 """Whisper's codes of the languages whose headline is the character error rate."""
+
+# Letters of two signs come first.
+_GAJ = "dž lj nj a b v g d đ e ž z i j k l m n o p r s t ć u f h c č š"
+_VUK = "џ љ њ а б в г д ђ е ж з и ј к л м н о п р с т ћ у ф х ц ч ш"
 
 _ALIASES = {"cmn": "zh", "fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
 """Codes that data sets use for a language which Whisper names by another."""
@@ -61,6 +67,8 @@ def normalizer_name(language: str) -> str:
     """Which normalizer `normalize` uses for the language; part of a score's signature."""
     if language_code(language) == "en":
         return "whisper-english"
+    if language_code(language) == "sr":
+        return "whisper-basic-cyrillic"
     return "whisper-basic-letters" if is_unspaced(language) else "whisper-basic"
 
 
@@ -71,7 +79,16 @@ def normalize(text: str, language: str) -> str:
     numbers, contractions and spellings are unified. May be empty: Whisper's normalizers
     drop whatever stands in brackets.
     """
-    return _normalizer(normalizer_name(language))(text).strip()
+    name = normalizer_name(language)
+    normalized = _normalizer(name)(text).strip()
+    return _cyrillic(normalized) if name == "whisper-basic-cyrillic" else normalized
+
+
+def _cyrillic(text: str) -> str:
+    """Lower-case Serbian in Cyrillic, letter by letter of Gaj's alphabet."""
+    for latin, cyrillic in zip(_GAJ.split(), _VUK.split(), strict=True):
+        text = text.replace(latin, cyrillic)
+    return text
 
 
 @cache

@@ -133,6 +133,7 @@ def render_html(
         amount=amount,
         place=place,
         audio_url=audio_url,
+        lake_sql=lake_sql,
         against=against and baseline_view(against),
         published_source=SOURCE,
     )
@@ -414,6 +415,15 @@ def amount(recording: RecordingErrors) -> str:
     if recording.chrf is not None:
         return f"chrF++ {recording.chrf:.1f}"
     return f"{recording.errors} error{'s' * (recording.errors != 1)} in {recording.units}"
+
+
+def lake_sql(pair: Mapping[str, Any]) -> str | None:
+    """A query for the transcript's segments; None if the pair is of no lake."""
+    if not pair.get("transcript_id"):
+        return None
+    return (
+        f"""SELECT * FROM segments WHERE transcript_id = '{pair["transcript_id"]}' ORDER BY index"""
+    )
 
 
 def _signatures(scores: pa.Table) -> list[tuple[str, str, str]]:

@@ -60,8 +60,9 @@ PAIRS = pa.schema(
 )
 """Columns that `score` needs. `language` is the one spoken, from the reference; a null
 `detected_language` says that the model was told the language. More are used where they are
-there: `duration_s` (hours in the report), `source` (where to listen), `letters` of the transcript
-and `letters_over_silence`, those in segments that the model took for silence."""
+there: `duration_s` (hours in the report), `source` (where to listen), `transcript_id` (where to
+look), `letters` of the transcript and `letters_over_silence`, those in segments that the model took
+for silence."""
 
 SCORES = pa.schema(
     [

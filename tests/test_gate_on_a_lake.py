@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
+import re
 import wave
 from collections import Counter
 from collections.abc import Sequence
@@ -110,6 +112,10 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     assert "1 of 6 figures are worse than their baseline" in said.out
     assert "Russian (ru) of three" in (report / "report.html").read_text()
     assert "Against the baseline" in (report / "report.md").read_text()
+    # What the report gives as a query finds the segments of that transcript.
+    page = html.unescape((report / "report.html").read_text())
+    query = re.findall(r'nightscribe sql <code>"(SELECT [^"]+)"', page)[0]
+    assert lake.read(query).num_rows > 0
     [kept] = json.loads((report / "comparison.json").read_text())["alarms"]
     assert kept == alarm
 

@@ -100,6 +100,8 @@ def _asked(language: str) -> str:
 
 
 def _fleurs(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
+    # Whisper's figures are on the column `transcription` (openai/whisper, discussion 1762), which
+    # is normalised; a translation is scored with its case and punctuation.
     english_list = root / _FLEURS_ENGLISH / f"{split}.tsv"
     english = {}
     if english_list.is_file():
@@ -117,7 +119,7 @@ def _fleurs(root: Path, languages: Sequence[str], split: str) -> Iterator[Uttera
                 archive,
                 prefix + row["file_name"],
                 language,
-                row["raw_transcription"],
+                row["transcription"],
                 None if language == "en" else english.get(row["id"]),
                 split,
                 names,

@@ -18,7 +18,10 @@ from nightscribe.lake.schema import SCHEMAS
 _ZEROS: dict[str, Any] = {"string": "", "double": 0.0, "int32": 0, "int64": 0}
 
 
-EXTRA = ["duration_s", "source", "transcribed_at", "letters", "letters_over_silence"]
+EXTRA = [
+    *("duration_s", "source", "transcript_id", "transcribed_at"),
+    *("letters", "letters_over_silence"),
+]
 
 
 def _row(table: str, **values: Any) -> dict[str, Any]:

@@ -47,6 +47,14 @@ def test_unspaced_languages_are_compared_letter_by_letter(language: str) -> None
     assert normalize("今天 晚上。", language) == "今 天 晚 上"
 
 
+def test_serbian_is_the_same_in_both_scripts() -> None:
+    latin = "Ljubičaste Džez čašice, njen đak šalje žuti ćilim u Homolje!"
+    cyrillic = "Љубичасте Џез чашице, њен ђак шаље жути ћилим у Хомоље!"
+    assert normalize(latin, "sr") == normalize(cyrillic, "sr_rs")
+    assert normalize(cyrillic, "Serbian") == "љубичасте џез чашице њен ђак шаље жути ћилим у хомоље"
+    assert normalize("Škola", "hr") == "škola"
+
+
 def test_korean_is_written_with_spaces() -> None:
     assert not is_unspaced("ko")
     assert normalize("오늘 밤에는", "ko") == "오늘 밤에는"
