@@ -70,7 +70,6 @@ def set_baselines(lake: Lake, run_id: str, chosen: Chosen, reason: str | None = 
     """
     with connect(lake) as connection:
         found = pairs(connection)
-    wanted = [_is_chosen(row, chosen) for row in found.to_pylist()]
     stamps = {
         "baseline_id": uuid.uuid4().hex,
         "reason": reason,
@@ -79,11 +78,29 @@ def set_baselines(lake: Lake, run_id: str, chosen: Chosen, reason: str | None = 
     }
     rows = [
         {**row, **stamps, "text": row["hypothesis"]}
-        for row in newest_systems(found.filter(pa.array(wanted, pa.bool_()))).to_pylist()
+        for row in newest_systems(_chosen(found, chosen)).to_pylist()
     ]
     added = pa.Table.from_pylist(rows, schema=SCHEMAS["baselines"])
     lake.append("baselines", added)
     return added
+
+
+def two_systems(found: pa.Table, chosen: Chosen) -> tuple[pa.Table, pa.Table]:
+    """The pairs of the system that is chosen, and of the newest other one, in each group.
+
+    Args:
+        found: pairs as `from_lake.pairs` returns them
+    """
+    baseline = newest_systems(_chosen(found, chosen))
+    keys = [*_GROUP, *_SYSTEM]
+    known = {tuple(row.values()) for row in baseline.select(keys).to_pylist()}
+    others = [tuple(row.values()) not in known for row in found.select(keys).to_pylist()]
+    return baseline, newest_systems(found.filter(pa.array(others, pa.bool_())))
+
+
+def _chosen(found: pa.Table, chosen: Chosen) -> pa.Table:
+    wanted = [_is_chosen(row, chosen) for row in found.to_pylist()]
+    return found.filter(pa.array(wanted, pa.bool_()))
 
 
 def _is_chosen(row: dict[str, Any], chosen: Chosen) -> bool:

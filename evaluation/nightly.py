@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pyarrow as pa
 
 from evaluation.against import Against, against, as_data
-from evaluation.baselines import newest_systems
+from evaluation.baselines import Chosen, newest_systems, two_systems
 from evaluation.from_lake import baseline_pairs, history, pairs
 from evaluation.gate import Rules
 from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
@@ -37,20 +37,24 @@ class Evaluated:
     against: Against | None  # the newest transcripts beside their baselines, if there are any
 
 
-def evaluate_lake(lake: Lake, run_id: str, rules: Rules | None = None) -> Evaluated | None:
+def evaluate_lake(
+    lake: Lake, run_id: str, rules: Rules | None = None, other: Chosen | None = None
+) -> Evaluated | None:
     """Score every transcript that has a reference; commit the scores, store the reports.
 
-    What was transcribed last is compared with its baselines (see `baselines`) and judged by the
-    rules, or the default ones. The reports are kept under `reports/<score_id>/` in the lake, and
+    What was transcribed last is compared with its baselines (see `baselines`), or with what another
+    system that is in the lake made of the same recordings, and judged by the rules, or the default
+    ones. The reports are kept under `reports/<score_id>/` in the lake, and
     the newest also as `reports/latest/`. None if no transcript has a reference.
     """
     with connect(lake) as connection:
         compared, baseline = pairs(connection), baseline_pairs(connection)
     if compared.num_rows == 0:
         return None
-    beside = None
-    if baseline.num_rows:
-        beside = against(baseline, newest_systems(compared), rules or Rules())
+    candidate = newest_systems(compared)
+    if other is not None:
+        baseline, candidate = two_systems(compared, other)
+    beside = against(baseline, candidate, rules or Rules()) if baseline.num_rows else None
     evaluation = evaluate(compared, WORST_PER_LANGUAGE)
     scores = evaluation.scores
     score_id = uuid.uuid4().hex

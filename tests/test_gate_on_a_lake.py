@@ -126,6 +126,18 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     assert cli.main(shell) == 2
     assert f"--gate {gate}: `alpha` is 2" in capsys.readouterr().err
 
+    # Two systems of one lake, whichever came first.
+    [bad_key] = lake.read("SELECT options_key FROM transcripts ORDER BY created_at DESC LIMIT 1")[
+        "options_key"
+    ].to_pylist()
+    gate.write_text("")
+    assert cli.main([*shell, "--against-options", bad_key]) == 0
+    said = capsys.readouterr()
+    assert "Russian (ru)  transcribe  WER %" in said.out
+    assert "0 of " in said.out
+    assert cli.main([*shell, "--against", "turbo"]) == 0
+    assert "nothing to compare" in capsys.readouterr().err
+
     # Whoever wants it so moves the baseline, of that language alone.
     moved = ["baseline", "set", "--lake", lake.uri, "--language", "Russian", "--reason", "cheaper"]
     assert cli.main(moved) == 0

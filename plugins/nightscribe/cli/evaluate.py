@@ -6,6 +6,7 @@ With --gate, the exit code is 3 if a language is worse than its baseline beyond 
 examples:
   nightscribe evaluate --lake /data/lake
   nightscribe evaluate --lake /data/lake --out report --gate gate.toml
+  nightscribe evaluate --lake /data/lake --against large-v3   # two models of this lake
 """
 
 from __future__ import annotations
@@ -25,12 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_lake(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="also copy the reports here")
     parser.add_argument("--gate", type=Path, metavar="FILE", help="rules; see docs/evaluation.md")
+    parser.add_argument(
+        "--against",
+        metavar="MODEL",
+        help="compare what was transcribed last with this model's transcripts instead of the "
+        "baselines: its name, path, or the beginning of its model_id",
+    )
+    parser.add_argument(
+        "--against-options",
+        metavar="KEY",
+        help="of that model's options_keys, the beginning of one",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Score, commit, report, and print the table; 1 if there is nothing to score."""
     # The command line is the outermost layer: it alone knows both packages.
     from evaluation.baseline_view import summary
+    from evaluation.baselines import Chosen
     from evaluation.files import InputError
     from evaluation.gate_file import read_gate
     from evaluation.nightly import evaluate_lake
@@ -41,7 +54,10 @@ def execute(arguments: argparse.Namespace) -> int:
         rules = None if arguments.gate is None else read_gate(arguments.gate)
     except InputError as error:
         raise ConfigurationError(f"--gate {error}") from error
-    evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules)
+    other = None
+    if arguments.against or arguments.against_options:
+        other = Chosen(model=arguments.against, options_key=arguments.against_options)
+    evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules, other)
     if evaluated is None:
         print("nothing to score: no transcript in this lake has a reference")
         return 1
@@ -53,6 +69,8 @@ def execute(arguments: argparse.Namespace) -> int:
         for kind, messages in (("worse", found.alarms), ("warning", found.warnings)):
             for message in messages:
                 print(f"{kind}: {message}", file=sys.stderr)
+    elif other is not None:
+        print("nothing to compare: no transcript of that model has a reference", file=sys.stderr)
     elif rules is not None:
         print("no baseline: set one with `nightscribe baseline set`", file=sys.stderr)
     if arguments.out:
