@@ -31,6 +31,7 @@ def evaluate_transcripts() -> None:
 
         from airflow.sdk.exceptions import AirflowFailException
 
+        from evaluation.baseline_view import summary
         from evaluation.files import InputError
         from evaluation.gate_file import read_gate
         from evaluation.nightly import evaluate_lake
@@ -46,16 +47,24 @@ def evaluate_transcripts() -> None:
         evaluated = evaluate_lake(lake_of(settings), run_id, rules)
         if evaluated is None:
             log.info("nothing to score: no transcript has a reference")
-            return {"score_id": None, "scores": 0, "reports": [], "alarms": [], "warnings": []}
+            return {"score_id": None, "scores": 0, "reports": [], "gate": None}
         for line in evaluated.table.splitlines():
             log.info(line)
         found = evaluated.against
+        verdict = None
+        if rules is not None and found is not None:
+            verdict = {
+                "summary": summary(found),
+                "alarms": found.alarms,
+                "warnings": found.warnings,
+            }
+        elif rules is not None:
+            verdict = {"summary": "no baseline is set", "alarms": [], "warnings": []}
         return {
             "score_id": evaluated.score_id,
             "scores": evaluated.scores.num_rows,
             "reports": evaluated.uris,
-            "alarms": found.alarms if found and rules else [],
-            "warnings": found.warnings if found and rules else [],
+            "gate": verdict,
         }
 
     @task
@@ -72,10 +81,16 @@ def evaluate_transcripts() -> None:
 
         from airflow.sdk.exceptions import AirflowFailException
 
-        for warning in scored["warnings"]:
-            logging.getLogger(__name__).warning(warning)
-        if scored["alarms"]:
-            raise AirflowFailException("; ".join(scored["alarms"]))
+        log = logging.getLogger(__name__)
+        verdict = scored["gate"]
+        if verdict is None:
+            log.info("nothing to judge: NIGHTSCRIBE_GATE is not set, or nothing was scored")
+            return
+        log.info(verdict["summary"])
+        for warning in verdict["warnings"]:
+            log.warning(warning)
+        if verdict["alarms"]:
+            raise AirflowFailException("; ".join(verdict["alarms"]))
 
     scored = score()
     publish(scored) >> gate(scored)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.against import Against
+from evaluation.against import Against, Coverage
 from evaluation.aligned import Cell, aligned
 from evaluation.comparison import Changed
 from evaluation.gate import Verdict
@@ -61,10 +61,10 @@ class ChangedView:
 class BaselineView:
     """Everything of the report's section on the baseline."""
 
+    title: str
     summary: str
     messages: list[str]
     systems: list[tuple[str, str, str]]  # baseline's, candidate's, and what they were compared on
-    unguarded: list[str]
     rows: list[BaselineRow]
     changed: list[tuple[str, bool, list[ChangedView]]]
     """Language, whether it is an alarm, and its recordings."""
@@ -81,11 +81,11 @@ def baseline_view(against: Against) -> BaselineView:
     ]
     rows.sort(key=lambda one: one[1] is None or not one[1].alarm)  # alarms first
     return BaselineView(
+        title=f"Against {against.what}",
         summary=summary(against),
         messages=[*against.alarms, *(f"warning: {text}" for text in against.warnings)],
-        systems=[(_label(*group), before, now) for group, (before, now) in against.systems.items()],
-        unguarded=[_label(*group) for group in against.unguarded],
-        rows=[_row(row, verdict) for row, verdict in rows],
+        systems=_systems(against),
+        rows=[_row(row, verdict, against.coverage[_group(row)]) for row, verdict in rows],
         changed=[
             (
                 _label(*_group(group[0].candidate)),
@@ -106,10 +106,10 @@ def _systems(against: Against) -> list[tuple[str, str, str]]:
 
 
 def summary(against: Against) -> str:
-    """One sentence: how many languages are worse, and how many have no baseline."""
-    worse = len(against.alarms) + len(against.warnings)
+    """How many figures are worse, and what has no baseline."""
+    worse = sum(verdict.alarm for verdict in against.verdicts)
     text = (
-        f"{worse} of {len(against.verdicts)} figures are worse than their baseline beyond what "
+        f"{worse} of {len(against.verdicts)} figures are worse than {against.what} beyond what "
         "is tolerated and beyond chance."
     )
     if against.unguarded:
@@ -129,7 +129,7 @@ def _label(dataset: str, language: str, task: str) -> str:
     return f"{dataset}, {language_name(language)} ({language}), {task}"
 
 
-def _row(row: Mapping[str, Any], verdict: Verdict | None) -> BaselineRow:
+def _row(row: Mapping[str, Any], verdict: Verdict | None, coverage: Coverage) -> BaselineRow:
     language, task, metric, recordings, before, now, difference, p_value = compared_cells(row)
     if verdict is None:
         found, tolerated = "not gated", "–"
@@ -142,7 +142,7 @@ def _row(row: Mapping[str, Any], verdict: Verdict | None) -> BaselineRow:
         language,
         task,
         metric,
-        recordings,
+        recordings if coverage.whole else f"{recordings} of {coverage.baseline}",
         before,
         now,
         difference,

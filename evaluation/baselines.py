@@ -8,14 +8,16 @@ moves it, and the old ones stay in the table `baselines`.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from evaluation.from_lake import pairs
+from evaluation.from_lake import baseline_pairs, pairs
 from evaluation.normalize import language_code
 from nightscribe.lake.catalog import connect
 from nightscribe.lake.schema import SCHEMAS
@@ -62,45 +64,64 @@ def newest_systems(found: pa.Table) -> pa.Table:
     )
 
 
-def set_baselines(lake: Lake, run_id: str, chosen: Chosen, reason: str | None = None) -> pa.Table:
+class Smaller(Exception):
+    """A baseline that would have fewer recordings than the one that it replaces."""
+
+
+def set_baselines(
+    lake: Lake,
+    run_id: str,
+    chosen: Chosen,
+    reason: str | None = None,
+    *,
+    may_shrink: bool = False,
+) -> pa.Table:
     """Keep the newest transcripts among those chosen as the baselines of their groups.
 
     Returns the rows of `baselines` that were added: none where nothing that was chosen has a
     reference.
+
+    Raises:
+        Smaller: one of them would have fewer recordings than the one in force, unless `may_shrink`
     """
     with connect(lake) as connection:
-        found = pairs(connection)
+        found, present = pairs(connection), baseline_pairs(connection)
+    kept = newest_systems(found.filter(_are_chosen(found, chosen)))
+    before, after = _counts(present), _counts(kept)
+    for (dataset, language, task), count in after.items():
+        if not may_shrink and count < before[dataset, language, task]:
+            raise Smaller(
+                f"{dataset}, {language}, {task}: what was chosen has {count} recordings, the "
+                f"baseline in force {before[dataset, language, task]}"
+            )
     stamps = {
         "baseline_id": uuid.uuid4().hex,
         "reason": reason,
         "run_id": run_id,
         "created_at": datetime.now(UTC),
     }
-    rows = [
-        {**row, **stamps, "text": row["hypothesis"]}
-        for row in newest_systems(_chosen(found, chosen)).to_pylist()
-    ]
+    rows = [{**row, **stamps, "text": row["hypothesis"]} for row in kept.to_pylist()]
     added = pa.Table.from_pylist(rows, schema=SCHEMAS["baselines"])
     lake.append("baselines", added)
     return added
 
 
+def _counts(found: pa.Table) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(row.values()) for row in found.select(_GROUP).to_pylist())
+
+
 def two_systems(found: pa.Table, chosen: Chosen) -> tuple[pa.Table, pa.Table]:
-    """The pairs of the system that is chosen, and of the newest other one, in each group.
+    """The pairs of the newest system that is chosen, and of the newest that is not, of each group.
 
     Args:
         found: pairs as `from_lake.pairs` returns them
     """
-    baseline = newest_systems(_chosen(found, chosen))
-    keys = [*_GROUP, *_SYSTEM]
-    known = {tuple(row.values()) for row in baseline.select(keys).to_pylist()}
-    others = [tuple(row.values()) not in known for row in found.select(keys).to_pylist()]
-    return baseline, newest_systems(found.filter(pa.array(others, pa.bool_())))
+    wanted = _are_chosen(found, chosen)
+    return newest_systems(found.filter(wanted)), newest_systems(found.filter(pc.invert(wanted)))
 
 
-def _chosen(found: pa.Table, chosen: Chosen) -> pa.Table:
-    wanted = [_is_chosen(row, chosen) for row in found.to_pylist()]
-    return found.filter(pa.array(wanted, pa.bool_()))
+def _are_chosen(found: pa.Table, chosen: Chosen) -> pa.Array:
+    return pa.array([_is_chosen(row, chosen) for row in found.to_pylist()], pa.bool_())
 
 
 def _is_chosen(row: dict[str, Any], chosen: Chosen) -> bool:

@@ -180,9 +180,12 @@ def _transcripts(
 ) -> Iterator[tuple[str, bool, int, Difference]]:
     counts = [transcript_counts(pairs) for pairs in (before, after)]
     unspaced = is_unspaced(after[0]["language"])
+    # Of references in which nothing is said there is no rate to quote.
+    quoted = bool(counts[0][0][:, :3].any())
     for place, metric in enumerate(("wer", "cer")):
         found = difference(counts[0][place], counts[1][place], error_rate)
-        yield metric, metric == ("cer" if unspaced else "wer"), len(after), found
+        headline = quoted and metric == ("cer" if unspaced else "wer")
+        yield metric, headline, len(after), found
     both = [
         (_right(one), _right(other))
         for one, other in zip(before, after, strict=True)

@@ -122,4 +122,4 @@ def history(connection: duckdb.DuckDBPyConnection, evaluations: int) -> pa.Table
     Returns:
         columns dataset, language, model_id, options_key, metric, value, score_id, created_at
     """
-    return connection.execute(_HISTORY, [evaluations]).to_arrow_table()
+    return connection.sql(_HISTORY, params=[evaluations]).to_arrow_table()

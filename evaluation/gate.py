@@ -4,7 +4,8 @@ A row of a comparison (see `comparison`) is an alarm if the candidate is worse b
 margin, and the p-value of that is below `alpha` after Holm's correction. The p-value is the larger
 of two:
 
-- how far beyond the margin the difference lies, in standard errors, taken as normally distributed;
+- how far beyond the margin the difference lies, in standard errors: normally distributed, or of
+  fewer than `paired.FEW` recordings as Student's t with a degree of freedom less than there are;
 - of fewer than `paired.FEW` recordings: how often swapping the systems' outcomes at random makes
   the candidate that much worse. A bootstrap of few recordings is too sure of itself; this is not.
 
@@ -17,6 +18,7 @@ Discrete Data", Biometrics 1990).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -143,12 +145,32 @@ def _worse_by(row: Mapping[str, Any], margin: float) -> tuple[float, float | Non
     if row["p_value"] is None or not (row["difference"] or row["standard_error"]):
         return worse_by, None
     beyond, error = worse_by - margin, points * row["standard_error"]
+    utterances = row["utterances"]
     if beyond <= 0:
         return worse_by, 1.0
-    p_value = 1 - NormalDist().cdf(beyond / error) if error else 0.0
-    if row["utterances"] < FEW:
-        p_value = max(p_value, row["p_value"] / 2)  # that one looks both ways
-    return worse_by, p_value
+    if utterances >= FEW:
+        return worse_by, 1 - NormalDist().cdf(beyond / error) if error else 0.0
+    # A bootstrap's standard error lacks the n − 1 of a sample's.
+    error *= math.sqrt(utterances / (utterances - 1))
+    p_value = student_tail(beyond / error, utterances - 1) if error else 0.0
+    return worse_by, max(p_value, row["p_value"] / 2)  # swapping looks both ways
+
+
+def student_tail(t: float, degrees: int) -> float:
+    """Probability that Student's t with so many degrees of freedom is `t` or more, for t ≥ 0.
+
+    Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.3 and 26.7.4.
+    """
+    angle = math.atan(t / math.sqrt(degrees))
+    square = math.cos(angle) ** 2
+    odd = degrees % 2
+    term = math.sin(angle) * (math.cos(angle) if odd else 1.0)
+    total = 0.0
+    for step in range(2 + odd, degrees + 1, 2):
+        total += term
+        term *= square * (step - 1) / step
+    within = (angle + total) * 2 / math.pi if odd else total
+    return max(0.0, (1 - within) / 2)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -42,28 +42,35 @@ def evaluate_lake(
 ) -> Evaluated | None:
     """Score every transcript that has a reference; commit the scores, store the reports.
 
-    What was transcribed last is compared with its baselines (see `baselines`), or with what another
-    system that is in the lake made of the same recordings, and judged by the rules, or the default
-    ones. The reports are kept under `reports/<score_id>/` in the lake, and
+    What was transcribed last is compared with its baselines (see `baselines`) and judged by the
+    rules, or the default ones. The reports are kept under `reports/<score_id>/` in the lake, and
     the newest also as `reports/latest/`. None if no transcript has a reference.
+
+    With `other`, what was transcribed last is compared with another system of the lake instead, and
+    nothing is written.
     """
     with connect(lake) as connection:
         compared, baseline = pairs(connection), baseline_pairs(connection)
+        so_far = history(connection, EVALUATIONS - 1)
     if compared.num_rows == 0:
         return None
-    candidate = newest_systems(compared)
+    candidate, what = newest_systems(compared), "the baseline"
     if other is not None:
         baseline, candidate = two_systems(compared, other)
-    beside = against(baseline, candidate, rules or Rules()) if baseline.num_rows else None
+        what = other.model or f"options {other.options_key}"
+    beside = None
+    if baseline.num_rows and candidate.num_rows:
+        beside = against(baseline, candidate, rules or Rules(), what)
     evaluation = evaluate(compared, WORST_PER_LANGUAGE)
     scores = evaluation.scores
     score_id = uuid.uuid4().hex
     now = datetime.now(UTC)
     stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
     rows = [{**row, **stamps} for row in scores.to_pylist()]
-    lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
-    with connect(lake) as connection:
-        so_far = history(connection, EVALUATIONS)
+    headlines = pa.Table.from_pylist(
+        [row for row in rows if row["headline"]], schema=SCHEMAS["scores"]
+    )
+    so_far = pa.concat_tables([so_far, headlines.select(so_far.column_names).cast(so_far.schema)])
     facts = Facts(
         title="Nightscribe: transcripts against references",
         created_at=now,
@@ -79,7 +86,11 @@ def evaluate_lake(
         "scores.json": _json(scores.to_pylist()),
         **({} if beside is None else {"comparison.json": _json(as_data(beside))}),
     }
-    uris = []
+    uris: list[str] = []
+    if other is not None:
+        return Evaluated(score_id, scores, text_table(scores), reports, uris, beside)
+    # Only now: a page that cannot be made, and is tried again, must not leave scores each time.
+    lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
     for name, text in reports.items():
         lake.put_file(f"reports/{score_id}/{name}", text.encode())
         uris.append(lake.put_file(f"reports/latest/{name}", text.encode()))

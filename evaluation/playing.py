@@ -21,4 +21,7 @@ def audio_url(pair: Mapping[str, Any]) -> str | None:
         return None
     # As bytes: a name need not be UTF-8.
     path = Path(os.fsdecode(unquote_to_bytes(f"{archive}/{member}")))
-    return path.as_uri() if path.is_file() else None
+    try:
+        return path.as_uri() if path.is_file() else None
+    except OSError:  # a mount that is stale or closed to us: then it cannot be played either
+        return None

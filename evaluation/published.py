@@ -16,6 +16,8 @@ from evaluation.normalize import language_code
 
 SOURCE = "openai/whisper, language-breakdown.svg, November 2023"
 
+_OTHER_REGIONS = {"zh-TW", "zh-HK"}
+
 _FILE = Path(__file__).with_name("published_error_rates.csv")
 
 
@@ -36,6 +38,9 @@ def _figures() -> dict[str, dict[tuple[str, str, str], float]]:
     figures: dict[str, dict[tuple[str, str, str], float]] = {}
     with _FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
+            # A code has no region: `zh` stands for zh-CN, and compares with no other.
+            if row["language"] in _OTHER_REGIONS:
+                continue
             key = _plain(row["model"]), language_code(row["language"]), row["metric"]
             figures.setdefault(_plain(row["dataset"]), {})[key] = float(row["percent"]) / 100
     return figures

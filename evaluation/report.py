@@ -231,7 +231,7 @@ def render_markdown(evaluation: Evaluation, facts: Facts, against: Against | Non
 
 
 def _markdown_baseline(view: BaselineView) -> list[str]:
-    lines = ["", "## Against the baseline", "", _escaped(view.summary)]
+    lines = ["", f"## {_escaped(view.title)}", "", _escaped(view.summary)]
     if view.messages:
         lines += ["", *(f"- {_escaped(message)}" for message in view.messages)]
     rows = [[getattr(row, name) for name in BASELINE_HEADINGS] for row in view.rows]

@@ -15,7 +15,10 @@ Score = Mapping[str, Any]
 """One row of a table of scores."""
 
 _HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF++", "LID %")
-_COMPARED = ("language", "task", "metric", "utterances", "baseline", "candidate", "difference", "p")
+_COMPARED = (
+    *("language", "task", "metric", "utterances"),
+    *("baseline", "candidate", "difference", "p, uncorrected"),
+)
 _NOTHING = "–"
 
 
@@ -124,14 +127,15 @@ def _system_table(system: SystemScores) -> str:
 
 
 def comparison_table(comparison: pa.Table) -> str:
-    """Plain text: each headline metric of two systems, and whether they differ beyond chance."""
-    rows: list[tuple[str, ...]] = [_COMPARED]
-    rows += [
-        compared_cells(row)
-        for row in comparison.to_pylist()
-        if row["headline"] or row["metric"] == "lid_accuracy"
-    ]
-    return _lines(rows)
+    """Plain text: each headline metric of two systems, and whether they differ beyond chance.
+
+    A table per data set.
+    """
+    datasets: dict[str, list[tuple[str, ...]]] = {}
+    for row in comparison.to_pylist():
+        if row["headline"] or row["metric"] == "lid_accuracy":
+            datasets.setdefault(row["dataset"], [_COMPARED]).append(compared_cells(row))
+    return "\n".join(f"{dataset}\n{_lines(rows)}" for dataset, rows in datasets.items())
 
 
 def compared_cells(row: Mapping[str, Any]) -> tuple[str, ...]:

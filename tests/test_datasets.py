@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -202,6 +203,75 @@ def test_audio_that_is_named_and_cannot_be_used_is_told_and_kept(
     rejected = open_lake(str(lake)).read("SELECT * FROM rejected").to_pylist()
     assert [row["reason"] for row in rejected] == ["manifest_missing_file"]
     assert f"{root / 'de' / 'test.tsv'}, line 2" in rejected[0]["detail"]
+
+
+def test_what_the_lake_knows_already_is_not_taken_away(
+    manifest: Texts, lake: Lake, tmp_path: Path
+) -> None:
+    folder = tmp_path / "calls"
+    copy(GERMAN, folder / "one.flac")
+    write(folder / "manifest.csv", "path,language,speaker\none.flac,de,Anna\n")
+    add_dataset(lake, read_layout("manifest", folder / "manifest.csv"), "first")
+    text = manifest[GERMAN]["text"]
+    refs = write(tmp_path / "calls" / "refs.csv", f'path,text\none.flac,"{text}"\n')
+    add_dataset(lake, read_layout("manifest", refs), "second")
+    [source] = lake.read("SELECT language_hint, metadata FROM sources").to_pylist()
+    assert source == {"language_hint": "de", "metadata": '{"speaker": "Anna"}'}
+    [reference] = lake.read("SELECT language, text FROM reference_texts").to_pylist()
+    assert reference == {"language": "de", "text": text}
+
+
+def test_only_what_a_list_names_is_read(manifest: Texts, lake: Lake, tmp_path: Path) -> None:
+    refs = make_manifest(tmp_path, manifest)
+    with tarfile.open(tmp_path / "calls" / "backup.tar", "w") as tar:
+        tar.add(SAMPLES / ENGLISH, "other.flac")
+    added = add_dataset(lake, read_layout("manifest", refs), "first")
+    assert added.recordings == 1
+    assert lake.read("SELECT member FROM sources")["member"].to_pylist() == ["calls/one.flac"]
+
+
+def test_why_audio_cannot_be_used_is_kept_as_found(lake: Lake, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/gr\xfc\xdfe"))
+    folder.mkdir()
+    (folder / "empty.wav").touch()
+    (folder / "link.wav").symlink_to(SAMPLES / GERMAN)
+    refs = write(folder / "refs.csv", "path,text\nempty.wav,a\nlink.wav,b\ngone.wav,c\n")
+    added = add_dataset(lake, read_layout("manifest", refs), "first")
+    assert added.recordings == 0
+    told = lake.read("SELECT uri, reason FROM rejected ORDER BY uri").to_pylist()
+    archive = f"file://{tmp_path}/gr%FC%DFe"
+    assert [row["uri"] for row in told] == [
+        f"{archive}!/{name}.wav" for name in ("empty", "gone", "link")
+    ]
+    reasons = [row["reason"] for row in told]
+    assert reasons[:2] == ["empty_file", "manifest_missing_file"]
+    assert reasons[2] not in ("empty_file", "manifest_missing_file")
+    assert added.missing == [row["uri"] for row in told]
+
+
+def test_a_region_is_that_region_and_a_language_all_of_them(
+    manifest: Texts, tmp_path: Path
+) -> None:
+    root = make_covost2(tmp_path / "cv", manifest)
+    shutil.copytree(root / "zh-CN", root / "zh-TW")
+    one = read_layout("common-voice", root, ["zh-TW"])
+    assert {utterance.archive.parent.name for utterance in one} == {"zh-TW"}
+    assert len(read_layout("common-voice", root, ["zh"])) == 2
+    # CoVoST translates one of them.
+    row = "path\tsentence\ttranslation\nzh-02.mp3\t去\tGo.\n"
+    write(root / "covost_v2.zh-CN_en.test.tsv", row)
+    [translated] = read_layout("covost2", root, ["Chinese"])
+    assert translated.translation == "Go."
+
+
+def test_the_folder_of_a_language_may_be_where_one_is(
+    manifest: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_common_voice(tmp_path / "cv", manifest) / "de")
+    assert [one.language for one in read_layout("common-voice", Path())] == ["de"]
+    opus = make_mls(tmp_path / "mls", manifest)
+    (opus / "mls_german").rename(opus / "mls_german_opus")
+    assert [one.language for one in read_layout("mls", opus)] == ["de"]
 
 
 def wrong_fleurs(root: Path, texts: Texts) -> str:

@@ -109,7 +109,7 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     assert cli.main(shell) == 3
     said = capsys.readouterr()
     assert said.err.count("worse: Russian") == 1
-    assert "1 of 6 figures are worse than their baseline" in said.out
+    assert "1 of 6 figures are worse than the baseline" in said.out
     assert "Russian (ru) of three" in (report / "report.html").read_text()
     assert "Against the baseline" in (report / "report.md").read_text()
     # What the report gives as a query finds the segments of that transcript.
@@ -131,11 +131,14 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
         "options_key"
     ].to_pylist()
     gate.write_text("")
+    before = lake.table("scores").version()
     assert cli.main([*shell, "--against-options", bad_key]) == 0
     said = capsys.readouterr()
-    assert "Russian (ru)  transcribe  WER %" in said.out
-    assert "0 of " in said.out
-    assert cli.main([*shell, "--against", "turbo"]) == 0
+    assert "Russian (ru)  transcribe   WER %" in said.out
+    assert re.search(rf"\b0 of \d figures are worse than options {bad_key}", said.out)
+    assert "Against options" in (report / "report.md").read_text()
+    assert lake.table("scores").version() == before
+    assert cli.main([*shell, "--against", "turbo"]) == 1
     assert "nothing to compare" in capsys.readouterr().err
 
     # Whoever wants it so moves the baseline, of that language alone.
@@ -151,6 +154,27 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
         {"language": "ru", "n": 18},
         {"language": "zh", "n": 9},
     ]
+
+
+def test_a_trial_on_a_few_recordings_is_told_and_does_not_become_the_baseline(
+    lake: Lake, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = Order((str(archive),), "demo", options={"beam_size": 2}, limit=2)
+    run(lake, order, Settings(device="cpu", engine="batched"), say=lambda line: None)
+    evaluated = evaluate_lake(lake, "evaluation", Rules())
+    assert evaluated is not None
+    assert evaluated.against is not None
+    assert evaluated.against.alarms == []
+    [warning] = evaluated.against.warnings
+    assert warning.startswith("English (en) of three, transcribe: only 2 of the 9 recordings")
+    assert "| 2 of 9 |" in evaluated.reports["report.md"]
+
+    setting = ["baseline", "set", "--lake", lake.uri]
+    assert cli.main(setting) == 2
+    assert "three, en, transcribe: what was chosen has 2 recordings, the baseline in force 9" in (
+        capsys.readouterr().err
+    )
+    assert cli.main([*setting, "--language", "en", "--may-shrink"]) == 0
 
 
 def test_a_baseline_of_what_is_not_there_is_not_set(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightscribe.annotate import ANNOTATIONS, annotate
-from nightscribe.archive import source_uri
+from nightscribe.archive import Kind, source_uri
 from nightscribe.errors import Reason
 from nightscribe.ingest import ingest
 from nightscribe.lake.catalog import connect
@@ -54,27 +55,32 @@ def add_dataset(
     rows = _annotations(utterances)
     archives = rows["archive"].unique().to_pylist()
     found = find_new(lake, archives)
-    named = set(zip(rows["archive"].to_pylist(), rows["member"].to_pylist(), strict=True))
+    named, asked = set(_uris(rows)), set(archives)
     wanted = [
-        row["kind"] == "container" or (row["archive"], row["member"]) in named
-        for row in found.fresh.to_pylist()
+        # A tar that merely lies in the folder of the lists is none of the data set's.
+        archive in asked if kind == Kind.CONTAINER else source_uri(archive, member) in named
+        for archive, member, kind in zip(
+            *(found.fresh[column].to_pylist() for column in ("archive", "member", "kind")),
+            strict=True,
+        )
     ]
     fresh = found.fresh.filter(pa.array(wanted, pa.bool_()))
+    _reject(lake, [row for row in found.rejected if row["uri"] in named | asked], run_id)
     if fresh.num_rows:
         spec = lake.write_spec(f"{work_folder(run_id)}/ingest-00000.parquet", fresh)
         log.info(ingest(lake, spec, run_id, settings=settings).summary())
-    annotate(lake, rows, run_id)
-    missing = _missing(lake, rows)
+    annotate(lake, _with_what_is_known(lake, rows), run_id)
+    missing, known = _missing(lake, rows)
     told = [
         rejected_row(
-            source_uri(utterance.archive.as_posix(), utterance.member),
+            uri,
             Reason.MANIFEST_MISSING_FILE,
-            f"named in {utterance.named_in}, and not among the recordings",
+            f"named in {utterance.named_in}, but not in the archive",
         )
         for utterance, uri in zip(utterances, _uris(rows), strict=True)
-        if uri in missing
+        if uri in missing - known
     ]
-    lake.insert_new("rejected", rows_of("rejected", told, run_id), KEYS["rejected"])
+    _reject(lake, told, run_id)
     return Added(
         utterances=len(utterances),
         recordings=len(set(_uris(rows)) - missing),
@@ -95,7 +101,7 @@ def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
                 "translation": utterance.translation,
                 "dataset": utterance.dataset,
                 "split": utterance.split,
-                "metadata": None,
+                "metadata": utterance.metadata,
                 "line": line,
                 "depth": 0,
             }
@@ -114,10 +120,38 @@ def _uris(rows: pa.Table) -> list[str]:
     ]
 
 
-def _missing(lake: Lake, rows: pa.Table) -> set[str]:
+def _reject(lake: Lake, rows: list[dict[str, Any]], run_id: str) -> None:
+    lake.insert_new("rejected", rows_of("rejected", rows, run_id), KEYS["rejected"])
+
+
+def _with_what_is_known(lake: Lake, rows: pa.Table) -> pa.Table:
+    """A list that says nothing of a recording's language, say, takes nothing away that is known."""
     with connect(lake) as connection:
         connection.register("named", rows)
-        found = connection.execute(
-            "SELECT archive, member FROM named ANTI JOIN sources USING (archive, member)"
+        return (
+            connection.sql(
+                """SELECT named.* REPLACE (
+                     coalesce(named.language, s.language_hint) AS language,
+                     coalesce(named.metadata, s.metadata) AS metadata)
+                   FROM named LEFT JOIN sources AS s USING (archive, member)
+                   ORDER BY line"""
+            )
+            .to_arrow_table()
+            .cast(ANNOTATIONS)
+        )
+
+
+def _missing(lake: Lake, rows: pa.Table) -> tuple[set[str], set[str]]:
+    """What is named and not in the lake, and that of it for which there is a reason already."""
+    with connect(lake) as connection:
+        connection.register("named", rows)
+        connection.execute(
+            """CREATE TEMP TABLE missing AS
+               SELECT archive || '!/' || member AS uri
+               FROM named ANTI JOIN sources USING (archive, member)"""
+        )
+        missing = connection.execute("FROM missing").fetchall()
+        known = connection.execute(
+            "FROM missing SEMI JOIN rejected USING (uri) SELECT uri"
         ).fetchall()
-    return {source_uri(archive, member) for archive, member in found}
+    return {uri for (uri,) in missing}, {uri for (uri,) in known}

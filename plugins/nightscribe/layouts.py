@@ -16,6 +16,7 @@ file and says what was expected.
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +53,22 @@ class Utterance:
     split: str | None
     dataset: str | None
     named_in: str
+    metadata: str | None = None  # a JSON object
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A language as somebody named it, and its code."""
+
+    name: str
+    code: str
+
+    @staticmethod
+    def of(language: str) -> _Asked:
+        code = language_code(language)
+        if code is None:
+            raise ConfigurationError(f"language {language!r}: is none of Whisper's")
+        return _Asked(language, code)
 
 
 @dataclass(frozen=True)
@@ -60,12 +77,12 @@ class Layout:
 
     Attributes:
         dataset: its name in reports, unless another is given
-        read: called with the tree, the languages (Whisper's codes; none: all) and the split
+        read: called with the tree, the languages (none: all) and the split
         split: which one is read if none is named
     """
 
     dataset: str
-    read: Callable[[Path, Sequence[str], str], Iterator[Utterance]]
+    read: Callable[[Path, Sequence[_Asked], str], Iterator[Utterance]]
     split: str = "test"
 
 
@@ -85,21 +102,14 @@ def read_layout(
     layout = LAYOUTS[name]
     if not path.exists():
         raise ConfigurationError(f"{path}: is not there: give --path the data set's folder")
-    codes = [_asked(language) for language in languages]
-    found = list(layout.read(path, codes, split or layout.split))
+    path = path.absolute()  # its name tells a language where it is the folder of one
+    found = list(layout.read(path, [_Asked.of(one) for one in languages], split or layout.split))
     if not found:
         raise ConfigurationError(f"{path}: its lists name no recording")
     return [replace(one, dataset=one.dataset or layout.dataset) for one in found]
 
 
-def _asked(language: str) -> str:
-    code = language_code(language)
-    if code is None:
-        raise ConfigurationError(f"language {language!r}: is none of Whisper's")
-    return code
-
-
-def _fleurs(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
+def _fleurs(root: Path, languages: Sequence[_Asked], split: str) -> Iterator[Utterance]:
     # Whisper's figures are on the column `transcription` (openai/whisper, discussion 1762), which
     # is normalised; a translation is scored with its case and punctuation.
     english_list = root / _FLEURS_ENGLISH / f"{split}.tsv"
@@ -137,7 +147,7 @@ def _fleurs_rows(names: Path) -> Iterator[tuple[int, dict[str, str]]]:
         yield line, dict(zip(_FLEURS_COLUMNS, cells, strict=True))
 
 
-def _common_voice(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
+def _common_voice(root: Path, languages: Sequence[_Asked], split: str) -> Iterator[Utterance]:
     for folder, language in _locales(root, languages, f"{split}.tsv"):
         names = folder / f"{split}.tsv"
         clips = _first([folder / "clips"], f"{folder}: has the list {names.name} and no audio")
@@ -146,12 +156,13 @@ def _common_voice(root: Path, languages: Sequence[str], split: str) -> Iterator[
             yield _utterance(clips, member, language, row["sentence"], None, split, names, line)
 
 
-def _covost2(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
+def _covost2(root: Path, languages: Sequence[_Asked], split: str) -> Iterator[Utterance]:
     for folder, language in _locales(root, languages, "clips"):
+        # Common Voice has more languages than CoVoST, and of some more regions.
         name = f"covost_v2.{folder.name}_en.{split}.tsv"
-        if not languages and not any((place / name).is_file() for place in (folder, root)):
-            continue  # Common Voice has more languages than CoVoST
-        names = _first([folder / name, root / name], f"{folder}: there are clips and no list")
+        names = next((at / name for at in (folder, root) if (at / name).is_file()), None)
+        if names is None:
+            continue
         for line, row in _named_columns(names, ("path", "translation")):
             member = _with_suffix(row["path"], ".mp3")
             yield _utterance(
@@ -166,9 +177,9 @@ def _covost2(root: Path, languages: Sequence[str], split: str) -> Iterator[Utter
             )
 
 
-def _librispeech(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
-    if languages and set(languages) != {"en"}:
-        raise ConfigurationError(f"LibriSpeech is English: there is no {', '.join(languages)}")
+def _librispeech(root: Path, languages: Sequence[_Asked], split: str) -> Iterator[Utterance]:
+    if other := [asked.name for asked in languages if asked.code != "en"]:
+        raise ConfigurationError(f"LibriSpeech is English: there is no {', '.join(other)}")
     folder = _first([root / split, root / "LibriSpeech" / split], f"{root}: there is no {split!r}")
     lists = sorted(folder.glob("*/*/*.trans.txt"))
     if not lists:
@@ -187,7 +198,7 @@ def _librispeech(root: Path, languages: Sequence[str], split: str) -> Iterator[U
             )
 
 
-def _mls(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
+def _mls(root: Path, languages: Sequence[_Asked], split: str) -> Iterator[Utterance]:
     for folder, language in _locales(root, languages, f"{split}/transcripts.txt", prefix="mls_"):
         names = folder / split / "transcripts.txt"
         archive = _first([folder / split / "audio"], f"{folder / split}: there is no audio")
@@ -204,7 +215,7 @@ def _mls(root: Path, languages: Sequence[str], split: str) -> Iterator[Utterance
             )
 
 
-def _manifest(path: Path, languages: Sequence[str], split: str) -> Iterator[Utterance]:
+def _manifest(path: Path, languages: Sequence[_Asked], split: str) -> Iterator[Utterance]:
     if path.is_dir():
         raise ConfigurationError(f"{path}: is a folder; give --path the manifest's file")
     try:
@@ -215,8 +226,9 @@ def _manifest(path: Path, languages: Sequence[str], split: str) -> Iterator[Utte
         line, detail = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigurationError(f"{path}, line {line}: {detail}{more}")
+    codes = {asked.code for asked in languages}
     for row in rows:
-        if (not languages or row.language in languages) and split in ("all", row.split):
+        if (not codes or row.language in codes) and split in ("all", row.split):
             yield Utterance(
                 archive=path.parent,
                 member=row.path,
@@ -225,7 +237,8 @@ def _manifest(path: Path, languages: Sequence[str], split: str) -> Iterator[Utte
                 translation=row.translation,
                 split=row.split,
                 dataset=row.dataset,
-                named_in=f"{path}, line {row.line}",
+                named_in=f"{encode_path(str(path))}, line {row.line}",
+                metadata=json.dumps(row.metadata, ensure_ascii=False) if row.metadata else None,
             )
 
 
@@ -240,16 +253,17 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def _locales(
-    root: Path, languages: Sequence[str], holds: str, prefix: str = ""
+    root: Path, languages: Sequence[_Asked], holds: str, prefix: str = ""
 ) -> Iterator[tuple[Path, str]]:
     """The folders of the languages that are asked for, in which there is such a file.
 
-    `root` may itself be the folder of a language.
+    Who names a folder (`zh-TW`) gets that one, who names a language all of it. `root` may itself be
+    the folder of a language.
     """
     places = [root] if (root / holds).exists() else sorted(root.glob(f"{prefix}*"))
     found: dict[Path, str] = {}
     for place in places:
-        code = language_code(place.name.removeprefix(prefix))
+        code = language_code(place.name.removeprefix(prefix).removesuffix("_opus"))
         if code is not None and (place / holds).exists():
             found[place] = code
     if not found:
@@ -257,12 +271,15 @@ def _locales(
             f"{root}: no folder in it is named as a language and holds {holds}: give --path the "
             "folder above those of the languages, and --split one that is there"
         )
-    for language in languages:
-        if language not in found.values():
-            there = ", ".join(sorted({place.name for place in found}))
-            raise ConfigurationError(f"{root}: no {holds} of {language}; there are {there}")
+    wanted: set[Path] = set()
+    for asked in languages:
+        of_language = {place for place, code in found.items() if code == asked.code}
+        if not of_language:
+            there = ", ".join(sorted(place.name for place in found))
+            raise ConfigurationError(f"{root}: no {holds} of {asked.name}; there are {there}")
+        wanted |= {place for place in of_language if place.name == asked.name} or of_language
     for place, code in found.items():
-        if not languages or code in languages:
+        if not languages or place in wanted:
             yield place, code
 
 
@@ -328,7 +345,7 @@ def _utterance(
     names: Path,
     line: int,
 ) -> Utterance:
-    where = f"{names}, line {line}"
+    where = f"{encode_path(str(names))}, line {line}"
     if not member or member.startswith("/") or ".." in member.split("/"):
         raise ConfigurationError(f"{where}: {member!r} names no file below {archive}")
     return Utterance(

@@ -48,6 +48,16 @@ def test_equal_systems_differ_by_chance_in_5_of_100_comparisons(utterances: int)
     assert (0.03 if utterances >= 20 else 0) <= alarms / 500 <= 0.07
 
 
+def test_recordings_in_which_nothing_is_said_have_no_rate_to_quote(pair: PairMaker) -> None:
+    rows = [
+        pair(recording_id=f"r{number}", reference="", hypothesis=hypothesis)
+        for hypothesis in ("", "thank you")
+        for number in range(3)
+    ]
+    before, after = (pa.Table.from_pylist(part, schema=PAIRS) for part in (rows[:3], rows[3:]))
+    assert not any(compare(before, after)["headline"].to_pylist())
+
+
 def test_two_recordings_prove_nothing() -> None:
     words = np.array([10, 10])
     found = difference(counts(words, words // 5), counts(words, words // 10), error_rate)

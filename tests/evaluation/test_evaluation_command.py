@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,26 @@ def test_two_files_become_a_table_and_three_reports(
     }
     assert headline == {("en", "wer"): 0.2, ("es", "wer"): 0.25, ("zh", "cer"): 1 / 6}
     assert len(written["confusion"]) == 3
+
+
+def test_a_task_that_is_gone_trips_the_gate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = "id,language,text,translation"
+    (tmp_path / "refs.csv").write_text(f"{header}\na,de,eins zwei,one two\nb,de,drei,three\n")
+    shutil.copyfile(tmp_path / "refs.csv", tmp_path / "old.csv")
+    (tmp_path / "new.csv").write_text("id,language,text\na,de,eins zwei\nb,de,drei\n")
+    (tmp_path / "gate.toml").write_text("")
+    files = ("references", "refs.csv"), ("hypotheses", "new.csv"), ("baseline", "old.csv")
+    arguments = [part for name, file in files for part in (f"--{name}", str(tmp_path / file))]
+    assert main([*arguments, "--gate", str(tmp_path / "gate.toml")]) == 3
+    told = capsys.readouterr().err
+    assert "worse: German (de) of refs, translate: none of the 2 recordings" in told
+    (tmp_path / "gate.toml").write_text('[[override]]\ntask = "translate"\naction = "ignore"\n')
+    assert main([*arguments, "--gate", str(tmp_path / "gate.toml")]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments[:4], "--gate", str(tmp_path / "gate.toml")])
+    assert ended.value.code == 2
 
 
 def test_a_baseline_is_compared_with(run: Run, files: tuple[str, ...], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from evaluation.comparison import COMPARISON
-from evaluation.gate import Override, Rules, holm, judge, message
+from evaluation.gate import Override, Rules, holm, judge, message, student_tail
 from evaluation.metrics import COLUMNS, error_rate
 from evaluation.paired import Difference, difference
 
@@ -191,6 +191,38 @@ def test_the_language_that_got_worse_is_found_among_twelve_and_no_other() -> Non
     ]
     verdicts = judge(table(*rows), Rules())
     assert [one.row["language"] for one in verdicts if one.alarm] == ["x7"]
+
+
+def test_few_recordings_that_are_worse_by_the_margin_alone_raise_few_alarms() -> None:
+    """Where swapping says nothing, since there is a difference, but none beyond the margin."""
+    random = np.random.default_rng(13)
+    nights = 40
+    alarms = 0
+    for _ in range(nights):
+        rows = [
+            row(*two_nights(random, 12, worse_by=0.05), language=f"x{number}")
+            for number in range(8)
+        ]
+        verdicts = judge(table(*rows), Rules(margins={"wer": 5.0}))
+        alarms += any(verdict.alarm for verdict in verdicts)
+    assert alarms <= 6
+
+
+@pytest.mark.parametrize(
+    ("t", "degrees", "tail"),
+    [
+        (0, 3, 0.5),
+        (6.314, 1, 0.05),
+        (2.920, 2, 0.05),
+        (2.764, 10, 0.01),
+        (2.467, 28, 0.01),
+        (3.169, 10, 0.005),
+        (1.660, 99, 0.05),
+        (2.626, 100, 0.005),
+    ],
+)
+def test_students_tail_is_that_of_printed_tables(t: float, degrees: int, tail: float) -> None:
+    assert student_tail(t, degrees) == pytest.approx(tail, rel=2e-3)
 
 
 def test_holms_correction_on_an_example_done_by_hand() -> None:

@@ -129,6 +129,14 @@ def test_what_changed_since_the_baseline_comes_first(
     assert re.search(r"\| Spanish \(es\) +\| transcribe \| WER % \| 2 \| 0\.00 \|", text)
 
 
+def test_the_report_says_which_systems_were_compared(compared_page: str) -> None:
+    table = compared_page.partition('<table class="systems">')[2].partition("</table>")[0]
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table)
+    system = "tiny, options 01234567"
+    assert cells[:5] == ["Baseline", "Now", "On", system, system]
+    assert "test, Spanish (es), translate; " in cells[5]
+
+
 def test_trends_show_the_first_and_the_last_value(compared_page: str) -> None:
     assert "Error rate from one evaluation to the next" in compared_page
     assert "2025-03-01" in compared_page
@@ -195,6 +203,7 @@ def test_recordings_that_are_files_here_can_be_played(pair: PairMaker, tmp_path:
         "in a zip": f"{archive}/some.zip!/a.wav",
         "gone": f"{archive}!/gone.wav",
         "elsewhere": "s3://bucket/folder!/a.wav",
+        "nobody can say": f"{archive}!/{'x' * 300}.wav",
     }
     rows = [
         pair(recording_id=name, reference="the boat", hypothesis="a goat", source=source)

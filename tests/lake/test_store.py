@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -308,6 +309,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True, capture_output=True)
+
+
+def test_an_older_lake_on_a_disk_that_is_read_only_can_be_read(small_disk: Path) -> None:
+    lake = open_lake(str(small_disk / "lake"))
+    shutil.rmtree(f"{lake.uri}/baselines")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    opened = open_lake(lake.uri)
+    assert opened.read("SELECT * FROM latest_baselines").num_rows == 0
+    assert opened.read("SELECT * FROM transcripts").num_rows == 0
+    with pytest.raises(LakeError, match="has no table 'baselines'"):
+        opened.table("baselines")
 
 
 @pytest.mark.parametrize("free_bytes", [0, 12 << 10, 28 << 10])

@@ -30,6 +30,8 @@ PHASES = (
     # The same once more from a higher rate, as with warm restarts (Loshchilov and Hutter, 2017):
     # after one descent the many voices are not yet told apart.
     Phase("refine", 1700, (1500,), 6000, 2, (0.3, 0.25, 0.45), (6e-4, 3e-5)),
+    # And once more from a lower one, for the translations, which are learnt last.
+    Phase("polish", 1200, (1500,), 6000, 2, (0.3, 0.25, 0.45), (3e-4, 1e-5)),
     # Prompts and long answers, on an encoder that stays as it is.
     Phase("answers", 150, (1500,), 6000, 4, (0.2, 0.2, 0.6), (3e-4, 1e-5), decoder_only=True),
 )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.errors import ConfigurationError
 
 _SHOWN = """
 SELECT dataset, language, task, any_value(model) AS model, any_value(options_key) AS options_key,
@@ -41,12 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setting.add_argument("--task", choices=["transcribe", "translate"])
     setting.add_argument("--model", help="name, path, or beginning of the model_id")
     setting.add_argument("--options-key", metavar="KEY", help="or its beginning")
+    setting.add_argument(
+        "--may-shrink",
+        action="store_true",
+        help="also where it has fewer recordings than the one that it replaces",
+    )
     setting.add_argument("--reason", metavar="TEXT", help="kept in the lake, for those who ask")
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Set or show; 1 if there is nothing to set or to show."""
-    from evaluation.baselines import Chosen, set_baselines
+    from evaluation.baselines import Chosen, Smaller, set_baselines
     from nightscribe.pipeline import new_run_id
 
     lake = lake_of(arguments)
@@ -58,7 +64,14 @@ def execute(arguments: argparse.Namespace) -> int:
             model=arguments.model,
             options_key=arguments.options_key,
         )
-        added = set_baselines(lake, new_run_id(), chosen, arguments.reason)
+        try:
+            added = set_baselines(
+                lake, new_run_id(), chosen, arguments.reason, may_shrink=arguments.may_shrink
+            )
+        except Smaller as error:
+            raise ConfigurationError(
+                f"{error}: name the model with --model, or say --may-shrink"
+            ) from error
         if not added.num_rows:
             print("nothing to set: no transcript that was chosen has a reference")
             return 1

@@ -29,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="MODEL",
-        help="compare what was transcribed last with this model's transcripts instead of the "
-        "baselines: its name, path, or the beginning of its model_id",
+        help="compare what other models transcribed last with this one's transcripts instead of "
+        "with the baselines, and write nothing to the lake; its name, path, or the beginning of "
+        "its model_id",
     )
     parser.add_argument(
         "--against-options",
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Score, commit, report, and print the table; 1 if there is nothing to score."""
+    """Score, commit, report, and print the table; 1 if there is nothing to score or compare."""
     # The command line is the outermost layer: it alone knows both packages.
     from evaluation.baseline_view import summary
     from evaluation.baselines import Chosen
@@ -55,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
     except InputError as error:
         raise ConfigurationError(f"--gate {error}") from error
     other = None
-    if arguments.against or arguments.against_options:
+    if arguments.against is not None or arguments.against_options is not None:
         other = Chosen(model=arguments.against, options_key=arguments.against_options)
     evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules, other)
     if evaluated is None:
@@ -70,7 +71,11 @@ def execute(arguments: argparse.Namespace) -> int:
             for message in messages:
                 print(f"{kind}: {message}", file=sys.stderr)
     elif other is not None:
-        print("nothing to compare: no transcript of that model has a reference", file=sys.stderr)
+        print(
+            "nothing to compare: of that model and of another, transcripts with a reference are "
+            "needed",
+            file=sys.stderr,
+        )
     elif rules is not None:
         print("no baseline: set one with `nightscribe baseline set`", file=sys.stderr)
     if arguments.out:
@@ -85,4 +90,6 @@ def execute(arguments: argparse.Namespace) -> int:
             ) from error
     for uri in evaluated.uris:
         print(uri)
+    if other is not None and found is None:
+        return 1
     return _GATE_FAILED if rules is not None and found is not None and found.alarms else 0

@@ -239,3 +239,6 @@ SCHEMAS: dict[str, pa.Schema] = {
     "baselines": BASELINES,
 }
 """Table name → schema. `reference_texts`, since SQL reserves the word `references`."""
+
+ADDED_LATER = frozenset({"baselines"})
+"""Tables that lakes of the same format may lack."""

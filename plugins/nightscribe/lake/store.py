@@ -35,7 +35,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from nightscribe.errors import ConfigurationError, LakeError
-from nightscribe.lake.schema import LAKE_FORMAT, SCHEMAS
+from nightscribe.lake.schema import ADDED_LATER, LAKE_FORMAT, SCHEMAS
 from nightscribe.storage import locate
 
 _WRITERS = "nightscribe"
@@ -87,8 +87,17 @@ class Lake:
             ) from error
 
     def files(self, name: str, table: DeltaTable | None = None) -> list[str]:
-        """The Parquet files of a table that are live now, or were when `table` was opened."""
-        table = self.table(name) if table is None else table
+        """The Parquet files of a table that are live now, or were when `table` was opened.
+
+        None of a table that an older Nightscribe did not make, in a lake that cannot be written to.
+        """
+        if table is None:
+            try:
+                table = self.table(name)
+            except LakeError:
+                if name in ADDED_LATER:
+                    return []
+                raise
         # delta-rs percent-encodes the path of the table; the files lie right in its folder.
         return sorted(self.path(name, uri.rpartition("/")[2]) for uri in table.file_uris())
 
@@ -274,8 +283,11 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
                 f"reads up to {LAKE_FORMAT}: upgrade nightscribe, or name another lake"
             )
         for name, schema in SCHEMAS.items():
-            if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
-                _create_table(lake, name, schema)
+            # Who may only read a lake need not have what it has nothing in.
+            refusals = (OSError, DeltaError) if found and name in ADDED_LATER else ()
+            with contextlib.suppress(*refusals):
+                if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
+                    _create_table(lake, name, schema)
     except (OSError, DeltaError) as error:
         raise LakeError(f"lake {lake.uri} cannot be opened: {error}") from error
     return lake
