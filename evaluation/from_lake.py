@@ -80,6 +80,34 @@ ORDER BY ALL
 """
 
 
+# A batch's speed is that of all that was in it.
+_SYSTEMS = """
+SELECT
+    model_id,
+    options_key,
+    max(model) AS model,
+    max(options) AS options,
+    string_agg(DISTINCT engine, ', ' ORDER BY engine) AS engine,
+    string_agg(DISTINCT precision, ', ' ORDER BY precision) AS precision,
+    max(versions) AS versions,
+    max(speed.rtfx) AS rtfx,
+    max(speed.device) AS device
+FROM transcripts
+SEMI JOIN reference_texts USING (recording_id, task)
+LEFT JOIN (
+    SELECT
+        transcribed.model_id,
+        transcribed.options_key,
+        sum(audio_s) / sum(wall_s) AS rtfx,
+        string_agg(DISTINCT device, ', ' ORDER BY device) AS device
+    FROM (SELECT DISTINCT model_id, options_key, attempt_id FROM transcripts) AS transcribed
+    JOIN batches USING (attempt_id)
+    GROUP BY ALL
+) AS speed USING (model_id, options_key)
+GROUP BY model_id, options_key
+ORDER BY ALL
+"""
+
 _HISTORY = """
 SELECT dataset, language, model_id, options_key, metric, value, score_id, created_at
 FROM scores
@@ -123,3 +151,13 @@ def history(connection: duckdb.DuckDBPyConnection, evaluations: int) -> pa.Table
         columns dataset, language, model_id, options_key, metric, value, score_id, created_at
     """
     return connection.sql(_HISTORY, params=[evaluations]).to_arrow_table()
+
+
+def systems(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The models and options of which there are transcripts with a reference.
+
+    Returns:
+        columns model_id, options_key, model, options (JSON), engine, precision, versions (JSON),
+        rtfx and device, the last two over the batches that they were transcribed in
+    """
+    return connection.sql(_SYSTEMS).to_arrow_table()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evaluation.against import Against, against, as_data
 from evaluation.baselines import Chosen, newest_systems, two_systems
-from evaluation.from_lake import baseline_pairs, history, pairs
+from evaluation.from_lake import baseline_pairs, history, pairs, systems
 from evaluation.gate import Rules
 from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
 from evaluation.scoring import evaluate
@@ -51,7 +51,7 @@ def evaluate_lake(
     """
     with connect(lake) as connection:
         compared, baseline = pairs(connection), baseline_pairs(connection)
-        so_far = history(connection, EVALUATIONS - 1)
+        so_far, measured = history(connection, EVALUATIONS - 1), systems(connection)
     if compared.num_rows == 0:
         return None
     candidate, what = newest_systems(compared), "the baseline"
@@ -81,7 +81,7 @@ def evaluate_lake(
         },
     )
     reports = {
-        "report.html": render_html(evaluation, facts, beside, so_far),
+        "report.html": render_html(evaluation, facts, beside, so_far, measured),
         "report.md": render_markdown(evaluation, facts, beside),
         "scores.json": _json(scores.to_pylist()),
         **({} if beside is None else {"comparison.json": _json(as_data(beside))}),

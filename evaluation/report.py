@@ -6,6 +6,7 @@ well contain HTML.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -117,6 +118,7 @@ def render_html(
     facts: Facts,
     against: Against | None = None,
     history: pa.Table | None = None,
+    systems: pa.Table | None = None,
 ) -> str:
     """A self-contained page.
 
@@ -124,12 +126,14 @@ def render_html(
         against: what changed since the baseline, which comes first
         history: scores of this and earlier evaluations, as `from_lake.history` returns them, for
             the trends
+        systems: models and options, as `from_lake.systems` returns them
     """
     template = _environment().get_template("report.html")
     return template.render(
         facts=facts,
         sections=_sections(evaluation, history),
         signatures=_signatures(evaluation.scores),
+        systems=[] if systems is None else [_system(row) for row in systems.to_pylist()],
         language_name=language_name,
         amount=amount,
         place=place,
@@ -425,6 +429,26 @@ def lake_sql(pair: Mapping[str, Any]) -> str | None:
     return (
         f"""SELECT * FROM segments WHERE transcript_id = '{pair["transcript_id"]}' ORDER BY index"""
     )
+
+
+def _system(row: Mapping[str, Any]) -> dict[str, str]:
+    """A model with its options as text; of the options those that were set."""
+    options = {
+        name: value for name, value in json.loads(row["options"]).items() if value is not None
+    }
+    return {
+        "Model": row["model"],
+        "model_id": row["model_id"][:12],
+        "options_key": row["options_key"],
+        "Engine": f"{row['engine']}, {row['precision']}",
+        "RTFx": "" if row["rtfx"] is None else f"{row['rtfx']:.1f}",
+        "Device": row["device"] or "",
+        "Options": json.dumps(
+            {name: value for name, value in options.items() if value is not None},
+            ensure_ascii=False,
+        ),
+        "Versions": ", ".join(" ".join(one) for one in json.loads(row["versions"]).items()),
+    }
 
 
 def _signatures(scores: pa.Table) -> list[tuple[str, str, str]]:

@@ -116,6 +116,8 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     page = html.unescape((report / "report.html").read_text())
     query = re.findall(r'nightscribe sql <code>"(SELECT [^"]+)"', page)[0]
     assert lake.read(query).num_rows > 0
+    assert "<dt>RTFx</dt>" in page
+    assert re.search(r'<dd>\{.*"suppress_tokens": "-1,\d+', page)
     [kept] = json.loads((report / "comparison.json").read_text())["alarms"]
     assert kept == alarm
 
