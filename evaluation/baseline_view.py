@@ -99,10 +99,20 @@ def baseline_view(against: Against) -> BaselineView:
 
 
 def _systems(against: Against) -> list[tuple[str, str, str]]:
-    groups: dict[tuple[str, str], list[str]] = {}
-    for group, systems in against.systems.items():
-        groups.setdefault(systems, []).append(_label(*group))
-    return [(before, now, "; ".join(labels)) for (before, now), labels in groups.items()]
+    """Systems, with the languages in which they were compared, by data set and task."""
+    found: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    for (dataset, language, task), systems in against.systems.items():
+        found.setdefault(systems, {}).setdefault((dataset, task), []).append(language)
+    return [
+        (
+            *systems,
+            "; ".join(
+                f"{dataset}, {task}: {', '.join(languages)}"
+                for (dataset, task), languages in groups.items()
+            ),
+        )
+        for systems, groups in found.items()
+    ]
 
 
 def summary(against: Against) -> str:

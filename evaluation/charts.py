@@ -19,6 +19,7 @@ from matplotlib.patches import Patch
 _WIDTH = 5.0  # inches; the page scales it
 _ROW = 0.26  # inches per language
 _LONGEST_LABEL = 32  # letters; more would leave no room for the bars
+_NUMBER = 0.12  # width of a number, as a share of the axis
 _MARGINS = 0.75  # inches above and below all rows
 
 # matplotlib knows no CSS variables: it draws in these colours, found nowhere else, which
@@ -176,8 +177,10 @@ def _draw(axes: Any, row: int, bar: Bar, colour: str, end: float) -> None:
             [bar.low, bar.high], [row, row], color=_INK, linewidth=1, marker="|", markersize=5
         )
     if bar.published is not None:
-        reach = max(reach, bar.published)
         axes.plot([min(bar.published, end)], [row], **_PUBLISHED)
+        # The number is the bar's: it stands beside the mark only where there is no other room.
+        if reach <= bar.published < reach + end * _NUMBER:
+            reach = bar.published
     fits = reach < end * 0.9
     axes.text(
         reach + end * 0.012 if fits else end,
