@@ -323,8 +323,9 @@ def test_charts_leave_matplotlibs_settings_alone() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-@pytest.mark.parametrize(("scheme", "paper"), [("dark", (20, 23, 27)), ("light", (255, 255, 255))])
-@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize(
+    ("width", "scheme", "paper"), [(1200, "light", (255, 255, 255)), (500, "dark", (20, 23, 27))]
+)
 def test_report_opens_in_a_browser(
     compared_page: str, width: int, scheme: str, paper: tuple[int, ...], tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ With --gate, the exit code is 3 if a language is worse than its baseline beyond 
 examples:
   nightscribe evaluate --lake /data/lake
   nightscribe evaluate --lake /data/lake --out report --gate gate.toml
-  nightscribe evaluate --lake /data/lake --against large-v3   # two models of this lake
+  nightscribe evaluate --lake /data/lake --against large-v3
 """
 
 from __future__ import annotations
