@@ -38,3 +38,15 @@ def espeak_library() -> None:
         ctypes.CDLL("libespeak-ng.so.1")
     except OSError:
         pytest.skip("espeak-ng is not installed")
+
+
+@pytest.fixture
+def bfloat16() -> str:
+    """The precision, on a CPU that computes in it."""
+    from nightscribe.errors import ConfigurationError
+    from nightscribe.whisper.models import pick_precision
+
+    try:
+        return pick_precision("bfloat16", "cpu")
+    except ConfigurationError as error:
+        pytest.skip(str(error))

@@ -58,6 +58,7 @@ BASELINE = "openai-whisper"
 ENGINES = {
     BASELINE: Engine("openai", "whisper", "whisper"),
     "nightscribe": Engine("ours", "nightscribe", "whisper"),
+    "nightscribe bfloat16": Engine("ours", "nightscribe", "whisper", {"precision": "bfloat16"}),
     "faster-whisper": Engine("faster", "faster_whisper", "ctranslate2"),
     "faster-whisper int8": Engine("faster", "faster_whisper", "ctranslate2", {"int8": True}),
     "faster-whisper batched": Engine("faster", "faster_whisper", "ctranslate2", {"batched": True}),

@@ -10,9 +10,9 @@ from nightscribe.whisper.engine import Failure, Job, Request, load_model
 from nightscribe.whisper.options import Options
 
 
-def load(setup: Setup) -> Run:
+def load(setup: Setup, *, precision: str = "auto") -> Run:
     """The batched engine, which chooses batch sizes by itself."""
-    model = load_model(setup.model, setup.device)
+    model = load_model(setup.model, setup.device, precision=precision)
     options = Options(temperature=(0.0,), condition_on_previous_text=setup.conditioned)
     job = Job("transcribe", options)
 

@@ -124,7 +124,7 @@ def model_loader(settings: Settings) -> Callable[[str], LoadedModel]:
             import torch
 
             torch.set_num_threads(settings.threads)
-        return load_model(name, settings.device, settings.model_dir)
+        return load_model(name, settings.device, settings.model_dir, settings.precision)
 
     return load
 

@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         None, description="where checkpoints are cached; default: where openai-whisper does"
     )
     device: str = Field("auto", description="`auto` (CUDA, else CPU), `cpu`, `cuda`, `cuda:1` …")
+    precision: str = Field(
+        "auto",
+        description="`auto` (float16 on CUDA, float32 on a CPU), `float32`, `float16` (CUDA only) "
+        "or `bfloat16` (where the device has it); no transcript is made anew for it",
+    )
     engine: str = Field(
         "batched",
         description="`batched`: openai-whisper's transcripts, many recordings at a time; "

@@ -20,6 +20,8 @@ def setup(models: dict[str, Path], request: pytest.FixtureRequest) -> Setup:
     package = missing(ENGINES[name])
     if package or ENGINES[name].model_format not in models:
         pytest.skip(f"{package or 'transformers, which converts,'} is not installed")
+    if "bfloat16" in name:
+        request.getfixturevalue("bfloat16")
     model = models[ENGINES[name].model_format]
     return Setup(str(model), "cpu", threads=1, batch_size=2, conditioned=False)
 

@@ -15,10 +15,12 @@ import pytest
 import torch
 import whisper
 
+from benchmarks.compare import word_error_rate
 from benchmarks.shapes import SHAPES, write_checkpoint
 from nightscribe import audio
 from nightscribe.errors import Reason
 from nightscribe.whisper import batched, network, reference
+from nightscribe.whisper.decoders import Decoders
 from nightscribe.whisper.engine import (
     Failure,
     Job,
@@ -106,6 +108,31 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
         assert ours[key].language_probability == pytest.approx(
             result.language_probability, abs=CLOSE
         )
+
+
+def test_bfloat16_reads_nearly_the_same(
+    model: LoadedModel, clips: list[Path], bfloat16: str
+) -> None:
+    wanted = requests(clips, *BOTH)
+    exact = run(batched.transcribe, wanted, model)
+    rough = run(batched.transcribe, wanted, replace(model, precision=bfloat16))
+    assert {key: result.language for key, result in exact.items()} == {
+        key: result.language for key, result in rough.items()
+    }
+    pairs = [
+        (result.text, rough[key].text, "en" if key[1].task == "translate" else result.language)
+        for key, result in exact.items()
+    ]
+    assert word_error_rate(pairs) < 0.005
+    probabilities = [
+        (own["avg_logprob"], other["avg_logprob"])
+        for key, result in exact.items()
+        if result.text == rough[key].text
+        for own, other in zip(result.segments, rough[key].segments, strict=True)
+    ]
+    ours, theirs = zip(*probabilities, strict=True)
+    assert ours != theirs  # it did compute otherwise
+    assert ours == pytest.approx(theirs, abs=0.1)
 
 
 CASES = {
@@ -401,6 +428,34 @@ def test_both_tasks_share_decoding_and_encoding(
     shared = windows[0] & windows[1]
     assert shared
     assert sum(encoded) <= len(windows[0] | windows[1]) + 2
+
+
+def test_on_a_cpu_nothing_is_computed_while_audio_is_decoded(
+    model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crews: list[Decoders] = []
+    pending = []
+    went_on = batched.BatchedEngine._went_on
+
+    def two(_: str) -> int:
+        return 2
+
+    def hired(count: int) -> Decoders:
+        crews.append(Decoders(count))
+        return crews[-1]
+
+    def watched(engine: batched.BatchedEngine, verbose: bool | None) -> bool:
+        pending.append(crews[-1].pending)
+        return went_on(engine, verbose)
+
+    monkeypatch.setattr(batched, "workers_for", two)
+    monkeypatch.setattr(batched, "Decoders", hired)
+    monkeypatch.setattr(batched.BatchedEngine, "_went_on", watched)
+    engine = batched.BatchedEngine(model, slots=2)
+    short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]
+    found = list(engine.run(iter(requests(short, BOTH[0])), verbose=None))
+    assert len(found) == 8
+    assert set(pending) == {0}
 
 
 def test_whoever_stops_listening_can_start_anew(model: LoadedModel, clips: list[Path]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,11 @@ def test_unknown_engine_model_and_device_are_named() -> None:
         load_model("gigantic")
     with pytest.raises(ConfigurationError, match="'tpu'"):
         load_model("demo", "tpu")
+
+
+def test_the_reference_refuses_a_precision_that_it_lacks(model: LoadedModel) -> None:
+    with pytest.raises(ConfigurationError, match="no bfloat16: choose the engine 'batched'"):
+        results(replace(model, precision="bfloat16"), request(SAMPLES / CLIPS[0]))
 
 
 def test_versions_name_what_a_transcript_depends_on() -> None:

@@ -40,7 +40,18 @@ def test_a_slice_of_a_larger_tensor_is_read_as_it_is() -> None:
     torch.testing.assert_close(Linear(weight)(x), F.linear(x, weight), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_bfloat16_is_rounded_once() -> None:
+    random = torch.Generator().manual_seed(0)
+    weight, x, bias = (
+        torch.randn(shape, generator=random).bfloat16() for shape in ((30, 200), (9, 200), (30,))
+    )
+    exact = F.linear(x.double(), weight.double(), bias.double())
+    found = Linear(weight, bias)(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), exact, rtol=2**-8, atol=2**-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_other_precisions_go_pytorchs_way(dtype: torch.dtype) -> None:
     weight, x = torch.eye(3, dtype=dtype), torch.tensor([[1.0, 2.0, 3.0]], dtype=dtype)
     assert torch.equal(Linear(weight)(x), x)

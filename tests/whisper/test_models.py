@@ -449,11 +449,35 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="has 2 CUDA"):
         models.pick_device("cuda:2")
 
-    assert [models.precision(device) for device in ("cpu", "cuda", "cuda:1")] == [
+
+def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    pick = models.pick_precision
+    assert [pick("auto", device) for device in ("cpu", "cuda", "cuda:1")] == [
         "float32",
         "float16",
         "float16",
     ]
+    assert pick("float32", "cpu") == pick("float32", "cuda") == "float32"
+    assert pick("float16", "cuda") == "float16"
+    with pytest.raises(ConfigurationError, match="'float16' is for graphics cards"):
+        pick("float16", "cpu")
+    with pytest.raises(ConfigurationError, match="'half': choose one of auto, float32"):
+        pick("half", "cpu")
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert pick("bfloat16", "cpu") == "bfloat16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    with pytest.raises(ConfigurationError, match="'bfloat16': the device cpu has no instructions"):
+        pick("bfloat16", "cpu")
+    for has_it in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has_it=has_it, **_: has_it)
+        if has_it:
+            assert pick("bfloat16", "cuda:0") == "bfloat16"
+        else:
+            with pytest.raises(ConfigurationError, match="device cuda:0 has no instructions"):
+                pick("bfloat16", "cuda:0")
 
 
 def test_importing_models_imports_neither_torch_nor_whisper(repository: Path) -> None:

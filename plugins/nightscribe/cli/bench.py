@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_archives(parser)
     parser.add_argument("--model", help="official name, path or demo (NIGHTSCRIBE_MODEL)")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 … (NIGHTSCRIBE_DEVICE)")
+    parser.add_argument("--precision", help="auto, float32, … (NIGHTSCRIBE_PRECISION)")
     parser.add_argument(
         "--task", choices=["transcribe", "translate", "both"], help="(NIGHTSCRIBE_TASK)"
     )
@@ -78,7 +79,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print speed, memory and the estimate; 1 if a recording could not be transcribed."""
     if arguments.minutes <= 0 or arguments.hours <= 0:
         arguments.parser.error("--minutes and --hours: must be above 0")
-    given = {"model": arguments.model, "device": arguments.device, "task": arguments.task}
+    given = {name: vars(arguments)[name] for name in ("model", "device", "precision", "task")}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
 
     from nightscribe.pipeline import Order, model_loader

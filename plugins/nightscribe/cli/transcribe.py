@@ -22,7 +22,7 @@ from nightscribe.errors import ConfigurationError, Rejected
 from nightscribe.ingest import content_id
 from nightscribe.languages import LANGUAGES, OTHER_NAMES
 from nightscribe.settings import Settings
-from nightscribe.whisper.models import can_translate
+from nightscribe.whisper.models import PRECISIONS, can_translate
 from nightscribe.whisper.options import TASKS, Options
 
 _DEFAULTS = Options()
@@ -67,6 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="each window continues the text before it",
     )
     add("--fp16", type=_switch, default=True, help="half precision on a GPU")
+    add(
+        "--precision",
+        default=None,
+        choices=PRECISIONS,
+        help="of matrix products; default: float16 on a GPU, float32 on a CPU. bfloat16 needs "
+        "--engine batched (NIGHTSCRIBE_PRECISION)",
+    )
     add(
         "--temperature_increment_on_fallback",
         type=_optional(float),
@@ -132,8 +139,6 @@ def execute(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     engine = engine_named(arguments.engine, slots=settings.slots)
     model = model_loader(settings)(arguments.model)
-    if not arguments.fp16:
-        model = dataclasses.replace(model, precision="float32")
     failed = 0
 
     def report(path: str, reason: str) -> None:
@@ -175,6 +180,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings, but for what the flags say."""
     given: dict[str, Any] = {
         "device": arguments.device,
+        "precision": arguments.precision if arguments.fp16 else "float32",
         "model_dir": arguments.model_dir,
         # As for whisper, no number of threads below 1 is a choice.
         "threads": arguments.threads if (arguments.threads or 0) > 0 else None,

@@ -88,9 +88,8 @@ class BatchedEngine:
     """The engine over one model, with so many slots for windows in decoding (0: what fits)."""
 
     def __init__(self, model: LoadedModel, *, slots: int = 0, encoded_at_once: int = 0) -> None:
-        dtype = torch.float16 if model.precision == "float16" else torch.float32
         self._model = model
-        self._network = prepared(model.network, dtype)
+        self._network = prepared(model.network, getattr(torch, model.precision))
         dims = model.network.dims
         self._shape = Shape(
             model.network.is_multilingual,
@@ -104,6 +103,11 @@ class BatchedEngine:
         )
         self._tokenizer = tokenizer
         self._slots = slots or slots_that_fit(self._network)
+        # Decoding audio and computing share a CPU's cores: side by side, each product waits for
+        # the thread whose core is taken, so there they take turns. What shares a batch, and with
+        # it the last digits of a result, does not hang on chance then, either.
+        self._takes_turns = model.device == "cpu"
+        self._ahead = max(2, self._slots // 4) if self._takes_turns else 2
         self._encoded_at_once = encoded_at_once or windows_at_once(self._network, self._slots)
         self._lanes: dict[Kind, Lane] = {}
         self._arrived: deque[tuple[Request, Samples | Rejected]] = deque()
@@ -122,10 +126,13 @@ class BatchedEngine:
             while more or on_the_way or self._arrived or self._threads:
                 # Lines of several recordings would be a muddle: who reads along gets one at a time.
                 at_once = 1 if verbose else self._slots
-                limit = at_once if verbose else at_once + 2  # two are decoded ahead
+                limit = at_once if verbose else at_once + self._ahead
+                begun = len(self._threads) + len(self._arrived)
+                if self._takes_turns and begun >= at_once:
+                    limit = begun
                 while (
                     more
-                    and len(self._threads) + len(self._arrived) + len(on_the_way) < limit
+                    and begun + len(on_the_way) < limit
                     and decoders.waiting_bytes < _WAITING_BYTES
                 ):
                     request = next(arriving, None)
@@ -136,7 +143,9 @@ class BatchedEngine:
                         on_the_way[decoders.submit(request.audio)] = request
                     except OSError as error:
                         self._fail(request, Reason.UNREADABLE, str(error))
-                if len(self._threads) < at_once and not self._arrived:
+                if self._takes_turns:
+                    self._arrived += _all_of(decoders, on_the_way)
+                elif len(self._threads) < at_once and not self._arrived:
                     for number, outcome in decoders.finished(wait_for_one=not self._threads):
                         self._arrived.append((on_the_way.pop(number), outcome))
                 if not self._went_on(verbose):
@@ -387,6 +396,18 @@ class BatchedEngine:
             compression_ratio=compression_ratio(text),
             no_speech_prob=answer.no_speech_prob,
         )
+
+
+def _all_of(
+    decoders: Decoders, on_the_way: dict[int, Request]
+) -> list[tuple[Request, Samples | Rejected]]:
+    """Wait for all that is being decoded; in the order in which it was handed in."""
+    outcomes: dict[int, Samples | Rejected] = {}
+    while len(outcomes) < len(on_the_way):
+        outcomes.update(decoders.finished(wait_for_one=True))
+    found = [(request, outcomes[number]) for number, request in on_the_way.items()]
+    on_the_way.clear()
+    return found
 
 
 def show(segments: list[dict[str, Any]]) -> None:

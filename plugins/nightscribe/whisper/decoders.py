@@ -33,6 +33,7 @@ from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
 _COPIED_BYTES = 1024**2  # at a time
+_CPU_WORKERS = 8
 _STARTED = b"+"  # a worker's first word
 
 
@@ -318,11 +319,11 @@ def usable_cores() -> int:
 def workers_for(device: str) -> int:
     """Worker processes that keep up with a device.
 
-    On a CPU one for every four cores, since decoding is hundreds of times faster than real time.
-    A graphics card leaves the cores to them, but for this process's own.
+    A graphics card leaves the cores to them, but for this process's own. On a CPU they are busy
+    only when it does not compute, for a moment: a few will do.
     """
     cores = usable_cores()
-    return max(1, cores - 1 if device.startswith("cuda") else cores // 4)
+    return max(1, cores - 1 if device.startswith("cuda") else min(_CPU_WORKERS, cores))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from nightscribe.errors import ConfigurationError, Reason
-from nightscribe.whisper.models import Checkpoint, load, pick_device, precision, resolve
+from nightscribe.whisper.models import Checkpoint, load, pick_device, pick_precision, resolve
 from nightscribe.whisper.options import Options
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class LoadedModel:
     checkpoint: Checkpoint
     network: Any  # whisper.model.Whisper
     device: str
-    precision: str  # float16 on CUDA, float32 on CPU
+    precision: str  # float32, float16 or bfloat16
 
     @property
     def device_name(self) -> str:
@@ -100,15 +100,18 @@ class Engine(Protocol):
     ) -> Iterator[Transcript | Failure]: ...
 
 
-def load_model(name: str, device: str = "auto", model_dir: str | None = None) -> LoadedModel:
+def load_model(
+    name: str, device: str = "auto", model_dir: str | None = None, precision: str = "auto"
+) -> LoadedModel:
     """Load a model by official name, path or `demo` onto a device.
 
     Raises `ModelError` if there is no such checkpoint, `ConfigurationError` for a device
-    that this machine lacks.
+    that this machine lacks, or a precision that the device lacks.
     """
     chosen = pick_device(device)
+    computed = pick_precision(precision, chosen)
     checkpoint = resolve(name, model_dir)
-    return LoadedModel(checkpoint, load(checkpoint, chosen), chosen, precision(chosen))
+    return LoadedModel(checkpoint, load(checkpoint, chosen), chosen, computed)
 
 
 def engine_named(name: str, *, slots: int = 0) -> Engine:

@@ -40,6 +40,7 @@ DIGESTS = "nightscribe-digests.json"
 REMEMBERED_BYTES = 64 << 20  # smaller files are hashed in a moment
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 60.0  # without a byte from the server
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -214,9 +215,35 @@ def pick_device(device: str) -> str:
     return device
 
 
-def precision(device: str) -> str:
-    """`float16` on CUDA, `float32` on the CPU."""
-    return "float16" if device.startswith("cuda") else "float32"
+def pick_precision(precision: str, device: str) -> str:
+    """Of matrix products: `auto` is `float16` on CUDA and `float32` on a CPU.
+
+    Raises:
+        ConfigurationError: no such precision, or one that the device does not compute in.
+    """
+    import torch
+
+    cuda = device.startswith("cuda")
+    if precision == "auto":
+        return "float16" if cuda else "float32"
+    if precision not in PRECISIONS:
+        raise ConfigurationError(f"precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    if precision == "float16" and not cuda:
+        raise ConfigurationError(
+            "precision 'float16' is for graphics cards: choose auto, float32 or bfloat16 on a CPU"
+        )
+    if precision == "bfloat16":
+        # Without instructions of their own, both imitate it, slower than float32.
+        if cuda:
+            has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            known = torch.cpu.get_capabilities()
+            has_it = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+        if not has_it:
+            raise ConfigurationError(
+                f"precision 'bfloat16': the device {device} has no instructions for it; choose auto"
+            )
+    return precision
 
 
 def _folder(model_dir: str | None) -> Path:

@@ -90,7 +90,7 @@ class Network:
 
         def empty(rows: int, positions: int) -> Tensor:
             shape = (dims.n_text_layer, 2, rows, dims.n_text_head, positions, size)
-            return torch.zeros(shape, dtype=self.dtype, device=self.device)
+            return _precise(torch.zeros(shape, dtype=self.dtype, device=self.device))
 
         return Caches(empty(slots * group, dims.n_text_ctx), empty(slots, dims.n_audio_ctx))
 
@@ -101,8 +101,8 @@ class Network:
         for layer, block in enumerate(self._decoder):
             assert block.keys_values is not None
             keys, values = block.keys_values(features).chunk(2, dim=-1)
-            caches.cross[layer, 0, slots] = _by_head(keys, heads)
-            caches.cross[layer, 1, slots] = _by_head(values, heads)
+            caches.cross[layer, 0, slots] = _precise(_by_head(keys, heads))
+            caches.cross[layer, 1, slots] = _precise(_by_head(values, heads))
 
     @torch.no_grad()
     def read(
@@ -143,14 +143,14 @@ class Network:
         number = torch.arange(rows, device=x.device)
         for layer, block in enumerate(self._decoder):
             inward = block.attention.inward(_normed(x, block.attention_norm))
-            query, key, value = inward.view(rows, 3, heads, -1).unbind(1)
+            query, key, value = _precise(inward).view(rows, 3, heads, -1).unbind(1)
             own = caches.own[layer]
             own[0, number, :, positions] = key
             own[1, number, :, positions] = value
             seen_values = F.scaled_dot_product_attention(
                 query[:, :, None], own[0, :rows, :, :seen], own[1, :rows, :, :seen], visible
             )
-            x = x + block.attention.out(seen_values.reshape(rows, -1))
+            x = x + block.attention.out(seen_values.reshape(rows, -1).to(x.dtype))
             # The rows of a slot ask its keys and values together.
             asked = x.view(slots, rows // slots, -1)
             cross = caches.cross[layer]
@@ -241,6 +241,11 @@ def _normed(x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
     return F.layer_norm(x.float(), x.shape[-1:], *norm).to(x.dtype)
 
 
+def _precise(x: Tensor) -> Tensor:
+    """What attention computes with: on a CPU float32 always, where bfloat16 takes longer."""
+    return x.float() if x.device.type == "cpu" else x
+
+
 def _by_head(x: Tensor, heads: int) -> Tensor:
     """(batch, length, width) → (batch, heads, length, head size)."""
     return x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
@@ -251,9 +256,9 @@ def _self_attention(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What attention adds to `x`, and its keys and values by head."""
     inward = block.attention.inward(_normed(x, block.attention_norm))
-    query, keys, values = (_by_head(part, heads) for part in inward.chunk(3, dim=-1))
+    query, keys, values = (_by_head(part, heads) for part in _precise(inward).chunk(3, dim=-1))
     seen = F.scaled_dot_product_attention(query, keys, values, is_causal=causal and x.shape[1] > 1)
-    return block.attention.out(seen.transpose(1, 2).flatten(2)), keys, values
+    return block.attention.out(seen.transpose(1, 2).flatten(2).to(x.dtype)), keys, values
 
 
 def _query(block: _Block, x: Tensor) -> Tensor:
@@ -264,8 +269,9 @@ def _query(block: _Block, x: Tensor) -> Tensor:
 
 def _cross_attention(block: _Block, x: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
     assert block.cross is not None
-    seen = F.scaled_dot_product_attention(_by_head(_query(block, x), heads), keys, values)
-    return block.cross.out(seen.transpose(1, 2).flatten(2))
+    query = _precise(_by_head(_query(block, x), heads))
+    seen = F.scaled_dot_product_attention(query, _precise(keys), _precise(values))
+    return block.cross.out(seen.transpose(1, 2).flatten(2).to(x.dtype))
 
 
 def _mlp(block: _Block, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nightscribe import audio
-from nightscribe.errors import Reason, Rejected
+from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.engine import (
     Failure,
@@ -27,7 +27,13 @@ def transcribe(
     """Transcribe every request's jobs with `whisper.transcribe`, in order.
 
     `verbose` is passed on: True prints each segment as it comes, None prints nothing.
+    Raises `ConfigurationError` for bfloat16, which openai-whisper does not know.
     """
+    if model.precision == "bfloat16":
+        raise ConfigurationError(
+            "the engine 'reference' is openai-whisper, which has no bfloat16: choose the engine "
+            "'batched', or the precision auto"
+        )
     for request in requests:
         try:
             decoded = audio.decode(request.audio)
