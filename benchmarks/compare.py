@@ -31,6 +31,7 @@ class Row:
     ratio: Spread | None  # speed over the baseline's in the same turn
     peak_memory: int
     peak_device_memory: int | None
+    device_busy: Spread | None
     same: float | None  # share of recordings whose text is the baseline's, letter by letter
     wer_to_baseline: float | None
     wer: float | None  # to what was really said
@@ -72,6 +73,7 @@ def rows(runs: Sequence[Sequence[Measured]], archive: Sequence[Recorded]) -> lis
             )
         true = [(r.text, texts[r.path].text, r.language) for r in archive if r.text]
         devices = [m.peak_device_memory for m in each if m.peak_device_memory is not None]
+        busy = [m.device_busy for m in each if m.device_busy is not None]
         counted = [text.tokens for text in each[0].texts]
         found.append(
             Row(
@@ -80,6 +82,7 @@ def rows(runs: Sequence[Sequence[Measured]], archive: Sequence[Recorded]) -> lis
                 ratio=ratio,
                 peak_memory=max(measured.peak_memory for measured in each),
                 peak_device_memory=max(devices, default=None),
+                device_busy=spread(busy) if busy else None,
                 same=same,
                 wer_to_baseline=wer_to_baseline,
                 wer=word_error_rate(true) if true else None,

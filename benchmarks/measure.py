@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ class Measured:
     loading_s: float
     peak_memory: int  # bytes that are resident, of the process and those it started
     peak_device_memory: int | None  # bytes in use on the device, less those before the start
+    device_busy: float | None  # share of the time in which it computed anything at all
     texts: list[Text]
 
 
@@ -49,7 +51,7 @@ def measure(
         "warm_up": list(warm_up),
     }
     on_device = setup.device == "cuda"
-    before = device_memory() if on_device else 0
+    before = device_state().memory if on_device else 0
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker"],
@@ -81,6 +83,7 @@ def measure(
         loading_s=ready["loading_s"],
         peak_memory=watch.peak,
         peak_device_memory=watch.peak_on_device - before if on_device else None,
+        device_busy=statistics.fmean(watch.busy) if on_device else None,
         texts=[Text(**text) for text in done["texts"]],
     )
 
@@ -103,10 +106,20 @@ def _answer(line: str) -> dict[str, Any]:
     return answer
 
 
-def device_memory() -> int:
-    """Bytes in use on the first CUDA device, as its driver counts them, whoever uses them."""
-    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]
-    return int(subprocess.check_output(query, text=True)) << 20
+@dataclass(frozen=True)
+class DeviceState:
+    """What the driver says of the first CUDA device, whoever uses it."""
+
+    memory: int  # bytes in use
+    busy: float  # share of the last moment, up to a second, in which a kernel ran
+
+
+def device_state() -> DeviceState:
+    """Ask the driver; raises `OSError` where there is none."""
+    query = "--query-gpu=memory.used,utilization.gpu"
+    command = ["nvidia-smi", query, "--format=csv,noheader,nounits", "--id=0"]
+    memory, busy = subprocess.check_output(command, text=True).split(",")
+    return DeviceState(int(memory) << 20, int(busy) / 100)
 
 
 class Watch:
@@ -115,6 +128,7 @@ class Watch:
     def __init__(self, pid: int, on_device: bool) -> None:
         self.peak = 0
         self.peak_on_device = 0
+        self.busy: list[float] = []
         self._process = psutil.Process(pid)
         self._over = threading.Event()
         watched = [(self._look, _EVERY_S)]
@@ -151,4 +165,6 @@ class Watch:
         self.peak = max(self.peak, total)
 
     def _look_at_device(self) -> None:
-        self.peak_on_device = max(self.peak_on_device, device_memory())
+        state = device_state()
+        self.peak_on_device = max(self.peak_on_device, state.memory)
+        self.busy.append(state.busy)

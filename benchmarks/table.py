@@ -25,12 +25,13 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def comparison(rows: Sequence[Row], *, on_device: bool, readable: bool) -> str:
     """The engines' table; `readable` False leaves the texts out, which mean nothing then."""
     head = ["engine", "RTFx", "× openai-whisper", "peak memory"]
-    head += ["peak on device"] if on_device else []
+    head += ["peak on device", "device busy"] if on_device else []
     head += ["same text", "WER to openai-whisper", "WER"] if readable else ["tokens"]
     lines = []
     for row in rows:
         cells = [row.engine, _range(row.rtfx, 1), _range(row.ratio, 2), _memory(row.peak_memory)]
-        cells += [_memory(row.peak_device_memory)] if on_device else []
+        if on_device:
+            cells += [_memory(row.peak_device_memory), _shares(row.device_busy)]
         if readable:
             cells += [_share(row.same), _share(row.wer_to_baseline), _share(row.wer)]
         else:
@@ -46,6 +47,12 @@ def _range(values: Spread | None, digits: int) -> str:
         f"{value:.{digits}f}" for value in (values.median, values.low, values.high)
     )
     return f"{median} ({low}–{high})"
+
+
+def _shares(shares: Spread | None) -> str:
+    if shares is None:
+        return "–"
+    return f"{100 * shares.median:.0f} % ({100 * shares.low:.0f}–{100 * shares.high:.0f})"
 
 
 def _memory(count: int | None) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from benchmarks.archive import Recorded
 from benchmarks.compare import Spread, rows, turns, word_error_rate
 from benchmarks.engines import BASELINE, Text
-from benchmarks.measure import Measured
+from benchmarks.measure import DeviceState, Measured, device_state
 from benchmarks.table import comparison
 
 ARCHIVE = [
@@ -18,7 +21,7 @@ ARCHIVE = [
 
 def run(engine: str, wall_s: float, *texts: str) -> Measured:
     read = [Text(path, text, "es", 10) for path, text in zip("ab", texts, strict=True)]
-    return Measured(engine, wall_s, 1.0, 2 << 20, None, read)
+    return Measured(engine, wall_s, 1.0, 2 << 20, None, None, read)
 
 
 def test_every_engine_comes_first_in_some_turn() -> None:
@@ -67,3 +70,29 @@ def test_the_table_is_whole_without_a_baseline(readable: bool) -> None:
     assert len(head) == len(rule) == len(line)
     assert "50.0 (50.0–50.0)" in line
     assert ("20" in line.split("|")[-2]) is not readable
+
+
+def test_the_device_is_told_by_its_memory_and_how_busy_it_was() -> None:
+    texts = ("one two three four", "five six seven eight")
+    turns = [
+        [replace(run(BASELINE, 1.0, *texts), peak_device_memory=memory << 20, device_busy=busy)]
+        for memory, busy in ((300, 0.5), (200, 0.9))
+    ]
+    found = rows(turns, ARCHIVE)
+    assert found[0].device_busy == Spread(0.7, 0.5, 0.9)
+    head, _, line = comparison(found, on_device=True, readable=True).splitlines()
+    cells = dict(
+        zip(*([c.strip() for c in row.strip("|").split("|")] for row in (head, line)), strict=True)
+    )
+    assert (cells["peak on device"], cells["device busy"]) == ("300 MiB", "70 % (50–90)")
+    assert "device busy" not in comparison(found, on_device=False, readable=True)
+
+
+def test_the_driver_is_asked_for_memory_and_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho '1024, 87'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert device_state() == DeviceState(1 << 30, 0.87)
