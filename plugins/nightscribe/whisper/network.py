@@ -54,6 +54,8 @@ class Network:
         self.dims = whisper.dims
         self.dtype = dtype
         self.device = whisper.device
+        self.cached = _precise(torch.empty(0, dtype=dtype, device=self.device)).dtype
+        """Precision of keys and values in caches."""
         encoder, decoder = whisper.encoder, whisper.decoder
         self._convolutions = [
             _weights(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
@@ -90,7 +92,7 @@ class Network:
 
         def empty(rows: int, positions: int) -> Tensor:
             shape = (dims.n_text_layer, 2, rows, dims.n_text_head, positions, size)
-            return _precise(torch.zeros(shape, dtype=self.dtype, device=self.device))
+            return torch.zeros(shape, dtype=self.cached, device=self.device)
 
         return Caches(empty(slots * group, dims.n_text_ctx), empty(slots, dims.n_audio_ctx))
 

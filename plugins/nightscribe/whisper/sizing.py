@@ -20,7 +20,7 @@ _COPIES = 3  # of the logits: what restricts them, as they are restricted, what 
 def slot_bytes(network: Network) -> int:
     """What a slot of one row holds: keys and values of the audio and the text, and its logits."""
     dims = network.dims
-    element = torch.finfo(network.dtype).bits // 8
+    element = torch.finfo(network.cached).bits // 8
     positions = dims.n_audio_ctx + dims.n_text_ctx
     caches = dims.n_text_layer * 2 * positions * dims.n_text_state * element
     held: int = caches + _COPIES * dims.n_vocab * 4
