@@ -83,7 +83,7 @@ def measure(
         loading_s=ready["loading_s"],
         peak_memory=watch.peak,
         peak_device_memory=watch.peak_on_device - before if on_device else None,
-        device_busy=statistics.fmean(watch.busy) if on_device else None,
+        device_busy=statistics.fmean(watch.busy) if watch.busy else None,
         texts=[Text(**text) for text in done["texts"]],
     )
 
@@ -111,15 +111,17 @@ class DeviceState:
     """What the driver says of the first CUDA device, whoever uses it."""
 
     memory: int  # bytes in use
-    busy: float  # share of the last moment, up to a second, in which a kernel ran
+    busy: float | None  # share of the last moment in which a kernel ran, where it is told
 
 
 def device_state() -> DeviceState:
-    """Ask the driver; raises `OSError` where there is none."""
+    """Ask the driver."""
     query = "--query-gpu=memory.used,utilization.gpu"
     command = ["nvidia-smi", query, "--format=csv,noheader,nounits", "--id=0"]
     memory, busy = subprocess.check_output(command, text=True).split(",")
-    return DeviceState(int(memory) << 20, int(busy) / 100)
+    # Of a part of a card (MIG), and by some virtual ones, the load is not told: "[N/A]".
+    told = busy.strip().isdecimal()
+    return DeviceState(int(memory) << 20, int(busy) / 100 if told else None)
 
 
 class Watch:
@@ -167,4 +169,5 @@ class Watch:
     def _look_at_device(self) -> None:
         state = device_state()
         self.peak_on_device = max(self.peak_on_device, state.memory)
-        self.busy.append(state.busy)
+        if state.busy is not None:
+            self.busy.append(state.busy)

@@ -6,9 +6,9 @@ those come from Airflow connections or the cloud's own chain.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         None, description="where checkpoints are cached; default: where openai-whisper does"
     )
     device: str = Field("auto", description="`auto` (CUDA, else CPU), `cpu`, `cuda`, `cuda:1` …")
-    precision: str = Field(
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto",
         description="`auto` (float16 on CUDA, float32 on a CPU), `float32`, `float16` (CUDA only) "
         "or `bfloat16` (where the device has it); no transcript is made anew for it",
@@ -121,6 +121,13 @@ class Settings(BaseSettings):
     def limits(self) -> ArchiveLimits:
         """What a container may hold: `NIGHTSCRIBE_ARCHIVE_*`."""
         return ArchiveLimits()
+
+    @field_validator("engine")
+    @classmethod
+    def _computes(cls, value: str, others: ValidationInfo) -> str:
+        if value == "reference" and others.data.get("precision") == "bfloat16":
+            raise ValueError("openai-whisper has no bfloat16; set NIGHTSCRIBE_PRECISION=auto")
+        return value
 
     @field_validator("archives", mode="before")
     @classmethod

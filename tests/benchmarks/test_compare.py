@@ -92,7 +92,8 @@ def test_the_driver_is_asked_for_memory_and_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho '1024, 87'\n")
-    driver.chmod(0o755)
+    driver.touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert device_state() == DeviceState(1 << 30, 0.87)
+    for told, busy in (("87", 0.87), ("[N/A]", None)):
+        driver.write_text(f"#!/bin/sh\necho '1024, {told}'\n")
+        assert device_state() == DeviceState(1 << 30, busy)

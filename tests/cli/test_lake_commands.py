@@ -212,6 +212,15 @@ def test_a_setting_that_cannot_be_used_is_named(
     [line] = ran.err.splitlines()
     assert line.startswith("error: NIGHTSCRIBE_THREADS=few: ")
     monkeypatch.delenv("NIGHTSCRIBE_THREADS")
+    monkeypatch.setenv("NIGHTSCRIBE_PRECISION", "bfloat16")
+    monkeypatch.setenv("NIGHTSCRIBE_ENGINE", "reference")
+    ran = nightscribe("run", "--archives", archive)
+    assert ran.code == 2
+    [line] = ran.err.splitlines()
+    assert line.startswith("error: NIGHTSCRIBE_ENGINE=reference: ")
+    assert "no bfloat16; set NIGHTSCRIBE_PRECISION=auto" in line
+    monkeypatch.delenv("NIGHTSCRIBE_PRECISION")
+    monkeypatch.delenv("NIGHTSCRIBE_ENGINE")
     monkeypatch.setenv("NIGHTSCRIBE_ARCHIVE_MAX_RATIO", "0")
     ran = nightscribe("run", "--archives", archive, "--model", "demo", "--lake", archive / "none")
     assert ran.code == 2

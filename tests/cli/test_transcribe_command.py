@@ -332,7 +332,7 @@ def test_every_flag_of_the_whisper_command_is_known() -> None:
     ours = flags_of(our_parser())
     assert len(FLAGS) > 30
     assert set(FLAGS) - set(ours) == set()
-    assert ours.keys() - set(FLAGS) == {"audio", "engine"}
+    assert ours.keys() - set(FLAGS) == {"audio", "engine", "precision"}
 
 
 @pytest.mark.parametrize("flag", FLAGS)
@@ -465,6 +465,44 @@ def test_a_file_that_is_no_checkpoint_is_one_clear_sentence(
     assert run_ours(speech["en-01.flac"], "--model", model, "-o", tmp_path / "out") == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {model} is not a Whisper checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("flags", "mistake"),
+    [
+        ("--precision bfloat16", "--precision bfloat16: needs --engine batched"),
+        ("--fp16 False --precision float16", "--fp16 False and --precision float16: give one"),
+        ("--precision half", "argument --precision: invalid choice: 'half'"),
+    ],
+)
+def test_a_precision_that_cannot_be_had_is_a_usage_error(
+    flags: str, mistake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit:
+        run_ours("talk.wav", *flags.split())
+    assert exit.value.code == 2
+    assert mistake in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("", "auto"),
+        ("--fp16 False", "float32"),
+        ("--precision float32", "float32"),
+        ("--engine batched --precision bfloat16", "bfloat16"),
+    ],
+)
+def test_the_precision_is_that_of_the_flags_alone(
+    flags: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSCRIBE_PRECISION", "float16")
+    monkeypatch.setenv("NIGHTSCRIBE_ENGINE", "reference")
+    parser = argparse.ArgumentParser()
+    our_command.add_arguments(parser)
+    parser.set_defaults(parser=parser)
+    chosen = our_command._settings(parser.parse_args(["talk.wav", *flags.split()]))
+    assert chosen.precision == precision
 
 
 @pytest.fixture

@@ -113,7 +113,8 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
 def test_bfloat16_reads_nearly_the_same(
     model: LoadedModel, clips: list[Path], bfloat16: str
 ) -> None:
-    wanted = requests(clips[::2], *BOTH)
+    timed = Job("transcribe", Options(word_timestamps=True))
+    wanted = requests(clips[::2], timed, BOTH[1])
     exact = run(batched.transcribe, wanted, model)
     rough = run(batched.transcribe, wanted, replace(model, precision=bfloat16))
     assert {key: result.language for key, result in exact.items()} == {
@@ -124,15 +125,16 @@ def test_bfloat16_reads_nearly_the_same(
         for key, result in exact.items()
     ]
     assert word_error_rate(pairs) < 0.01
-    probabilities = [
-        (own["avg_logprob"], other["avg_logprob"])
-        for key, result in exact.items()
-        if result.text == rough[key].text
-        for own, other in zip(result.segments, rough[key].segments, strict=True)
+    same = [key for key, result in exact.items() if result.text == rough[key].text]
+    assert len(same) > len(exact) / 2
+    first = [
+        (exact[key].segments[0], rough[key].segments[0]) for key in same if exact[key].segments
     ]
-    ours, theirs = zip(*probabilities, strict=True)
-    assert ours != theirs  # it did compute otherwise
-    assert ours == pytest.approx(theirs, abs=0.1)
+    assert [own["avg_logprob"] for own, _ in first] != [other["avg_logprob"] for _, other in first]
+    for own, other in first:
+        assert own["avg_logprob"] == pytest.approx(other["avg_logprob"], abs=0.1)
+        for ours, theirs in zip(own.get("words", [])[:1], other.get("words", [])[:1], strict=True):
+            assert ours["start"] == pytest.approx(theirs["start"], abs=0.1)
 
 
 CASES = {
@@ -430,14 +432,14 @@ def test_both_tasks_share_decoding_and_encoding(
     assert sum(encoded) <= len(windows[0] | windows[1]) + 2
 
 
-def test_on_a_cpu_nothing_is_computed_while_audio_is_decoded(
+def test_in_turns_nothing_is_computed_while_audio_is_decoded(
     model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crews: list[Decoders] = []
     pending = []
     went_on = batched.BatchedEngine._went_on
 
-    def two(_: str) -> int:
+    def two_cores(_: str) -> int:
         return 2
 
     def hired(count: int) -> Decoders:
@@ -448,7 +450,8 @@ def test_on_a_cpu_nothing_is_computed_while_audio_is_decoded(
         pending.append(crews[-1].pending)
         return went_on(engine, verbose)
 
-    monkeypatch.setattr(batched, "workers_for", two)
+    monkeypatch.setattr(batched, "workers_for", two_cores)
+    monkeypatch.setattr(batched, "takes_turns", lambda _: True)
     monkeypatch.setattr(batched, "Decoders", hired)
     monkeypatch.setattr(batched.BatchedEngine, "_went_on", watched)
     engine = batched.BatchedEngine(model, slots=2)

@@ -21,7 +21,14 @@ import pytest
 
 from nightscribe import audio
 from nightscribe.errors import NightscribeError, Reason, Rejected
-from nightscribe.whisper.decoders import Decoders, Outcome, Samples, decode_to
+from nightscribe.whisper.decoders import (
+    Decoders,
+    Outcome,
+    Samples,
+    decode_to,
+    takes_turns,
+    workers_for,
+)
 from tests.nights import SAMPLES
 
 CLIPS = [
@@ -227,3 +234,34 @@ def test_scripts_need_no_guard_around_their_main_program(repository: Path, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(CLIPS)
+
+
+def test_a_worker_that_was_taken_while_idle_costs_no_recording() -> None:
+    decoders = Decoders(2)
+    for _ in range(2):
+        for clip in CLIPS[:2]:
+            decoders.submit(str(clip))
+        assert all(isinstance(outcome, Samples) for outcome in collected(decoders).values())
+        for worker in decoders._workers:
+            worker.process.kill()
+            worker.process.wait()
+    decoders.close()
+
+
+@pytest.mark.parametrize(
+    ("cores", "device", "workers", "turns"),
+    [
+        (1, "cpu", 1, True),
+        (2, "cpu", 2, True),
+        (4, "cpu", 4, True),
+        (8, "cpu", 2, False),
+        (64, "cpu", 16, False),
+        (1, "cuda", 1, False),
+        (16, "cuda:1", 15, False),
+    ],
+)
+def test_workers_leave_the_cores_to_who_needs_them(
+    cores: int, device: str, workers: int, turns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightscribe.whisper.decoders.usable_cores", lambda: cores)
+    assert (workers_for(device), takes_turns(device)) == (workers, turns)

@@ -471,13 +471,11 @@ def test_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     with pytest.raises(ConfigurationError, match="'bfloat16': the device cpu has no instructions"):
         pick("bfloat16", "cpu")
-    for has_it in (True, False):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has_it=has_it, **_: has_it)
-        if has_it:
-            assert pick("bfloat16", "cuda:0") == "bfloat16"
-        else:
-            with pytest.raises(ConfigurationError, match="device cuda:0 has no instructions"):
-                pick("bfloat16", "cuda:0")
+    cards = {"cuda": (9, 0), "cuda:1": (7, 5)}
+    monkeypatch.setattr(torch.cuda, "get_device_capability", cards.__getitem__)
+    assert pick("bfloat16", "cuda") == "bfloat16"
+    with pytest.raises(ConfigurationError, match="the device cuda:1 has no instructions"):
+        pick("bfloat16", "cuda:1")
 
 
 def test_importing_models_imports_neither_torch_nor_whisper(repository: Path) -> None:

@@ -28,6 +28,7 @@ from nightscribe.cli.lake_arguments import add_archives
 from nightscribe.errors import ConfigurationError
 from nightscribe.progress import LOG_EVERY_S, duration
 from nightscribe.settings import GIB, MIB, Settings
+from nightscribe.whisper.models import PRECISIONS
 
 if TYPE_CHECKING:
     from nightscribe.archive import File
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_archives(parser)
     parser.add_argument("--model", help="official name, path or demo (NIGHTSCRIBE_MODEL)")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 … (NIGHTSCRIBE_DEVICE)")
-    parser.add_argument("--precision", help="auto, float32, … (NIGHTSCRIBE_PRECISION)")
+    parser.add_argument("--precision", choices=PRECISIONS, help="(NIGHTSCRIBE_PRECISION)")
     parser.add_argument(
         "--task", choices=["transcribe", "translate", "both"], help="(NIGHTSCRIBE_TASK)"
     )

@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         choices=PRECISIONS,
         help="of matrix products; default: float16 on a GPU, float32 on a CPU. bfloat16 needs "
-        "--engine batched (NIGHTSCRIBE_PRECISION)",
+        "--engine batched",
     )
     add(
         "--temperature_increment_on_fallback",
@@ -180,12 +180,23 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings, but for what the flags say."""
     given: dict[str, Any] = {
         "device": arguments.device,
-        "precision": arguments.precision if arguments.fp16 else "float32",
+        "engine": arguments.engine,
+        "precision": _precision(arguments),
         "model_dir": arguments.model_dir,
         # As for whisper, no number of threads below 1 is a choice.
         "threads": arguments.threads if (arguments.threads or 0) > 0 else None,
     }
     return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _precision(arguments: argparse.Namespace) -> str:
+    """As for whisper, of the flags alone."""
+    wanted: str | None = arguments.precision
+    if not arguments.fp16 and wanted not in {None, "float32"}:
+        arguments.parser.error(f"--fp16 False and --precision {wanted}: give one of them")
+    if arguments.engine == "reference" and wanted == "bfloat16":
+        arguments.parser.error("--precision bfloat16: needs --engine batched")
+    return wanted or ("auto" if arguments.fp16 else "float32")
 
 
 def _options(arguments: argparse.Namespace) -> Options:

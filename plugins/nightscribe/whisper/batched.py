@@ -23,7 +23,7 @@ from nightscribe import audio
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.alignment import Reading, align
-from nightscribe.whisper.decoders import Decoders, Samples, workers_for
+from nightscribe.whisper.decoders import Decoders, Samples, takes_turns, workers_for
 from nightscribe.whisper.engine import (
     Failure,
     Job,
@@ -103,10 +103,9 @@ class BatchedEngine:
         )
         self._tokenizer = tokenizer
         self._slots = slots or slots_that_fit(self._network)
-        # Decoding audio and computing share a CPU's cores: side by side, each product waits for
-        # the thread whose core is taken, so there they take turns. What shares a batch, and with
-        # it the last digits of a result, does not hang on chance then, either.
-        self._takes_turns = model.device == "cpu"
+        # In turns, what shares a batch, and with it the last digits of a result, does not hang on
+        # which decoder was done first.
+        self._takes_turns = takes_turns(model.device)
         self._ahead = max(2, self._slots // 4) if self._takes_turns else 2
         self._encoded_at_once = encoded_at_once or windows_at_once(self._network, self._slots)
         self._lanes: dict[Kind, Lane] = {}

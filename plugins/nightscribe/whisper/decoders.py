@@ -1,4 +1,4 @@
-"""Audio decoding in processes of their own, ahead of the engine.
+"""Audio decoding in processes of their own, ahead of the engine or in turns with it.
 
 A worker decodes one recording at a time to 16-bit samples in a file of a temporary folder, from
 where the engine reads what it needs: memory does not grow with a recording (the folder does, by
@@ -33,7 +33,7 @@ from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
 _COPIED_BYTES = 1024**2  # at a time
-_CPU_WORKERS = 8
+_FEW_CORES = 4
 _STARTED = b"+"  # a worker's first word
 
 
@@ -171,21 +171,28 @@ class Decoders:
     def _assign(self) -> None:
         if not self._workers and len(self._queue) < 2:
             return
+        self._staff()
         while self._queue:
             worker = next((worker for worker in self._workers if worker.number is None), None)
             if worker is None:
-                if len(self._workers) == self._count:
-                    return
-                try:
-                    worker = _Worker()
-                except OSError as error:
-                    raise NightscribeError(
-                        f"no process could be started to decode audio: {error.strerror}"
-                    ) from error
-                self._workers.append(worker)
+                return
             number, encoded = self._queue.popleft()
             content = encoded if isinstance(encoded, str) else encoded.read()
             worker.give(number, self._path(number), content)
+
+    def _staff(self) -> None:
+        """A worker for each recording, as far as there may be so many; they start side by side."""
+        for worker in [w for w in self._workers if w.number is None and not w.alive]:
+            # The system took it while it had nothing to do: no recording is to blame.
+            self._workers.remove(worker)
+            worker.end()
+        while len(self._workers) < min(self._count, self.pending):
+            try:
+                self._workers.append(_Worker())
+            except OSError as error:
+                raise NightscribeError(
+                    f"no process could be started to decode audio: {error.strerror}"
+                ) from error
 
     def _outcome(self, worker: _Worker) -> tuple[int, Outcome]:
         """What a worker has to say of its recording."""
@@ -244,6 +251,10 @@ class _Worker:
         self._to, self.answers = self.process.stdin, self.process.stdout
         self.number: int | None = None
         self.started = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
     def greet(self) -> None:
         """Read the worker's first byte; raises `NightscribeError` if it ended without one.
@@ -316,14 +327,26 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def takes_turns(device: str) -> bool:
+    """Whether decoding and computing are better done in turns: on a CPU of few cores.
+
+    Side by side, each matrix product waits there for the thread whose core is taken. Of many
+    cores, most would idle while the last recordings are decoded.
+    """
+    return device == "cpu" and usable_cores() <= _FEW_CORES
+
+
 def workers_for(device: str) -> int:
     """Worker processes that keep up with a device.
 
-    A graphics card leaves the cores to them, but for this process's own. On a CPU they are busy
-    only when it does not compute, for a moment: a few will do.
+    A graphics card leaves the cores to them, but for this process's own. A CPU does so for as long
+    as they take turns, and else needs one for every four cores, since decoding is hundreds of
+    times faster than real time.
     """
     cores = usable_cores()
-    return max(1, cores - 1 if device.startswith("cuda") else min(_CPU_WORKERS, cores))
+    if takes_turns(device):
+        return cores
+    return max(1, cores - 1 if device.startswith("cuda") else cores // 4)
 
 
 if __name__ == "__main__":

@@ -233,12 +233,12 @@ def pick_precision(precision: str, device: str) -> str:
             "precision 'float16' is for graphics cards: choose auto, float32 or bfloat16 on a CPU"
         )
     if precision == "bfloat16":
-        # Without instructions of their own, both imitate it, slower than float32.
+        # Without instructions for it, a device imitates it, slower than float32.
         if cuda:
-            has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+            has_it = torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere
         else:
             known = torch.cpu.get_capabilities()
-            has_it = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+            has_it = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         if not has_it:
             raise ConfigurationError(
                 f"precision 'bfloat16': the device {device} has no instructions for it; choose auto"

@@ -66,7 +66,10 @@ class Network:
         # Summed in float32 and rounded once, as the reference does it: here and above.
         self._embeddings = decoder.token_embedding.weight.detach()
         self._text_positions = decoder.positional_embedding.detach()
-        self._to_logits = Linear(self._embeddings.to(dtype))
+        # Rounded to bfloat16's eight bits, the likeliest tokens would often be equals.
+        self._to_logits = Linear(
+            self._embeddings.to(torch.float32 if dtype == torch.bfloat16 else dtype)
+        )
         self._decoder = [_block(block, dtype) for block in decoder.blocks]
         self._decoder_norm = _norm(decoder.ln)
         heads = whisper.alignment_heads.indices().T.tolist()
@@ -163,6 +166,8 @@ class Network:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (…, vocabulary) in float32 of hidden states (…, width)."""
+        if self.dtype == torch.bfloat16:
+            hidden = hidden.float()
         return self._to_logits(hidden).float()
 
     @torch.no_grad()
@@ -185,9 +190,10 @@ class Network:
             if watched:
                 query = _by_head(_query(block, x), heads)[:, watched]
                 scale = query.shape[-1] ** -0.25  # on both sides, as the reference has it
-                scores = (query * scale) @ (keys[:, watched] * scale).transpose(-1, -2)
+                looked_for, offered = query.float() * scale, keys[:, watched].float() * scale
+                scores = looked_for @ offered.transpose(-1, -2)
                 for place, head in enumerate(watched):
-                    found[layer, head] = scores[:, place].float()
+                    found[layer, head] = scores[:, place]
             x = x + _cross_attention(block, x, keys, values, heads)
             x = x + _mlp(block, x)
         looked = torch.stack([found[where] for where in self.alignment_heads], dim=1)
