@@ -29,7 +29,7 @@ from nightscribe.whisper.engine import (
     Transcript,
     load_model,
 )
-from nightscribe.whisper.options import Options
+from nightscribe.whisper.options import TASKS, Options
 from tests.nights import SAMPLES
 
 SOUND = {".flac", ".mp3", ".ogg", ".wav", ".m4a"}
@@ -108,6 +108,19 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
         assert ours[key].language_probability == pytest.approx(
             result.language_probability, abs=CLOSE
         )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_real_voice_is_misheard_as_by_the_reference(
+    model: LoadedModel, repository: Path, task: str
+) -> None:
+    """The demo checkpoint never heard one; from temperature 0 on, both would draw."""
+    options = Options(temperature=(0.0,), logprob_threshold=None, no_speech_threshold=None)
+    jobs = (Job(task, options), Job(task, replace(options, beam_size=3, word_timestamps=True)))
+    wanted = requests([repository / "tests" / "fixtures" / "jfk.flac"], *jobs)
+    ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
+    assert all(result.text for result in theirs.values())
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
 
 
 def test_bfloat16_reads_nearly_the_same(
