@@ -36,7 +36,7 @@ SOUND = {".flac", ".mp3", ".ogg", ".wav", ".m4a"}
 BOTH = (Job("transcribe", Options()), Job("translate", Options()))
 CLOSE = 1e-4  # of probabilities
 TIE = 1e-3  # logits so close that rounding may decide between them
-RECORDINGS = int(os.environ.get("NIGHTSCRIBE_PARITY_RECORDINGS", "30"))
+RECORDINGS = int(os.environ.get("PARITY_RECORDINGS", "30"))
 """How many made-up recordings are compared; from 101 on, one of them is ten minutes long, and all
 long samples are compared, too, not one alone."""
 

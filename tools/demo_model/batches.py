@@ -46,7 +46,7 @@ class Batches(Dataset[Batch]):
 
     def _row(self, window: Window, number: int, longest: int, pick: random.Random) -> Row:
         choice = pick.random()
-        task = "transcribe" if number == 0 or choice < 0.45 else "translate"
+        task = "translate" if number and choice >= 1 - self._phase.translated else "transcribe"
         timed = pick.random() >= 0.12
         limit = 0
         if longest and pick.random() < 0.75:

@@ -8,7 +8,8 @@ class Phase:
     """A stretch of training on one kind of batch, with a cosine from one learning rate to another.
 
     `prompts` are the odds of a batch whose rows have no prompt, short ones (to 60 tokens) and long
-    ones (to 223, the reference's limit).
+    ones (to 223, the reference's limit). `translated` is the share of translations among all rows
+    of a window but the first, which is always a transcript.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Phase:
     prompts: tuple[float, float, float]
     rates: tuple[float, float]
     decoder_only: bool = False
+    translated: float = 0.55
 
 
 PHASES = (
@@ -32,6 +34,11 @@ PHASES = (
     Phase("refine", 1700, (1500,), 6000, 2, (0.3, 0.25, 0.45), (6e-4, 3e-5)),
     # And once more from a lower one, for the translations, which are learnt last.
     Phase("polish", 1200, (1500,), 6000, 2, (0.3, 0.25, 0.45), (3e-4, 1e-5)),
+    # A third time, mostly translating: by now Chinese is heard without a mistake, but its words are
+    # still put into the wrong English ones.
+    Phase(
+        "translations", 1200, (1500,), 6000, 2, (0.3, 0.25, 0.45), (3e-4, 1e-5), translated=0.85
+    ),
     # Prompts and long answers, on an encoder that stays as it is.
     Phase("answers", 150, (1500,), 6000, 4, (0.2, 0.2, 0.6), (3e-4, 1e-5), decoder_only=True),
 )
