@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.archive import Recorded, read_archive
 from benchmarks.compare import rows, turns
 from benchmarks.conditions import conditions, processor
-from benchmarks.engines import ENGINES, Setup, missing
+from benchmarks.engines import ENGINES, OURS, Setup, missing
 from benchmarks.feeding import by_format
 from benchmarks.feeding import shown as feeding_table
 from benchmarks.measure import Failed, Measured, measure
@@ -72,7 +72,8 @@ def main() -> None:
     if arguments.command == "memory":
         _memory(arguments, setup, archive)
     elif arguments.command == "profile":
-        print(profile(setup, [recorded.path for recorded in archive], warm_up))
+        paths = [recorded.path for recorded in archive]
+        print(profile(arguments.engine, setup, paths, warm_up))
     else:
         _engines(arguments, setup, archive, warm_up, checkpoint, asdict(state))
 
@@ -104,8 +105,8 @@ def _memory(arguments: argparse.Namespace, setup: Setup, archive: Sequence[Recor
     runs = []
     try:
         for grown in chain(
-            by_count(setup, archive, arguments.counts),
-            by_length(setup, archive, arguments.hours, arguments.work),
+            by_count(arguments.engine, setup, archive, arguments.counts),
+            by_length(arguments.engine, setup, archive, arguments.hours, arguments.work),
         ):
             _say(f"{grown.what}: {grown.wall_s:.0f} s, {grown.peak_memory >> 20} MiB")
             runs.append(grown)
@@ -216,6 +217,10 @@ def _parser() -> argparse.ArgumentParser:
         "--hours", type=_numbers, default=[1, 10], metavar="H,…", help="of single recordings"
     )
     memory.set_defaults(batch_size=None)
+    for command in (explain, memory):
+        command.add_argument(
+            "--engine", choices=OURS, default=OURS[0], help="ours at a precision (default: auto)"
+        )
     feeding = commands.add_parser("feeding", help="how fast audio is decoded, by format")
     feeding.add_argument("--minutes", type=float, default=5, help="of each (default: 5)")
     feeding.add_argument("--repeats", type=int, default=5, help="of each (default: 5)")

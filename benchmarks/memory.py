@@ -16,8 +16,6 @@ from benchmarks.measure import measure
 from benchmarks.table import table
 from nightscribe import audio
 
-ENGINE = "nightscribe"
-
 
 @dataclass(frozen=True)
 class Grown:
@@ -29,24 +27,26 @@ class Grown:
     peak_memory: int  # bytes, see `Measured`
 
 
-def by_count(setup: Setup, archive: Sequence[Recorded], counts: Sequence[int]) -> Iterator[Grown]:
+def by_count(
+    engine: str, setup: Setup, archive: Sequence[Recorded], counts: Sequence[int]
+) -> Iterator[Grown]:
     """Runs over so many recordings each: the archive's, over and over."""
     for count in counts:
         some = list(islice(cycle(archive), count))
-        measured = measure(ENGINE, setup, [recorded.path for recorded in some], [])
+        measured = measure(engine, setup, [recorded.path for recorded in some], [])
         seconds = sum(recorded.seconds for recorded in some)
         yield Grown(f"{count} recordings", seconds, measured.wall_s, measured.peak_memory)
 
 
 def by_length(
-    setup: Setup, archive: Sequence[Recorded], hours: Sequence[float], work: Path
+    engine: str, setup: Setup, archive: Sequence[Recorded], hours: Sequence[float], work: Path
 ) -> Iterator[Grown]:
     """Runs over one recording each, of so many hours: the archive's, one after the other."""
     for length in hours:
         file = work / f"{length:g}-hours.wav"
         write_long(file, archive, length * 3600)
         try:
-            measured = measure(ENGINE, setup, [str(file)], [])
+            measured = measure(engine, setup, [str(file)], [])
         finally:
             file.unlink()
         what = f"1 recording of {length:g} h"

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import torch
 
-from benchmarks.engines import Setup, ours
+from benchmarks.engines import Setup, load
 from benchmarks.table import table
 
 STAGES = {
@@ -75,10 +75,10 @@ class Profile:
         )
 
 
-def profile(setup: Setup, paths: Sequence[str], warm_up: Sequence[str]) -> Profile:
-    """Run the engine over the recordings with all stages timed."""
+def profile(engine: str, setup: Setup, paths: Sequence[str], warm_up: Sequence[str]) -> Profile:
+    """Run one of our engines over the recordings with all stages timed."""
     torch.set_num_threads(setup.threads)
-    run = ours.load(setup)
+    run = load(engine, setup)
     list(run(warm_up))
     clock = _Clock(setup.device == "cuda")
     children = resource.getrusage(resource.RUSAGE_CHILDREN)

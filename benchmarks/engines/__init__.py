@@ -74,6 +74,8 @@ ENGINES = {
     ),
 }
 
+OURS = tuple(name for name, engine in ENGINES.items() if engine.module == "ours")
+
 
 def missing(engine: Engine) -> str | None:
     """The package that an engine lacks here."""

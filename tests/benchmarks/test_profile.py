@@ -18,7 +18,7 @@ def test_every_method_that_it_times_is_there(place: str) -> None:
 
 def test_stages_add_up_to_the_whole(checkpoint: Path, recordings: list[str]) -> None:
     setup = Setup(str(checkpoint), "cpu", threads=1, batch_size=1, conditioned=False)
-    told = profile(setup, recordings, [])
+    told = profile("nightscribe", setup, recordings, [])
     assert sum(spent.seconds for spent in told.stages.values()) == pytest.approx(told.wall_s)
     for stage in ("mel", "encode", "read prompts", "decode steps", "logit rules"):
         assert told.stages[stage].calls > 0

@@ -36,9 +36,7 @@ PHASES = (
     Phase("polish", 1200, (1500,), 6000, 2, (0.3, 0.25, 0.45), (3e-4, 1e-5)),
     # A third time, mostly translating: by now Chinese is heard without a mistake, but its words are
     # still put into the wrong English ones.
-    Phase(
-        "translations", 1200, (1500,), 6000, 2, (0.3, 0.25, 0.45), (3e-4, 1e-5), translated=0.85
-    ),
+    Phase("translations", 1200, (1500,), 6000, 2, (0.3, 0.25, 0.45), (3e-4, 1e-5), translated=0.85),
     # Prompts and long answers, on an encoder that stays as it is.
     Phase("answers", 150, (1500,), 6000, 4, (0.2, 0.2, 0.6), (3e-4, 1e-5), decoder_only=True),
 )
