@@ -52,10 +52,10 @@ def transcribe_upload() -> None:
         return [run_batch(spec, run_id) for spec in specs]
 
     @task(outlets=[form.TRANSCRIPTS])
-    def publish(params: dict | None = None, run_id: str | None = None, ti: object = None):
+    def publish(params: dict | None = None, ti: object = None):
         from nightscribe.airflow.nightly import publish_upload
 
-        result = publish_upload(params, run_id)
+        result = publish_upload(params)
         ti.xcom_push(key="result", value=result)
         yield Metadata(form.TRANSCRIPTS, extra={"recording_id": result["recording_id"]})
 

@@ -27,7 +27,7 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _GAJ = "dž lj nj a b v g d đ e ž z i j k l m n o p r s t ć u f h c č š"
 _VUK = "џ љ њ а б в г д ђ е ж з и ј к л м н о п р с т ћ у ф х ц ч ш"
 
-_ALIASES = {"cmn": "zh", "fil": "tl", "iw": "he", "jv": "jw", "nb": "no"}
+_ALIASES = {"cmn": "zh", "fil": "tl", "in": "id", "iw": "he", "jv": "jw", "nb": "no"}
 """Codes that data sets use for a language which Whisper names by another."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import whisper
 
 from nightscribe import batch
 from nightscribe.errors import ConfigurationError, Reason
@@ -176,6 +177,18 @@ def test_batch_that_runs_out_of_time_commits_what_it_has(lake: Lake, tmp_path: P
 def test_model_that_cannot_translate_is_not_asked_to(tmp_path: Path, model: str) -> None:
     asked = Order((str(tmp_path),), model, task="both")
     with pytest.raises(ConfigurationError, match="not trained to translate: choose medium"):
+        asked.wanted(CPU)
+
+
+def test_model_that_cannot_translate_is_known_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "ours.pt"
+    checkpoint.write_bytes(b"weights")
+    asked = Order((str(tmp_path),), str(checkpoint), task="both")
+    digest = asked.wanted(CPU).model_id
+    monkeypatch.setitem(whisper._MODELS, "turbo", f"https://example.org/{digest}/turbo.pt")
+    with pytest.raises(ConfigurationError, match=r"ours\.pt was not trained to translate"):
         asked.wanted(CPU)
 
 

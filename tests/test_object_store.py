@@ -264,9 +264,9 @@ def test_airflow_connection_in_the_uri_gives_the_credentials(endpoint: str, tmp_
         ),
     }
 
-    def run(uri: str) -> list[str]:
+    def run(*command: str) -> list[str]:
         done = subprocess.run(
-            [sys.executable, "-c", _WITH_CONNECTION, uri],
+            [sys.executable, *command],
             env=environment,
             capture_output=True,
             text=True,
@@ -277,10 +277,16 @@ def test_airflow_connection_in_the_uri_gives_the_credentials(endpoint: str, tmp_
 
     collection = f"s3://archive@{BUCKET}/shows/2024"
     assert canonical_uri(collection) == collection
-    lines = run(collection)
+    lines = run("-c", _WITH_CONNECTION, collection)
     assert f"{collection} a.wav 1000" in lines
     assert f"{collection} caf%25E9.wav 40" in lines
     assert len([line for line in lines if line.startswith(collection)]) == 5
 
-    (message,) = (line for line in run(f"s3://nobody@{BUCKET}/shows") if "Configuration" in line)
+    lines = run("-c", _WITH_CONNECTION, f"s3://nobody@{BUCKET}/shows")
+    (message,) = (line for line in lines if "Configuration" in line)
     assert "there is no Airflow connection 'nobody'" in message
+
+    environment["NIGHTSCRIBE_LAKE_CONN_ID"] = "archive"
+    command = ("-c", "from nightscribe.cli import command; command()", "scan")
+    lines = run(*command, "--archives", collection, "--lake", f"s3://{BUCKET}/no-lake")
+    assert lines[-1].startswith(f"{collection}: 8 files, 7 new")

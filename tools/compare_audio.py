@@ -70,6 +70,23 @@ CASES = (
     Case("WebM, Vorbis 44.1 kHz stereo", "webm", "webm", "libvorbis", "fltp", 44_100, "stereo"),
     Case("Matroska, video + AC-3 5.1", "mkv", "matroska", "ac3", "fltp", 48_000, "5.1", True),
     Case("WMA, 44.1 kHz stereo", "wma", "asf", "wmav2", "fltp", 44_100, "stereo"),
+    Case("AU, µ-law, 8 kHz mono", "au", "au", "pcm_mulaw", "s16", 8_000),
+    Case("3GP, AAC 16 kHz mono", "3gp", "3gp", "aac", "fltp", 16_000),
+    Case("CAF, 16-bit, 48 kHz stereo", "caf", "caf", "pcm_s16le", "s16", 48_000, "stereo"),
+    Case("WavPack, 44.1 kHz stereo", "wv", "wv", "wavpack", "s16p", 44_100, "stereo"),
+    Case(
+        "MPEG-TS, video + MP2 48 kHz stereo", "ts", "mpegts", "mp2", "s16", 48_000, "stereo", True
+    ),
+    Case(
+        "AVI, video + MP3 44.1 kHz stereo",
+        "avi",
+        "avi",
+        "libmp3lame",
+        "fltp",
+        44_100,
+        "stereo",
+        True,
+    ),
 )
 
 

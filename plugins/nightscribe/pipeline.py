@@ -23,7 +23,7 @@ from nightscribe.scan import Scanned, scan
 from nightscribe.settings import Settings
 from nightscribe.storage import canonical_uri
 from nightscribe.whisper.engine import LoadedModel, load_model
-from nightscribe.whisper.models import can_translate, model_id_of
+from nightscribe.whisper.models import can_translate, model_id_of, official_name
 from nightscribe.whisper.options import Options, tasks_of
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ class Order:
         if mistake := options.mistake():
             raise ConfigurationError(f"option {mistake}")
         tasks = tasks_of(self.task)
-        if "translate" in tasks and not can_translate(self.model):
+        model_id = model_id_of(self.model, settings.model_dir)
+        if "translate" in tasks and not can_translate(official_name(model_id) or self.model):
             raise ConfigurationError(
                 f"model {self.model} was not trained to translate: choose medium or large-v3, or "
                 "the task transcribe"
@@ -66,7 +67,7 @@ class Order:
             options = options.with_language(_checked_language(self.language))
         return Wanted(
             model=self.model,
-            model_id=model_id_of(self.model, settings.model_dir),
+            model_id=model_id,
             tasks=tasks,
             options=options,
             archives=tuple(canonical_uri(archive) for archive in self.archives),

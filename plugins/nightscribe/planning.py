@@ -13,9 +13,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightscribe.errors import ConfigurationError
 from nightscribe.lake.catalog import connect
 from nightscribe.lake.store import Lake
 from nightscribe.whisper.options import Options
@@ -85,6 +87,8 @@ def plan(
     A (recording, model, task, options) that failed before is left out until one of its
     sources changes, or with `force`; one whose files could not be reached is tried again.
     At most `max_batches` batches: they grow if need be.
+
+    Raises `ConfigurationError` for a data set that is not in the lake.
     """
     pending, done = _pending(lake, wanted)
     audio_s: float = pc.sum(pending["duration_s"]).as_py() or 0.0
@@ -148,6 +152,7 @@ def cut(pending: pa.Table, batch_audio_s: float, max_batches: int) -> list[pa.Ta
 def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
     variants = _variants(lake, wanted)
     with connect(lake) as connection:
+        _check_datasets(connection, wanted.datasets)
         connection.register("variants", variants)
         connection.execute("CREATE TEMP TABLE asked (task VARCHAR)")
         connection.executemany("INSERT INTO asked VALUES (?)", [[task] for task in wanted.tasks])
@@ -206,6 +211,19 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
             },
         ).to_arrow_table()
     return pending, done
+
+
+def _check_datasets(connection: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> None:
+    known = {
+        name
+        for (name,) in connection.execute("SELECT DISTINCT dataset FROM reference_texts").fetchall()
+    }
+    for name in asked:
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none; `nightscribe datasets add` brings one"
+            raise ConfigurationError(
+                f"there is no data set {name!r} in the lake; there is: {there}"
+            )
 
 
 def _variants(lake: Lake, wanted: Wanted) -> pa.Table:

@@ -69,6 +69,7 @@ def test_korean_is_written_with_spaces() -> None:
         ("cmn_hans_cn", "zh"),
         ("yue_hant_hk", "yue"),
         ("nb_no", "no"),
+        ("in_id", "id"),
         ("jv", "jw"),
         ("lao", "lo"),
         ("haw", "haw"),

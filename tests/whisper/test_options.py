@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightscribe.errors import ConfigurationError
-from nightscribe.whisper.options import TASKS, Options, tasks_of
+from nightscribe.whisper.options import TASKS, Options, tasks_of, value_of
 
 KNOWN_KEYS = {
     "44136fa355b3678a": {},
@@ -81,6 +82,39 @@ def test_options_read_from_their_json_are_the_same(options: Options) -> None:
     assert again.key == options.key
 
 
+@given(options)
+def test_options_read_from_a_command_line_are_the_same(options: Options) -> None:
+    written = {name: str(value) for name, value in dataclasses.asdict(options).items()}
+    written["temperature"] = ",".join(map(str, options.temperature))
+    read = {name: value_of(name, text) for name, text in written.items()}
+    same = Options.from_mapping(read)
+    # "None" is no prompt.
+    assert same == dataclasses.replace(options, initial_prompt=same.initial_prompt)
+    assert same.initial_prompt == (
+        None if options.initial_prompt == "None" else options.initial_prompt
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("suppress_tokens", "-1", "-1"),
+        ("clip_timestamps", "30", "30"),
+        ("initial_prompt", "2024", "2024"),
+        ("initial_prompt", "True story", "True story"),
+        ("word_timestamps", "true", True),
+        ("word_timestamps", "1", "1"),
+        ("beam_size", "2.5", "2.5"),
+        ("temperature", "0.5", [0.5]),
+        ("temperature", "warm", "warm"),
+    ],
+)
+def test_text_of_a_command_line_is_read_by_the_kind_of_option(
+    name: str, text: str, value: object
+) -> None:
+    assert value_of(name, text) == value
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -92,6 +126,8 @@ def test_options_read_from_their_json_are_the_same(options: Options) -> None:
         ({"temperature": 1.5}, "option temperature is 1.5: expected a number from 0 to 1"),
         ({"temperature": []}, "option temperature is []"),
         ({"temperature": "0"}, "option temperature is '0'"),
+        ({"patience": math.nan}, "option patience is nan: expected a number or null"),
+        ({"beam_size": math.inf}, "option beam_size is inf"),
         ({"patience": "high"}, "option patience is 'high': expected a number or null"),
         ({"word_timestamps": 1}, "option word_timestamps is 1: expected true or false"),
         ({"initial_prompt": 7}, "option initial_prompt is 7: expected a text"),

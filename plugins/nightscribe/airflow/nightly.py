@@ -191,7 +191,7 @@ def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
     return made.specs
 
 
-def publish_upload(params: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
     """Refresh the catalog and export the upload's transcripts in every format.
 
     Returns the texts and where the files lie. Raises `NightscribeError` if there is none.

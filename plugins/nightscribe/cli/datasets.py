@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--languages", default="", metavar="CODE,…", help="default: all that are there"
     )
     add.add_argument("--split", help="default: test; librispeech: test-clean; manifest: all")
-    add.add_argument("--name", help="of the data set in reports; default: the layout's")
+    add.add_argument(
+        "--name",
+        help="of the data set; default: the layout's, with _ for -; librispeech: with its split",
+    )
     add_lake(add)
 
 

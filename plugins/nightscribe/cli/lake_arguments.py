@@ -23,19 +23,28 @@ def lake_of(arguments: argparse.Namespace, *, make: bool = False) -> Lake:
     """The lake that was asked for. Raises `LakeError` if it is not there and not to be made."""
     from nightscribe.lake.store import lake_exists, open_lake
 
-    settings = Settings()
-    uri = arguments.lake or settings.lake
-    options = None
-    if settings.lake_conn_id:
-        from nightscribe.airflow.connections import storage_options
-
-        options = storage_options(settings.lake_conn_id)
+    uri, options = _place(arguments)
     if not make and not lake_exists(uri, options):
         raise LakeError(
             f"there is no lake at {uri}: name one with --lake or NIGHTSCRIBE_LAKE, or make one "
             "with `nightscribe run`"
         )
     return open_lake(uri, options)
+
+
+def has_lake(arguments: argparse.Namespace) -> bool:
+    """Whether the lake that was asked for is there."""
+    from nightscribe.lake.store import lake_exists
+
+    return lake_exists(*_place(arguments))
+
+
+def _place(arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
+    """Its URI, and what it takes to open it."""
+    from nightscribe.airflow.connections import storage_options
+
+    settings = Settings()
+    return arguments.lake or settings.lake, storage_options(settings.lake_conn_id)
 
 
 def add_archives(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a decoding option by the name of whisper's flag, such as beam_size=5; repeatable",
+        help="a decoding option by the name of whisper's flag, such as beam_size=5 "
+        "or temperature=0,0.4; repeatable",
     )
     parser.add_argument(
         "--dataset",
@@ -78,17 +79,13 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _options(pairs: list[str]) -> dict[str, object]:
-    import json
-
     from nightscribe.errors import ConfigurationError
+    from nightscribe.whisper.options import value_of
 
     options: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ConfigurationError(f"--option {pair!r}: expected NAME=VALUE, such as beam_size=5")
-        try:
-            options[name] = json.loads(value.replace("True", "true").replace("False", "false"))
-        except ValueError:
-            options[name] = value
+        options[name] = value_of(name, value)
     return options

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 
-from nightscribe.cli.lake_arguments import add_archives, add_lake, lake_of
+from nightscribe.cli.lake_arguments import add_archives, add_lake, has_lake, lake_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
 
@@ -22,16 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print counts per archive."""
-    from nightscribe.lake.store import lake_exists
+    from nightscribe.lake.store import open_lake
     from nightscribe.scan import find_new
 
     archives = tuple(arguments.archives or Settings().archives)
     if not archives:
         raise ConfigurationError("nothing to scan: give --archives or set NIGHTSCRIBE_ARCHIVES")
     with tempfile.TemporaryDirectory(prefix="nightscribe-scan-") as empty:
-        if not lake_exists(arguments.lake or Settings().lake):
-            arguments.lake = empty  # to a lake that is not there yet, everything is new
-        lake = lake_of(arguments, make=arguments.lake == empty)
+        # To a lake that is not there yet, everything is new.
+        lake = lake_of(arguments) if has_lake(arguments) else open_lake(empty)
         for archive in archives:
             found = find_new(lake, [archive])
             sizes = [

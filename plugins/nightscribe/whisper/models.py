@@ -87,6 +87,13 @@ def model_id_of(
     return resolve(name, model_dir, fetch=False, catalog=catalog).model_id
 
 
+def official_name(model_id: str, *, catalog: Mapping[str, str] | None = None) -> str | None:
+    """The official model that a file with this SHA-256 is, whatever it is called here."""
+    catalog = official_models() if catalog is None else catalog
+    names = (name for name, url in catalog.items() if _expected_digest(url) == model_id)
+    return next(names, None)
+
+
 def can_translate(name: str) -> bool:
     """Whether a model of this name knows the task `translate`.
 

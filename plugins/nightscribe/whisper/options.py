@@ -108,6 +108,28 @@ class Options:
         return None
 
 
+def value_of(name: str, text: str) -> Any:
+    """An option's value from a command line: a number, True, False, None or the text itself.
+
+    A list (of temperatures) has commas. What cannot be read as the option's kind of value stays a
+    text, which `Options.from_mapping` refuses with the reason.
+    """
+    if text == "None" and name in _OPTIONAL:
+        return None
+    if name in _SWITCHES:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        if name == "temperature":
+            return [float(number) for number in text.strip("[]").split(",")]
+        if name in _NUMBERS:
+            return float(text)
+        if name in _COUNTS:
+            return int(text)
+    except ValueError:
+        pass
+    return text
+
+
 def tasks_of(task: str) -> tuple[str, ...]:
     """`transcribe`, `translate` or `both` → the tasks to run. Raises `ConfigurationError`."""
     if task == "both":
@@ -140,7 +162,9 @@ _OPTIONAL = _NUMBERS | _COUNTS | {"language", "initial_prompt", "prefix"}
 def _checked(name: str, value: Any) -> Any:
     if value is None and name in _OPTIONAL:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = (
+        isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    )
     if name == "temperature":
         values = value if isinstance(value, list | tuple) else [value]
         if values and all(isinstance(v, int | float) and 0 <= v <= 1 for v in values):
@@ -151,7 +175,7 @@ def _checked(name: str, value: Any) -> Any:
             return float(value)
         expected = "a number or null"
     elif name in _COUNTS:
-        if is_number and value == int(value) and value > 0:
+        if is_number and float(value).is_integer() and value > 0:
             return int(value)
         expected = "a positive whole number or null"
     elif name in _SWITCHES:
