@@ -5,14 +5,17 @@ PORT   ?= 8080
 # Processes that run tests side by side, a file at a time; each computes with one thread.
 WORKERS ?= 2
 BIN     = $(VENV)/bin
-# torch comes first and pinned: a looser request would take gigabytes of CUDA packages.
+# torch comes first, by itself: where a smaller build of it is at hand, pip takes that.
 TORCH   = $(shell sed -n 's/^torch==//p' constraints.txt)
 
-# What `make demo` and `make up` work on, unless the environment says otherwise.
-demo up: export NIGHTSCRIBE_LAKE     ?= $(CURDIR)/.nightscribe/lake
-demo up: export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
-demo up: export NIGHTSCRIBE_MODEL    ?= demo
-demo up: export NIGHTSCRIBE_TASK     ?= both
+# What `make demo` works on, unless the environment says otherwise; and `make up`, where that names
+# neither archives nor a lake. Otherwise the defaults of settings.py hold.
+ON_DEMO = demo $(if $(NIGHTSCRIBE_LAKE)$(NIGHTSCRIBE_ARCHIVES),,up)
+$(ON_DEMO): export NIGHTSCRIBE_LAKE     ?= $(CURDIR)/.nightscribe/lake
+$(ON_DEMO): export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
+$(ON_DEMO): export NIGHTSCRIBE_MODEL    ?= demo
+$(ON_DEMO): export NIGHTSCRIBE_TASK     ?= both
+up: export NIGHTSCRIBE_LAKE ?= $(CURDIR)/lake
 
 .PHONY: demo demo-model test up down lint clean setup constraints
 
@@ -44,6 +47,7 @@ setup-dev: $(VENV)/.dev
 .PHONY: setup-dev
 
 $(VENV)/.venv: constraints.txt
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, not " + sys.version.split()[0] + ": name it with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet torch==$(TORCH)

@@ -1,5 +1,8 @@
 """Every setting, its unit and its default: the one place that reads the environment.
 
+(But for `NIGHTSCRIBE_DEMO_MODEL`, which `whisper/models.py` reads: the demo checkpoint's path where
+there is no checkout around the library, as in a container.)
+
 `NIGHTSCRIBE_LAKE=/data/lake` sets `Settings().lake`. Credentials are not among them:
 those come from Airflow connections or the cloud's own chain.
 """
@@ -69,8 +72,8 @@ class Settings(BaseSettings):
     slots: int = Field(
         0,
         ge=0,
-        description="windows that the batched engine decodes side by side; 0: 16 on a CPU, on a "
-        "GPU what its memory allows",
+        description="windows that the batched engine decodes side by side; 0: what memory "
+        "allows, up to 16 on a CPU and 256 on a GPU",
     )
     task: str = Field("transcribe", description="`transcribe`, `translate` or `both`")
     language: str = Field(
@@ -92,7 +95,7 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="audio seconds per wall second to size batches by; default: what this model "
-        "reached before in this lake, else 1 on CPU and 20 on a GPU",
+        "reached before in this lake, else 20 where `device` names a GPU, and 1",
     )
     schedule: str = Field(
         "@daily", description="of the nightly DAG, a cron expression; empty: none"

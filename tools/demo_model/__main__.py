@@ -1,6 +1,6 @@
 """`python -m tools.demo_model`: make the demo checkpoint and the sample archive, step by step.
 
-  speak     the training set: grammar and espeak-ng, 31 h of speech
+  speak     the training set: grammar and espeak-ng, 30 h of speech
   train     the network, resumable: what was trained before is gone on from
   pack      float16, deflated, in Whisper's format
   check     measure it on held-out sentences and voices with plain whisper.transcribe

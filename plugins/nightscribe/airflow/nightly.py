@@ -1,6 +1,7 @@
 """The DAGs' tasks: Airflow's parameters and context in, calls to the pipeline, references out.
 
-What a task returns goes into XCom, so it is small: counts and paths of specs in the lake.
+What a task returns goes into XCom, so it is small: counts, paths of specs in the lake, and what a
+person wants to see there: an upload's texts, what a gate found.
 """
 
 from __future__ import annotations

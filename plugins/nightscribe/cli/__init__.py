@@ -1,8 +1,9 @@
 """`nightscribe …`: the command line.
 
 Exit codes: 0 all went well; 1 the work was done, but some inputs could not be used (each is
-named); 2 stopped by the command line, the configuration, a model or a lake, as the message
-says; 3 the gate of `evaluate` found a language worse than its baseline; 130 interrupted.
+named), or there was nothing to evaluate, export or show; 2 stopped by the command line, the
+configuration, a model or a lake, as the message says; 3 the gate of `evaluate` found a language
+worse than its baseline; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -97,7 +97,9 @@ REFERENCES = pa.schema(
     [
         _RECORDING_ID,
         _TASK,
-        _required("dataset", pa.string(), "data set: the manifest's column, else its archive"),
+        _required(
+            "dataset", pa.string(), "data set: the manifest's column, else the collection's name"
+        ),
         _required("language", pa.string(), "language spoken in the recording, as a code"),
         _required("text", pa.string(), "ground truth: the words, or their translation"),
         _column("split", pa.string(), "test, dev, train … where the manifest says so"),
@@ -181,7 +183,7 @@ BATCHES = pa.schema(
 SCORES = pa.schema(
     [
         _required("score_id", pa.string(), "one evaluation: its rows belong together"),
-        _required("dataset", pa.string(), "as in `references`"),
+        _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken, from the reference"),
         _MODEL_ID,
         _required("model", pa.string(), "name or path"),
@@ -196,7 +198,9 @@ SCORES = pa.schema(
         _required("value", pa.float64(), "a fraction for rates; 0–100 for bleu and chrf"),
         _column("ci_low", pa.float64(), "lower end of the 95 % bootstrap interval"),
         _column("ci_high", pa.float64(), "upper end of the 95 % bootstrap interval"),
-        _required("headline", pa.bool_(), "the error rate to quote for this language: WER or CER"),
+        _required(
+            "headline", pa.bool_(), "the figure to quote for this language: WER or CER, BLEU"
+        ),
         _required("utterances", pa.int64(), "recordings with a reference and a transcript"),
         _column("reference_units", pa.int64(), "words (or characters, for cer) in the references"),
         _column("substitutions", pa.int64(), "words or characters"),
@@ -211,7 +215,7 @@ SCORES = pa.schema(
 BASELINES = pa.schema(
     [
         _required("baseline_id", pa.string(), "one setting of baselines: its rows belong together"),
-        _required("dataset", pa.string(), "as in `references`"),
+        _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken, from the reference"),
         _TASK,
         _RECORDING_ID,
