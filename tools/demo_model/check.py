@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import whisper
 from numpy.typing import NDArray
+from whisper.audio import N_FRAMES
 
 from evaluation.metrics import error_measures, translation_measures, word_counts
 from evaluation.normalize import normalize
@@ -27,6 +28,8 @@ from tools.demo_model.sounds import coloured_noise
 
 _SEED = 99
 _WINDOW = 30 * SAMPLE_RATE
+_TIMES_AS_MANY = 5  # sentences whose language alone is identified: 1 % of 60 is less than one
+_AT_ONCE = 8  # sentences
 
 
 @dataclass
@@ -37,6 +40,7 @@ class LanguageResult:
     wer: float
     wer_heard_voices: float
     language_id: float
+    language_id_of_more: float
     bleu: float | None
     wer_long: float = 0.0
     wer_long_unconditioned: float = 0.0
@@ -103,6 +107,7 @@ def check_language(
             [str(_transcribe(model, one.samples)["text"]) for one in heard],
         ),
         language_id=100 * sum(r["language"] == language for r in found) / count,
+        language_id_of_more=100 * identified(model, language, _TIMES_AS_MANY * count),
         bleu=None,
         worst=[
             (one.text, text.strip())
@@ -118,6 +123,23 @@ def check_language(
     if long_s:
         _check_long(model, language, long_s, result)
     return result
+
+
+def identified(model: whisper.Whisper, language: str, count: int) -> float:
+    """Share of so many sentences whose language is detected, as `whisper.transcribe` does it."""
+    said = list(
+        utterances(language, count, held_out_sentences=True, held_out_voices=True, seed=_SEED)
+    )
+    right = 0
+    for first in range(0, count, _AT_ONCE):
+        mels = [
+            whisper.log_mel_spectrogram(_floats(one.samples), padding=_WINDOW)
+            for one in said[first : first + _AT_ONCE]
+        ]
+        windows = torch.stack([whisper.pad_or_trim(mel, N_FRAMES) for mel in mels])
+        _, found = model.detect_language(windows)
+        right += sum(max(odds, key=odds.get) == language for odds in found)
+    return right / count
 
 
 def _check_long(
@@ -162,9 +184,12 @@ def start_errors(truth: Recording, found: dict) -> list[float]:
 
 
 def _transcribe(model: whisper.Whisper, samples: NDArray, **options: object) -> dict:
-    audio = samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples
     torch.manual_seed(0)  # temperatures above 0 draw
-    return whisper.transcribe(model, audio, fp16=False, **options)
+    return whisper.transcribe(model, _floats(samples), fp16=False, **options)
+
+
+def _floats(samples: NDArray) -> NDArray[np.float32]:
+    return samples.astype(np.float32) / 32768 if samples.dtype == np.int16 else samples
 
 
 def check(
@@ -189,6 +214,7 @@ def card_table(found: dict) -> str:
         "error rate %, voices and sentences never heard": "wer",
         "error rate %, voices heard, sentences not": "wer_heard_voices",
         "language identified, %": "language_id",
+        f"language identified, %, of {_TIMES_AS_MANY} times as many": "language_id_of_more",
         "BLEU of the translation to English": "bleu",
         "error rate % on two minutes, Whisper's defaults": "wer_long",
         "the same without conditioning on previous text": "wer_long_unconditioned",
