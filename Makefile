@@ -8,14 +8,19 @@ BIN     = $(VENV)/bin
 # torch comes first, by itself: where a smaller build of it is at hand, pip takes that.
 TORCH   = $(shell sed -n 's/^torch==//p' constraints.txt)
 
-# What `make demo` works on, unless the environment says otherwise; and `make up`, where that names
-# neither archives nor a lake. Otherwise the defaults of settings.py hold.
-ON_DEMO = demo $(if $(NIGHTSCRIBE_LAKE)$(NIGHTSCRIBE_ARCHIVES),,up)
-$(ON_DEMO): export NIGHTSCRIBE_LAKE     ?= $(CURDIR)/.nightscribe/lake
-$(ON_DEMO): export NIGHTSCRIBE_ARCHIVES ?= $(CURDIR)/samples/archive
-$(ON_DEMO): export NIGHTSCRIBE_MODEL    ?= demo
-$(ON_DEMO): export NIGHTSCRIBE_TASK     ?= both
-up: export NIGHTSCRIBE_LAKE ?= $(CURDIR)/lake
+# What `make demo` works on; and `make up`, where the environment names neither lake, archives nor
+# model. Otherwise the defaults of settings.py hold, and the lake is not below a folder that
+# `make clean` removes.
+ifeq ($(NIGHTSCRIBE_LAKE)$(NIGHTSCRIBE_ARCHIVES)$(NIGHTSCRIBE_MODEL),)
+ON_DEMO = demo up
+else
+ON_DEMO = demo
+up: export NIGHTSCRIBE_LAKE := $(or $(NIGHTSCRIBE_LAKE),$(CURDIR)/lake)
+endif
+$(ON_DEMO): export NIGHTSCRIBE_LAKE     := $(CURDIR)/.nightscribe/lake
+$(ON_DEMO): export NIGHTSCRIBE_ARCHIVES := $(CURDIR)/samples/archive
+$(ON_DEMO): export NIGHTSCRIBE_MODEL    := demo
+$(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 
 .PHONY: demo demo-model test up down lint clean setup constraints
 

@@ -19,7 +19,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from nightscribe import audio
-from nightscribe.archive import Kind, kind_of
+from nightscribe.archive import AUDIO_SUFFIXES, Kind, kind_of
 from nightscribe.errors import Reason, Rejected
 from tools.compare_audio import CASES, Case, compare, encode, read
 
@@ -180,6 +180,12 @@ def test_inspect_finds_the_duration_that_decode_has(
     assert inspected.info.channels == av.AudioLayout(case.layout).nb_channels
     assert inspected.warning is decoded.warning is None
     assert kind_of(file.name) is Kind.AUDIO
+
+
+def test_every_suffix_is_in_the_documentation(repository: Path) -> None:
+    page = (repository / "docs" / "audio.md").read_text(encoding="utf-8")
+    listed = page.partition("## Which files")[2].partition("\n\nA single file")[0]
+    assert set(re.findall(r"`(\.\w+)`", listed)) == AUDIO_SUFFIXES
 
 
 def test_a_telephones_amr_is_read() -> None:

@@ -53,10 +53,11 @@ AUDIO_SUFFIXES = frozenset(
     [
         *(".wav", ".flac", ".aiff", ".aif", ".aifc", ".mp3", ".ogg", ".oga", ".opus"),
         *(".m4a", ".aac", ".wma", ".mka", ".mp4", ".m4v", ".mov", ".webm", ".mkv"),
-        # From telephones, dictation machines and broadcasters.
+        # From telephones, recorders and broadcasters. Some of these suffixes have other uses
+        # (`.ts`, `.au`): such a file is rejected, which is seen; one passed over is not.
         *(".amr", ".awb", ".3gp", ".3g2", ".au", ".snd", ".voc", ".spx", ".caf", ".w64"),
-        *(".mp2", ".mpga", ".ac3", ".eac3", ".wv", ".ape", ".tta", ".weba"),
-        *(".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".avi", ".wmv", ".asf", ".flv"),
+        *(".mp2", ".mpga", ".ac3", ".eac3", ".wv", ".ape", ".tta", ".mpc", ".weba"),
+        *(".ts", ".m2ts", ".mts", ".mxf", ".mpg", ".mpeg", ".avi", ".wmv", ".asf", ".flv"),
     ]
 )
 CONTAINER_SUFFIXES = (

@@ -214,15 +214,16 @@ def _pending(lake: Lake, wanted: Wanted) -> tuple[pa.Table, int]:
 
 
 def _check_datasets(connection: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> None:
-    known = {
-        name
-        for (name,) in connection.execute("SELECT DISTINCT dataset FROM reference_texts").fetchall()
-    }
+    if not asked:
+        return
+    found = connection.execute("SELECT DISTINCT dataset FROM reference_texts").fetchall()
+    known = sorted(name for (name,) in found)
     for name in asked:
         if name not in known:
-            there = ", ".join(sorted(known)) or "none; `nightscribe datasets add` brings one"
+            there = f"there is: {', '.join(known)}" if known else "there is none"
             raise ConfigurationError(
-                f"there is no data set {name!r} in the lake; there is: {there}"
+                f"there is no data set {name!r} in the lake ({there}): "
+                "`nightscribe datasets add`, or an archive's manifest, brings one"
             )
 
 

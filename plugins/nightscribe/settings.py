@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="audio seconds per wall second to size batches by; default: what this model "
-        "reached before in this lake, else 20 where `device` names a GPU, and 1",
+        "reached before in this lake, else 20 where `device` names a GPU, else 1",
     )
     schedule: str = Field(
         "@daily", description="of the nightly DAG, a cron expression; empty: none"

@@ -37,6 +37,7 @@ def test_the_shipped_checkpoint_hears(
     # Over all languages: a single one of two short sentences may go wrong.
     assert mean(one["wer"] for one in figures) <= 10, found
     assert mean(one["language_id"] for one in figures) >= 90, found
+    assert mean(one["language_id_of_more"] for one in figures) >= 90, found
     assert mean(one["wer_long"] for one in figures) <= 10, found
     assert mean(one["bleu"] for one in figures if one["bleu"] is not None) >= 80, found
     assert not [name for name, text in found["no_speech"].items() if text.strip()]

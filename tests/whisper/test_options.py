@@ -88,10 +88,10 @@ def test_options_read_from_a_command_line_are_the_same(options: Options) -> None
     written["temperature"] = ",".join(map(str, options.temperature))
     read = {name: value_of(name, text) for name, text in written.items()}
     same = Options.from_mapping(read)
-    # "None" is no prompt.
+    # Two words stand for no prompt.
     assert same == dataclasses.replace(options, initial_prompt=same.initial_prompt)
     assert same.initial_prompt == (
-        None if options.initial_prompt == "None" else options.initial_prompt
+        None if options.initial_prompt in {"None", "null"} else options.initial_prompt
     )
 
 
@@ -102,6 +102,8 @@ def test_options_read_from_a_command_line_are_the_same(options: Options) -> None
         ("clip_timestamps", "30", "30"),
         ("initial_prompt", "2024", "2024"),
         ("initial_prompt", "True story", "True story"),
+        ("initial_prompt", "null", None),
+        ("beam_size", "5.0", 5.0),
         ("word_timestamps", "true", True),
         ("word_timestamps", "1", "1"),
         ("beam_size", "2.5", "2.5"),
@@ -128,6 +130,8 @@ def test_text_of_a_command_line_is_read_by_the_kind_of_option(
         ({"temperature": "0"}, "option temperature is '0'"),
         ({"patience": math.nan}, "option patience is nan: expected a number or null"),
         ({"beam_size": math.inf}, "option beam_size is inf"),
+        ({"patience": -math.inf}, "option patience is -inf"),
+        ({"patience": 10**400}, "option patience is 1000"),
         ({"patience": "high"}, "option patience is 'high': expected a number or null"),
         ({"word_timestamps": 1}, "option word_timestamps is 1: expected true or false"),
         ({"initial_prompt": 7}, "option initial_prompt is 7: expected a text"),

@@ -8,14 +8,22 @@ from nightscribe.errors import ConfigurationError
 def storage_options(conn_id: str | None) -> dict[str, str]:
     """Options for `deltalake` from an `aws` connection; empty without one: the cloud's own chain.
 
-    Raises `ConfigurationError` for a connection of another type. Google's credentials come
-    from the environment (`GOOGLE_APPLICATION_CREDENTIALS`), as delta-rs reads them.
+    Raises `ConfigurationError` for one that is not there, or of another type. Google's
+    credentials come from the environment (`GOOGLE_APPLICATION_CREDENTIALS`), as delta-rs reads
+    them.
     """
-    if conn_id is None:
+    if not conn_id:
         return {}
     from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
 
-    connection = BaseHook.get_connection(conn_id)
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowException as error:
+        raise ConfigurationError(
+            f"NIGHTSCRIBE_LAKE_CONN_ID: there is no Airflow connection {conn_id!r}: add it "
+            f"(airflow connections add {conn_id} …) or leave the setting empty"
+        ) from error
     if connection.conn_type != "aws":
         raise ConfigurationError(
             f"connection {conn_id!r} is of type {connection.conn_type!r}: a lake on an object "

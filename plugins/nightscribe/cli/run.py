@@ -68,9 +68,9 @@ def execute(arguments: argparse.Namespace) -> int:
     for archive in order.wanted(settings).archives:
         list_files(archive)
     resolve(order.model, settings.model_dir)
-    night = run(
-        lake_of(arguments, make=True), order, settings, say=lambda line: print(line, flush=True)
-    )
+    # Without archives there is nothing to make a lake of.
+    lake = lake_of(arguments, make=bool(order.archives))
+    night = run(lake, order, settings, say=lambda line: print(line, flush=True))
     if not night.plan.specs:
         print("nothing was transcribed: no transcript is pending")
     print(f"catalog: {night.catalog}")

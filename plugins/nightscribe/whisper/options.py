@@ -109,12 +109,12 @@ class Options:
 
 
 def value_of(name: str, text: str) -> Any:
-    """An option's value from a command line: a number, True, False, None or the text itself.
+    """An option's value from a command line: a number, True, False, None (null) or the text itself.
 
     A list (of temperatures) has commas. What cannot be read as the option's kind of value stays a
     text, which `Options.from_mapping` refuses with the reason.
     """
-    if text == "None" and name in _OPTIONAL:
+    if text in {"None", "null"} and name in _OPTIONAL:
         return None
     if name in _SWITCHES:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -124,7 +124,7 @@ def value_of(name: str, text: str) -> Any:
         if name in _NUMBERS:
             return float(text)
         if name in _COUNTS:
-            return int(text)
+            return float(text) if "." in text else int(text)
     except ValueError:
         pass
     return text
@@ -159,12 +159,19 @@ _SWITCHES = {
 _OPTIONAL = _NUMBERS | _COUNTS | {"language", "initial_prompt", "prefix"}
 
 
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what floats reach
+        return False
+
+
 def _checked(name: str, value: Any) -> Any:
     if value is None and name in _OPTIONAL:
         return None
-    is_number = (
-        isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    )
+    is_number = _is_number(value)
     if name == "temperature":
         values = value if isinstance(value, list | tuple) else [value]
         if values and all(isinstance(v, int | float) and 0 <= v <= 1 for v in values):
