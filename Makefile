@@ -31,7 +31,7 @@ demo-model: setup ## Train the demo checkpoint anew, into build/demo_model (need
 	@$(BIN)/python -m tools.demo_model all
 
 test: setup-dev ## Run the test suite
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 up: setup ## Airflow's UI on 127.0.0.1:8080, in the background
 	@$(BIN)/python -m nightscribe.airflow.standalone up --port $(PORT)

@@ -9,6 +9,20 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+MINUTES = (
+    "whisper/test_batched.py",
+    "airflow_layer/test_scheduler.py",
+    "demo_model/test_chain.py",
+    "demo_model/test_shipped.py",
+    "test_promises.py",
+    "cli/test_transcribe_command.py",
+)
+"""Files that take minutes come first, or one process would be left with them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {REPOSITORY / "tests" / name: place for place, name in enumerate(MINUTES)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="session")
