@@ -67,6 +67,7 @@ def test_engines_are_compared_in_one_command(
     assert {row["engine"]: row["same"] for row in written["rows"]}["nightscribe"] == 1.0
 
 
+@pytest.mark.parametrize("shape", ["multilingual"], indirect=True, scope="session")
 def test_memory_is_told_by_count_and_by_length(
     repository: Path, checkpoint: Path, archive: Path, tmp_path: Path
 ) -> None:

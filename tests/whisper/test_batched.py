@@ -127,7 +127,7 @@ def test_bfloat16_reads_nearly_the_same(
     model: LoadedModel, clips: list[Path], bfloat16: str
 ) -> None:
     timed = Job("transcribe", Options(word_timestamps=True))
-    wanted = requests(clips[::2], timed, BOTH[1])
+    wanted = requests(clips[::4], timed, BOTH[1])
     exact = run(batched.transcribe, wanted, model)
     rough = run(batched.transcribe, wanted, replace(model, precision=bfloat16))
     assert {key: result.language for key, result in exact.items()} == {
@@ -181,15 +181,15 @@ CASES = {
 def test_every_option_does_what_it_does_in_the_reference(
     model: LoadedModel, options: Options
 ) -> None:
-    names = ("english/en-06.wav", "german/de-02.mp3", "chinese/zh-01.flac", "long/long-es.mp3")
+    names = ("english/en-06.wav", "chinese/zh-01.flac", "long/long-es.mp3")
     length = {"clip_timestamps": "0,45"} if options.clip_timestamps == "0" else {}
     task = "translate" if options == CASES["beam search"] else "transcribe"
     # Behind a recording's end, the reference does not come to an end of a clip.
-    short = names[:3] if options.clip_timestamps == "0" else ()
+    short = names[:2] if options.clip_timestamps == "0" else ()
     wanted = requests([SAMPLES / name for name in short], Job(task, options))
     wanted += [
         replace(one, recording_id="f" * 64)
-        for one in requests([SAMPLES / names[3]], Job(task, replace(options, **length)))
+        for one in requests([SAMPLES / names[2]], Job(task, replace(options, **length)))
     ]
     ours, theirs = run(batched.transcribe, wanted, model), run(reference.transcribe, wanted, model)
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
@@ -199,7 +199,7 @@ OFFICIAL = {
     "tiny": SHAPES["tiny"],
     "base.en": SHAPES["base.en"],
     "large-v3-turbo, but shallow": replace(
-        SHAPES["large-v3-turbo"], n_audio_layer=2, n_text_layer=2
+        SHAPES["large-v3-turbo"], n_audio_layer=1, n_text_layer=2
     ),
 }
 
