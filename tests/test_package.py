@@ -143,6 +143,17 @@ print(*sorted({"airflow", "torch", "whisper"} & sys.modules.keys()))
     assert python(repository, program).split() == []
 
 
+def test_a_run_of_the_demo_is_planned_without_torch_and_whisper(repository: Path) -> None:
+    program = f"""
+import sys
+from nightscribe.pipeline import Order
+from nightscribe.settings import Settings
+Order(({str(repository / "samples")!r},), "demo", task="both").wanted(Settings())
+print(*sorted({{"torch", "whisper"}} & sys.modules.keys()))
+"""
+    assert python(repository, program).split() == []
+
+
 INNER = (
     *("alignment", "batched", "lane", "linear", "longform", "network", "rules", "sizing"),
     *("sound", "words"),

@@ -23,7 +23,7 @@ from nightscribe.scan import Scanned, scan
 from nightscribe.settings import Settings
 from nightscribe.storage import canonical_uri
 from nightscribe.whisper.engine import LoadedModel, load_model
-from nightscribe.whisper.models import can_translate, model_id_of, official_name
+from nightscribe.whisper.models import DEMO, can_translate, model_id_of, official_name
 from nightscribe.whisper.options import Options, tasks_of
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,9 @@ class Order:
             raise ConfigurationError(f"option {mistake}")
         tasks = tasks_of(self.task)
         model_id = model_id_of(self.model, settings.model_dir)
-        if "translate" in tasks and not can_translate(official_name(model_id) or self.model):
+        # The table of official models comes with whisper and torch, which take seconds to import.
+        known = None if self.model == DEMO else official_name(model_id)
+        if "translate" in tasks and not can_translate(known or self.model):
             raise ConfigurationError(
                 f"model {self.model} was not trained to translate: choose medium or large-v3, or "
                 "the task transcribe"

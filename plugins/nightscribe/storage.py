@@ -173,17 +173,12 @@ def locate(uri: str) -> Place:
 
 
 def _with_connection(scheme: str, connection: str, bucket: str) -> AbstractFileSystem:
-    from airflow.sdk import BaseHook, ObjectStoragePath
-    from airflow.sdk.exceptions import AirflowException
+    from airflow.sdk import ObjectStoragePath
+
+    from nightscribe.airflow.connections import connection_of
 
     # Asked for first: the Amazon provider falls back to the environment's credentials when
     # the connection is missing, which may be somebody else's.
-    try:
-        BaseHook.get_connection(connection)
-    except AirflowException as error:
-        raise ConfigurationError(
-            f"{scheme}://{connection}@{bucket}: there is no Airflow connection {connection!r}: "
-            f"add it (airflow connections add {connection} …) or leave `{connection}@` out"
-        ) from error
+    connection_of(connection, f"{scheme}://{connection}@{bucket}", f"leave `{connection}@` out")
     # Only the bucket: keys may hold characters that a URL parser would take for its own.
     return ObjectStoragePath(f"{scheme}://{connection}@{bucket}").fs

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nightscribe.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+
+def connection_of(conn_id: str, named_by: str, otherwise: str) -> Connection:
+    """Airflow's connection. Raises `ConfigurationError` that says who named it, and what to do."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowException as error:
+        raise ConfigurationError(
+            f"{named_by}: there is no Airflow connection {conn_id!r}: add it "
+            f"(airflow connections add {conn_id} …) or {otherwise}"
+        ) from error
 
 
 def storage_options(conn_id: str | None) -> dict[str, str]:
@@ -14,16 +33,7 @@ def storage_options(conn_id: str | None) -> dict[str, str]:
     """
     if not conn_id:
         return {}
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowException as error:
-        raise ConfigurationError(
-            f"NIGHTSCRIBE_LAKE_CONN_ID: there is no Airflow connection {conn_id!r}: add it "
-            f"(airflow connections add {conn_id} …) or leave the setting empty"
-        ) from error
+    connection = connection_of(conn_id, "NIGHTSCRIBE_LAKE_CONN_ID", "leave the setting empty")
     if connection.conn_type != "aws":
         raise ConfigurationError(
             f"connection {conn_id!r} is of type {connection.conn_type!r}: a lake on an object "
