@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 
 from evaluation.from_lake import baseline_pairs, pairs
 from evaluation.normalize import language_code
-from nightscribe.lake.catalog import connect
+from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
-from nightscribe.lake.store import Lake
+from nightscribe.lake.tables import Lake
 
 _GROUP = ("dataset", "language", "task")
 _SYSTEM = ("model_id", "options_key")

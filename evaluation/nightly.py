@@ -18,9 +18,9 @@ from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_mar
 from evaluation.scoring import evaluate
 from evaluation.summary import text_table
 from evaluation.trends import EVALUATIONS
-from nightscribe.lake.catalog import connect
+from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
-from nightscribe.lake.store import Lake
+from nightscribe.lake.tables import Lake
 
 _VERSIONS = ("nightscribe", "openai-whisper", "jiwer", "sacrebleu")
 

@@ -10,8 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MINUTES = (
-    "whisper/test_batched.py",
-    "airflow_layer/test_scheduler.py",
+    "whisper/batched/test_scheduler.py",
+    "airflow/test_scheduler.py",
     "demo_model/test_chain.py",
     "demo_model/test_shipped.py",
     "test_promises.py",
@@ -58,7 +58,7 @@ def espeak_library() -> None:
 def bfloat16() -> str:
     """The precision, on a CPU that computes in it."""
     from nightscribe.errors import ConfigurationError
-    from nightscribe.whisper.models import pick_precision
+    from nightscribe.whisper.devices import pick_precision
 
     try:
         return pick_precision("bfloat16", "cpu")

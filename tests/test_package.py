@@ -22,7 +22,7 @@ from packaging.version import Version
 import nightscribe
 from nightscribe import cli
 from nightscribe.settings import ArchiveLimits, Settings
-from nightscribe.whisper.models import DEMO_VARIABLE
+from nightscribe.whisper.checkpoints import DEMO_VARIABLE
 
 
 class Import(NamedTuple):
@@ -146,7 +146,7 @@ print(*sorted({"airflow", "torch", "whisper"} & sys.modules.keys()))
 def test_a_run_of_the_demo_is_planned_without_torch_and_whisper(repository: Path) -> None:
     program = f"""
 import sys
-from nightscribe.pipeline import Order
+from nightscribe.stages.order import Order
 from nightscribe.settings import Settings
 Order(({str(repository / "samples")!r},), "demo", task="both").wanted(Settings())
 print(*sorted({{"torch", "whisper"}} & sys.modules.keys()))

@@ -14,8 +14,8 @@ from pathlib import Path
 from evaluation.summary import text_table
 from nightscribe.airflow.standalone import REPOSITORY, Standalone, free_port, running
 from nightscribe.errors import NightscribeError
-from nightscribe.lake.catalog import connect
-from nightscribe.lake.store import open_lake
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import connect
 from nightscribe.settings import Settings
 
 TRANSCRIBE, EVALUATE = "transcribe_archives", "evaluate_transcripts"

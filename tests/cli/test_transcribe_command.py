@@ -27,7 +27,7 @@ from whisper.timing import dtw
 
 from nightscribe import audio, cli
 from nightscribe.cli import transcribe as our_command
-from nightscribe.formats import FORMATS
+from nightscribe.export.formats import FORMATS
 
 whisper_module = importlib.import_module("whisper.transcribe")  # `whisper.transcribe` is a function
 

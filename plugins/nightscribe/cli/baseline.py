@@ -16,6 +16,7 @@ import argparse
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
+from nightscribe.lake.reading import read
 
 _SHOWN = """
 SELECT dataset, language, task, any_value(model) AS model, any_value(options_key) AS options_key,
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Set or show; 1 if there is nothing to set or to show."""
     from evaluation.baselines import Chosen, Smaller, set_baselines
-    from nightscribe.pipeline import new_run_id
+    from nightscribe.stages.run_ids import new_run_id
 
     lake = lake_of(arguments)
     if arguments.action == "set":
@@ -75,7 +76,7 @@ def execute(arguments: argparse.Namespace) -> int:
         if not added.num_rows:
             print("nothing to set: no transcript that was chosen has a reference")
             return 1
-    found = lake.read(_SHOWN)
+    found = read(lake, _SHOWN)
     if not found.num_rows:
         print("no baseline is set: `nightscribe baseline set` makes one")
         return 1

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
-from nightscribe.layouts import LAYOUTS
+from nightscribe.manifests.layouts import LAYOUTS
 
 _LISTED = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
@@ -53,9 +53,9 @@ def execute(arguments: argparse.Namespace) -> int:
     """Add or list; 1 if audio that is named cannot be used, or there is nothing to list."""
     if arguments.action == "list":
         return _list(arguments)
-    from nightscribe.datasets import add_dataset
-    from nightscribe.layouts import read_layout
-    from nightscribe.pipeline import new_run_id
+    from nightscribe.manifests.layouts import read_layout
+    from nightscribe.stages.datasets import add_dataset
+    from nightscribe.stages.run_ids import new_run_id
 
     languages = [one.strip() for one in arguments.languages.split(",") if one.strip()]
     utterances = read_layout(arguments.layout, arguments.path, languages, arguments.split)
@@ -74,7 +74,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    found = lake_of(arguments).read(_LISTED).to_pylist()
+    from nightscribe.lake.reading import read
+
+    found = read(lake_of(arguments), _LISTED).to_pylist()
     for row in found:
         print(
             f"{row['dataset']}  {row['language']}  {row['recordings']} recordings, "

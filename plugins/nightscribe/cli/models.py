@@ -23,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one line per model; 1 if one cannot be verified."""
-    from nightscribe.whisper import models
+
+    from nightscribe.whisper import checkpoints
 
     folder = arguments.model_dir or Settings().model_dir
     if arguments.action == "list":
-        for entry in models.list_models(folder):
+        for entry in checkpoints.list_models(folder):
             megabytes = (entry.size_bytes or 0) / 1e6
             where = f"{megabytes:8.1f} MB  {entry.path}" if entry.cached else "not fetched"
             print(f"{entry.name:16} {where}")
@@ -38,9 +39,9 @@ def execute(arguments: argparse.Namespace) -> int:
     for name in arguments.names:
         try:
             if arguments.action == "fetch":
-                checkpoint = models.resolve(name, folder)
+                checkpoint = checkpoints.resolve(name, folder)
             else:
-                checkpoint = models.verify(name, folder)
+                checkpoint = checkpoints.verify(name, folder)
             print(f"{name}: {checkpoint.path}, SHA-256 {checkpoint.model_id}")
         except ModelError as error:
             failed += 1

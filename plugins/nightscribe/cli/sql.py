@@ -33,7 +33,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run the query and print its rows."""
     import duckdb
 
-    from nightscribe.lake.catalog import connect
+    from nightscribe.lake.reading import connect
 
     if arguments.output is None and arguments.format == "parquet" and sys.stdout.isatty():
         raise ConfigurationError("parquet is not for a terminal: give --output FILE")
