@@ -321,8 +321,8 @@ def test_an_older_lake_on_a_disk_that_is_read_only_can_be_read(small_disk: Path)
     shutil.rmtree(f"{lake.uri}/baselines")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     opened = open_lake(lake.uri)
-    assert opened.read("SELECT * FROM latest_baselines").num_rows == 0
-    assert opened.read("SELECT * FROM transcripts").num_rows == 0
+    assert read(opened, "SELECT * FROM latest_baselines").num_rows == 0
+    assert read(opened, "SELECT * FROM transcripts").num_rows == 0
     with pytest.raises(LakeError, match="has no table 'baselines'"):
         opened.table("baselines")
 
