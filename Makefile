@@ -39,8 +39,8 @@ up: setup ## Airflow's UI on 127.0.0.1:8080, in the background
 down: ## Stop what `make up` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down; else echo "nothing is set up here"; fi
 
-lint: setup-dev ## Style and types
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: setup-dev ## Style, types and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && PYTHONPATH=plugins:. $(BIN)/lint-imports
 
 clean: ## Remove the virtual environment, the demo's lake and all caches
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down || true; fi

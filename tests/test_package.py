@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import re
 import shlex
@@ -12,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -24,97 +23,26 @@ from nightscribe import cli
 from nightscribe.settings import ArchiveLimits, Settings
 from nightscribe.whisper.checkpoints import DEMO_VARIABLE
 
-
-class Import(NamedTuple):
-    """One import statement's module, and who has it where."""
-
-    importer: str  # dotted name
-    imported: str  # dotted name
-    in_function: bool
+# What imports what: `make lint` holds the contracts in pyproject.toml
 
 
-def imports_of(folder: Path, package: str) -> Iterator[Import]:
-    """Every import in a package's files, those inside functions too."""
-    for path in sorted(folder.rglob("*.py")):
-        inside = path.relative_to(folder).with_suffix("").parts
-        importer = ".".join((package, *(part for part in inside if part != "__init__")))
-        yield from _imports(ast.parse(path.read_text(encoding="utf-8")), importer, False)
+def test_every_public_name_is_there() -> None:
+    assert sorted(nightscribe._MODULES) == sorted(nightscribe.__all__)
+    for name in nightscribe.__all__:
+        assert getattr(nightscribe, name).__module__.startswith("nightscribe.")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = nightscribe.nothing  # type: ignore[attr-defined]
 
 
-def _imports(node: ast.AST, importer: str, in_function: bool) -> Iterator[Import]:
-    in_function |= isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield Import(importer, alias.name, in_function)
-    elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0, f"{importer}: imports are absolute here"
-        # `from nightscribe import cli` names a module, too.
-        for alias in node.names:
-            yield Import(importer, f"{node.module}.{alias.name}", in_function)
-    for child in ast.iter_child_nodes(node):
-        yield from _imports(child, importer, in_function)
-
-
-def is_in(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".")
-
-
-@pytest.fixture(scope="module")
-def library(repository: Path) -> list[Import]:
-    """All imports in the library."""
-    found = list(imports_of(repository / "plugins" / "nightscribe", "nightscribe"))
-    assert len(found) > 200
-    return found
-
-
-# What imports what
-
-
-def test_airflow_is_imported_by_its_own_layer_only(library: list[Import]) -> None:
-    foreign = [
-        one
-        for one in library
-        if is_in(one.imported, "airflow") and not is_in(one.importer, "nightscribe.airflow")
-    ]
-    assert [one for one in foreign if not one.in_function] == []
-    # URIs with a connection in them are resolved by Airflow, where it is installed.
-    assert {one.importer for one in foreign} <= {"nightscribe.storage"}
-
-
-CREDENTIAL_READERS = {"nightscribe.storage", "nightscribe.cli.lake_arguments"}
-
-
-def test_nothing_imports_the_layers_above(library: list[Import]) -> None:
-    for layer in ("nightscribe.cli", "nightscribe.airflow"):
-        assert [
-            one
-            for one in library
-            if is_in(one.imported, layer)
-            and not is_in(one.importer, layer)
-            # Credentials of Airflow's connections, where a URI names one.
-            and (one.importer not in CREDENTIAL_READERS or not one.in_function)
-        ] == []
-
-
-def test_the_library_knows_evaluation_from_two_commands_only(library: list[Import]) -> None:
-    importers = {one.importer for one in library if is_in(one.imported, "evaluation")}
-    assert importers == {"nightscribe.cli.baseline", "nightscribe.cli.evaluate"}
-
-
-def test_evaluation_knows_the_lake_from_three_modules_only(repository: Path) -> None:
-    found = list(imports_of(repository / "evaluation", "evaluation"))
-    of_library = [one for one in found if is_in(one.imported, "nightscribe")]
-    importers = {one.importer for one in of_library}
-    assert importers <= {f"evaluation.{name}" for name in ("baselines", "from_lake", "nightly")}
-    assert all(is_in(one.imported, "nightscribe.lake") for one in of_library)
-    assert not [one for one in found if is_in(one.imported, "airflow")]
-
-
-def test_dag_files_are_imported_by_nobody(repository: Path, library: list[Import]) -> None:
-    names = {path.stem for path in (repository / "dags").glob("*.py")} | {"dags", "tests"}
-    found = [*library, *imports_of(repository / "evaluation", "evaluation")]
-    assert names > {"dags", "tests"}
-    assert not [one for one in found if one.imported.partition(".")[0] in names]
+def test_importing_the_package_imports_nothing_heavy(repository: Path) -> None:
+    program = """
+import sys
+import nightscribe
+from nightscribe import Settings
+heavy = {"airflow", "duckdb", "numpy", "pyarrow", "torch", "whisper"}
+print(*sorted(heavy & sys.modules.keys()))
+"""
+    assert python(repository, program).split() == []
 
 
 def python(repository: Path, program: str) -> str:
@@ -154,11 +82,8 @@ print(*sorted({{"torch", "whisper"}} & sys.modules.keys()))
     assert python(repository, program).split() == []
 
 
-INNER = (
-    *("alignment", "batched", "lane", "linear", "longform", "network", "rules", "sizing"),
-    *("sound", "words"),
-)
-"""Modules of the batched engine, which `engine_named` imports: they may import torch."""
+INNER = "nightscribe.whisper.batched."
+"""The batched engine, which `engine_named` imports: its modules may import torch."""
 
 
 def test_every_module_imports_where_there_is_no_airflow(repository: Path) -> None:
@@ -168,7 +93,8 @@ sys.modules["airflow"] = None  # importing it fails
 import nightscribe
 names = [m.name for m in pkgutil.walk_packages(nightscribe.__path__, "nightscribe.")]
 names = [name for name in names if not name.startswith("nightscribe.airflow.")]
-inner = [name for name in names if name.removeprefix("nightscribe.whisper.") in {INNER!r}]
+inner = [name for name in names if name.startswith({INNER!r})]
+assert inner
 for name in sorted(set(names) - set(inner)):
     importlib.import_module(name)
 print(len(names), *sorted({{"torch", "whisper"}} & sys.modules.keys()))

@@ -111,12 +111,12 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_real_voice_is_misheard_as_by_the_reference(
-    model: LoadedModel, repository: Path, task: str
+    model: LoadedModel, real_voice: Path, task: str
 ) -> None:
     """The demo checkpoint never heard one; from temperature 0 on, both would draw."""
     options = Options(temperature=(0.0,), logprob_threshold=None, no_speech_threshold=None)
     jobs = (Job(task, options), Job(task, replace(options, beam_size=3, word_timestamps=True)))
-    wanted = requests([repository / "tests" / "fixtures" / "jfk.flac"], *jobs)
+    wanted = requests([real_voice], *jobs)
     ours, theirs = (
         run(scheduler.transcribe_batched, wanted, model),
         run(reference.transcribe_one_by_one, wanted, model),
