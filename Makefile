@@ -25,7 +25,7 @@ $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 .PHONY: demo demo-model test up down lint clean setup constraints
 
 demo: setup ## Run the nightly job on the sample archive in a real Airflow
-	@$(BIN)/python tools/demo.py
+	@$(BIN)/python -m tools.demo
 
 demo-model: setup ## Train the demo checkpoint anew, into build/demo_model (needs espeak-ng; hours)
 	@$(BIN)/python -m tools.demo_model all

@@ -241,6 +241,7 @@ def test_second_run_adds_no_row_and_transcribes_nothing(nights: Nights) -> None:
 _TWICE = """
 import json, sys
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from nightscribe.settings import Settings
