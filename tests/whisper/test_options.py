@@ -116,12 +116,20 @@ def test_text_of_a_command_line_is_read_by_the_kind_of_option(
         ({"temperature": 1.5}, "option temperature is 1.5: expected a number from 0 to 1"),
         ({"temperature": []}, "option temperature is []"),
         ({"temperature": "0"}, "option temperature is '0'"),
+        ({"temperature": True}, "option temperature is True: expected a number from 0 to 1"),
+        ({"temperature": [0, False]}, "option temperature is [0, False]: expected a number from 0"),
+        ({"temperature": [0, math.nan]}, "option temperature is [0, nan]"),
+        ({"temperature": None}, "option temperature is None: expected a number from 0 to 1"),
         ({"patience": math.nan}, "option patience is nan: expected a number or null"),
         ({"beam_size": math.inf}, "option beam_size is inf"),
         ({"patience": -math.inf}, "option patience is -inf"),
         ({"patience": 10**400}, "option patience is 1000"),
+        ({"sample_len": 10**400}, "option sample_len is 1000"),
         ({"patience": "high"}, "option patience is 'high': expected a number or null"),
+        ({"patience": False}, "option patience is False: expected a number or null"),
         ({"word_timestamps": 1}, "option word_timestamps is 1: expected true or false"),
+        ({"word_timestamps": "true"}, "option word_timestamps is 'true': expected true or false"),
+        ({"language": 7}, "option language is 7: expected a text or null"),
         ({"initial_prompt": 7}, "option initial_prompt is 7: expected a text"),
         ({"suppress_tokens": None}, "option suppress_tokens is None: expected a text"),
         ({"clip_timestamps": [0.0]}, "option clip_timestamps is [0.0]: expected a text"),
@@ -134,6 +142,20 @@ def test_option_that_cannot_be_used_is_named_with_what_was_expected(
     with pytest.raises(ConfigurationError) as caught:
         Options.from_mapping(values)
     assert said in str(caught.value)
+
+
+def test_first_option_that_cannot_be_used_is_named_beside_others_that_can() -> None:
+    with pytest.raises(ConfigurationError, match=r"^option best_of is 'x': expected a positive"):
+        Options.from_mapping({"beam_size": 5, "prefix": "a", "best_of": "x"})
+
+
+def test_options_are_values() -> None:
+    given = {"beam_size": 5, "temperature": [0, 0.5]}
+    first, second = Options.from_mapping(given), Options.from_mapping(given)
+    assert first == second == Options(beam_size=5, temperature=(0.0, 0.5))
+    assert len({first, second, first.with_language("de")}) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.beam_size = 3  # type: ignore[misc]
 
 
 def test_tasks() -> None:
