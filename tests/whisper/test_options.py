@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightscribe.errors import ConfigurationError
-from nightscribe.whisper.options import TASKS, Options, tasks_of, value_of
+from nightscribe.whisper.options import LARGEST_VOCABULARY, TASKS, Options, tasks_of, value_of
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Options), ids=lambda field: str(field.name))
@@ -147,6 +147,63 @@ def test_option_that_cannot_be_used_is_named_with_what_was_expected(
 def test_first_option_that_cannot_be_used_is_named_beside_others_that_can() -> None:
     with pytest.raises(ConfigurationError, match=r"^option best_of is 'x': expected a positive"):
         Options.from_mapping({"beam_size": 5, "prefix": "a", "best_of": "x"})
+
+
+@pytest.mark.parametrize("times", ["", "0", "1,3.5,20,40.2", " 30", "1e2"])
+def test_times_are_numbers_separated_by_commas(times: str) -> None:
+    assert Options(clip_timestamps=times).mistake() is None
+
+
+@pytest.mark.parametrize("times", ["soon", "1,,2", "0,inf", "nan", "9" * 400])
+def test_times_that_are_no_numbers_are_a_mistake(times: str) -> None:
+    said = f"clip_timestamps {times!r}: expected numbers separated by commas"
+    assert Options(clip_timestamps=times).mistake() == said
+
+
+@pytest.mark.parametrize("tokens", ["-1", "", "0", " 13, 11", "-1,13,51865"])
+def test_tokens_that_some_checkpoint_has_are_no_mistake(tokens: str) -> None:
+    assert Options(suppress_tokens=tokens).mistake() is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ("99999", "no Whisper checkpoint has a token 99999"),
+        ("51866", "has a token 51866; expected ids from 0 to 51865, or -1"),
+        ("-1,13,51866", "has a token 51866;"),
+        ("-2", "has a token -2;"),
+        ("-1,-2", "has a token -2;"),
+        ("9" * 400, "has a token 999"),
+        ("all", "expected numbers separated by commas"),
+        ("1,,2", "expected numbers separated by commas"),
+        ("1.5", "expected numbers separated by commas"),
+    ],
+)
+def test_tokens_that_no_checkpoint_has_are_a_mistake(tokens: str, said: str) -> None:
+    mistake = Options(suppress_tokens=tokens).mistake()
+    assert mistake is not None
+    assert mistake.startswith(f"suppress_tokens {tokens!r}: ")
+    assert said in mistake
+
+
+def test_tokens_are_checked_against_the_checkpoint_at_hand() -> None:
+    options = Options(suppress_tokens="-1,51864")
+    assert options.mistake() is None
+    assert options.mistake_for(51865) is None
+    assert options.mistake_for(51864) == (
+        "suppress_tokens '-1,51864': the checkpoint has 51864 tokens and no token 51864; "
+        "expected ids from 0 to 51863, or -1"
+    )
+    assert Options(suppress_tokens="all").mistake_for(51864) == (
+        "suppress_tokens 'all': expected numbers separated by commas"
+    )
+
+
+def test_largest_vocabulary_is_that_of_all_languages_of_openai_whisper() -> None:
+    from whisper.tokenizer import LANGUAGES, get_tokenizer
+
+    tokenizer = get_tokenizer(True, num_languages=len(LANGUAGES))
+    assert tokenizer.encoding.n_vocab == LARGEST_VOCABULARY
 
 
 def test_options_are_values() -> None:

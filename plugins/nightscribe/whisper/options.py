@@ -181,21 +181,21 @@ class Options:
         if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
             return f"max_initial_timestamp {self.max_initial_timestamp}: must be at least 0"
         try:
-            _numbers("clip_timestamps", self.clip_timestamps, float)
+            _numbers("clip_timestamps", self.clip_timestamps, _finite)
         except ValueError as error:
             return str(error)
-        return self._unknown_token(
-            LARGEST_VOCABULARY, f"no Whisper checkpoint has more than {LARGEST_VOCABULARY} tokens"
-        )
+        return self._token_mistake(LARGEST_VOCABULARY, "no Whisper checkpoint has a token")
 
     def mistake_for(self, vocabulary_size: int) -> str | None:
         """What a checkpoint with that many tokens would fail at in every recording, or None.
 
         `vocabulary_size` is the model's `dims.n_vocab`. The text begins with the option's name.
         """
-        return self._unknown_token(vocabulary_size, f"the checkpoint has {vocabulary_size} tokens")
+        return self._token_mistake(
+            vocabulary_size, f"the checkpoint has {vocabulary_size} tokens and no token"
+        )
 
-    def _unknown_token(self, vocabulary_size: int, reason: str) -> str | None:
+    def _token_mistake(self, vocabulary_size: int, absence: str) -> str | None:
         given = self.suppress_tokens
         try:
             tokens = _numbers("suppress_tokens", given, int)
@@ -205,8 +205,8 @@ class Options:
             # -1 stands for the tokens that are no speech.
             if token != -1 and not 0 <= token < vocabulary_size:
                 return (
-                    f"suppress_tokens {given!r}: {token} is no token id, {reason}; expected "
-                    f"ids from 0 to {vocabulary_size - 1}, or -1"
+                    f"suppress_tokens {given!r}: {absence} {token}; expected ids from 0 to "
+                    f"{vocabulary_size - 1}, or -1"
                 )
         return None
 
@@ -251,9 +251,13 @@ def _adapter() -> TypeAdapter[Options]:
 def _numbers(name: str, given: str, kind: Callable[[str], float]) -> list[float]:
     """Numbers from a text that separates them by commas. Raises ValueError with the reason."""
     try:
-        numbers = [kind(number) for number in given.split(",") if given]
-        if all(map(math.isfinite, numbers)):
-            return numbers
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError(f"{name} {given!r}: expected numbers separated by commas")
+        return [kind(number) for number in given.split(",") if given]
+    except ValueError:
+        raise ValueError(f"{name} {given!r}: expected numbers separated by commas") from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
