@@ -584,6 +584,7 @@ def test_the_settings_are_used_where_no_flag_is_given(
         ("--patience", "1.5", "--beam_size", "None"),
         ("--patience", "0.1"),
         ("--suppress_tokens", "all"),
+        ("--suppress_tokens", "99999"),
         ("--task", "sing"),
         ("--temperature", "hot"),
         ("--temperature", "1.5"),
@@ -609,6 +610,27 @@ def test_a_bad_flag_is_named_before_any_work(
     assert printed.out == ""
     assert flags[0] in printed.err.splitlines()[-1]
     assert not out.exists()
+
+
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+def test_a_token_that_the_checkpoint_lacks_is_named_before_any_work(
+    engine: str,
+    speech: dict[str, Path],
+    model: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ("--suppress_tokens", "51865", "--engine", engine)
+    with pytest.raises(SystemExit) as refusal:
+        run_ours(speech["en-01.flac"], *model, *flags, "-o", tmp_path)
+    assert refusal.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines()[-1].endswith(
+        "--suppress_tokens '51865': the checkpoint has 51865 tokens and no token 51865; "
+        "expected ids from 0 to 51864, or -1"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_file_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from nightscribe.archives.entries import Rejection
 from nightscribe.archives.opening import open_sources
-from nightscribe.errors import NightscribeError, Reason
+from nightscribe.errors import ConfigurationError, NightscribeError, Reason
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
@@ -73,7 +73,8 @@ def transcribe_batch(
     """Transcribe what a batch spec asks for and is not there yet; commit it in one piece.
 
     `load` gives the model by name, and is only called if there is something to do. Raises
-    `NightscribeError` if the model is not the one that was planned with.
+    `NightscribeError` if the model is not the one that was planned with, `ConfigurationError` if
+    it cannot do what the options ask for.
     """
     settings = settings or Settings()
     rows = read_spec(lake, spec).to_pylist()
@@ -93,6 +94,7 @@ def transcribe_batch(
             f"and is {model.checkpoint.model_id[:12]} here: give every worker the same file, "
             "then start a new run"
         )
+    _check_options(pending, model.network.dims.n_vocab)
     attempt = _Attempt(lake, model, pending, run_id, batch_id, settings)
     attempt.work()
     attempt.commit(force, transaction)
@@ -104,6 +106,12 @@ def transcribe_batch(
         attempt.audio_s,
         attempt.wall_s,
     )
+
+
+def _check_options(rows: list[dict[str, Any]], vocabulary_size: int) -> None:
+    for options in {row["options"] for row in rows}:
+        if mistake := Options.from_mapping(json.loads(options)).mistake_for(vocabulary_size):
+            raise ConfigurationError(f"option {mistake}")
 
 
 def _not_done(lake: Lake, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
