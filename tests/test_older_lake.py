@@ -99,7 +99,7 @@ def test_view_of_an_older_lake_shows_the_rows_that_it_showed_then(
 
 
 def test_options_that_an_older_lake_holds_have_the_same_key_and_json(untouched: Lake) -> None:
-    held = untouched.read("SELECT DISTINCT options_key, options FROM transcripts").to_pylist()
+    held = read(untouched, "SELECT DISTINCT options_key, options FROM transcripts").to_pylist()
     assert {row["options_key"] for row in held} == {WORDS, BEAMS}
     for row in held:
         options = Options.from_mapping(json.loads(row["options"]))
