@@ -43,7 +43,7 @@ REAL_VOICE = REPOSITORY.parent / "shared" / "audio" / "jfk.flac"
 
 @pytest.fixture(scope="session")
 def real_voice() -> Path:
-    """Eleven seconds of a real voice: 16 kHz mono FLAC."""
+    """Eleven seconds of a real voice: FLAC, 24-bit, 44.1 kHz stereo."""
     if not REAL_VOICE.is_file():
         pytest.skip(f"the recording of a real voice is not at {REAL_VOICE}")
     return REAL_VOICE
