@@ -23,6 +23,7 @@ import nightscribe
 from nightscribe import cli
 from nightscribe.errors import Reason
 from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.store import open_lake
 from nightscribe.settings import ArchiveLimits, Settings
 from nightscribe.whisper.checkpoints import DEMO_VARIABLE
 
@@ -243,6 +244,19 @@ nightscribe
         ["nightscribe", "models", "list"],
         ["nightscribe", "scan"],
     ]
+
+
+def test_queries_in_the_documentation_run(repository: Path, tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    queries = []
+    for page in documents(repository):
+        text = page.read_text(encoding="utf-8")
+        queries += [words[-1] for words in commands_of(text) if words[1] == "sql"]
+        for block in re.findall(r"^```sql\n(.*?)^```$", text, re.DOTALL | re.M):
+            queries += [query for query in block.split(";") if query.strip()]
+    assert len(queries) >= 12
+    for query in queries:
+        lake.read(query)
 
 
 def test_every_command_is_documented(repository: Path) -> None:
