@@ -1,14 +1,11 @@
-"""The package as a whole: what imports what, what is pinned, and what the documentation names."""
+"""The package as a whole: its public face, what imports what, and what is pinned."""
 
 from __future__ import annotations
 
-import importlib
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -20,8 +17,6 @@ from packaging.version import Version
 
 import nightscribe
 from nightscribe import cli
-from nightscribe.settings import ArchiveLimits, Settings
-from nightscribe.whisper.checkpoints import DEMO_VARIABLE
 
 # What imports what: `make lint` holds the contracts in pyproject.toml
 
@@ -152,48 +147,3 @@ def test_the_console_script_is_installed_and_tells_the_version(repository: Path)
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"nightscribe {nightscribe.__version__}\n"
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", nightscribe.__version__)
-
-
-# What the documentation names
-
-
-def documents(repository: Path) -> list[Path]:
-    """The pages that people read."""
-    return [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
-
-
-def commands_of(text: str) -> Iterator[list[str]]:
-    """Words of each shell command in a page's code blocks that runs `nightscribe`."""
-    for block in re.findall(r"^```(?:bash|sh|shell|console)\n(.*?)^```", text, re.DOTALL | re.M):
-        for line in block.replace("\\\n", " ").splitlines():
-            line = line.strip().removeprefix("$ ")
-            if line.startswith("nightscribe "):
-                yield shlex.split(re.split(r"\s[|>]\s", line)[0], comments=True)
-
-
-def test_commands_in_the_documentation_parse(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commands = [
-        (page.name, words)
-        for page in documents(repository)
-        for words in commands_of(page.read_text(encoding="utf-8"))
-    ]
-    if not commands:
-        pytest.skip("the documentation has no command yet")
-    for name in cli.COMMANDS:
-        module = importlib.import_module(f"nightscribe.cli.{name}")
-        monkeypatch.setattr(module, "execute", lambda arguments: 77)
-    for page, words in commands:
-        try:
-            assert cli.main(words[1:]) == 77
-        except SystemExit:
-            pytest.fail(f"{page}: {shlex.join(words)} does not parse")
-
-
-def test_settings_in_the_documentation_are_read(repository: Path) -> None:
-    known = {f"NIGHTSCRIBE_{name.upper()}" for name in Settings.model_fields} | {DEMO_VARIABLE}
-    known |= {f"NIGHTSCRIBE_ARCHIVE_{name.upper()}" for name in ArchiveLimits.model_fields}
-    for page in documents(repository):
-        named = set(re.findall(r"\bNIGHTSCRIBE_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
-        assert named - known == set(), page.name
