@@ -170,6 +170,8 @@ def test_every_setting_is_documented_with_its_default(repository: Path) -> None:
     expected = {DEMO_VARIABLE: ""}
     for settings, prefix in ((Settings, "NIGHTSCRIBE_"), (ArchiveLimits, "NIGHTSCRIBE_ARCHIVE_")):
         for name, field in settings.model_fields.items():
+            if field.annotation is ArchiveLimits:
+                continue  # its fields have names of their own
             default = field.default
             text = f"{default:g}" if isinstance(default, float) else str(default or "")
             expected[prefix + name.upper()] = "0" if default == 0 else text
