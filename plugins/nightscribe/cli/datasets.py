@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
 from nightscribe.cli.tables import print_table
-from nightscribe.manifests.layouts import LAYOUTS
+from nightscribe.manifests.layouts.registry import LAYOUTS
 
 _LISTED = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Add or list; 1 if audio that is named cannot be used, or there is nothing to list."""
     if arguments.action == "list":
         return _list(arguments)
-    from nightscribe.manifests.layouts import read_layout
+    from nightscribe.manifests.layouts.registry import read_layout
     from nightscribe.stages.datasets import add_dataset
     from nightscribe.stages.run_ids import new_run_id
 
