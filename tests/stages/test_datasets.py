@@ -18,6 +18,7 @@ from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.layouts.registry import read_layout
 from nightscribe.stages.datasets import add_dataset
+from nightscribe.uris import canonical_uri, split_uri
 from tests.nights import SAMPLES
 
 GERMAN, ENGLISH, CHINESE = "german/de-01.flac", "english/en-01.flac", "chinese/zh-01.flac"
@@ -252,6 +253,34 @@ def test_listed_audio_is_rejected_for_what_is_wrong_with_it(lake: Lake, tmp_path
     assert added.missing == [row["uri"] for row in rejected]
 
 
+def test_a_data_set_below_a_folder_with_an_exclamation_mark_is_rejected_with_right_places(
+    manifest: Texts, lake: Lake, tmp_path: Path
+) -> None:
+    root = make_fleurs(tmp_path / "Wow!" / "fleurs", manifest)
+    (root / "en_us" / "audio" / "test.tar.gz").write_bytes(b"")
+    (root / "cmn_hans_cn" / "audio" / "test.tar.gz").write_bytes(b"damaged")
+    with tarfile.open(root / "de_de" / "audio" / "test.tar.gz", "w:gz") as tar:
+        tar.add(SAMPLES / GERMAN, "test/unlisted.flac")
+    added = add_dataset(lake, read_layout("fleurs", root), "first")
+    rejected = read(lake, "SELECT uri, version, reason FROM rejected").to_pylist()
+    reasons = {split_uri(row["uri"]): row["reason"] for row in rejected}
+    tars = {
+        locale: canonical_uri(str(root / locale / "audio" / "test.tar.gz"))
+        for locale in ("cmn_hans_cn", "de_de", "en_us")
+    }
+    assert reasons == {
+        (tars["en_us"], ""): "empty_file",
+        (tars["cmn_hans_cn"], ""): "corrupt_archive",
+        (tars["cmn_hans_cn"], "test/zh-01.flac"): "manifest_missing_file",
+        (tars["de_de"], "test/de-01.flac"): "manifest_missing_file",
+        (tars["en_us"], "test/en-01.flac"): "manifest_missing_file",
+    }
+    assert [split_uri(uri) for uri in added.missing] == sorted(
+        place for place in reasons if place[1]
+    )
+    assert added.recordings == 0
+
+
 def test_a_region_chooses_its_folder_and_a_language_all_its_folders(
     manifest: Texts, tmp_path: Path
 ) -> None:
@@ -301,6 +330,12 @@ def ragged(root: Path, texts: Texts) -> str:
     return "line 2: 3 cells, but the header has 2 columns"
 
 
+def empty(root: Path, texts: Texts) -> str:
+    make_common_voice(root, texts)
+    write(root / "de" / "test.tsv", "\n")
+    return "test.tsv: is empty; its first line must name the columns path, sentence"
+
+
 def leaves(root: Path, texts: Texts) -> str:
     make_common_voice(root, texts)
     write(root / "de" / "test.tsv", "path\tsentence\n../../secret.mp3\tone\n")
@@ -348,7 +383,7 @@ def mls_line(root: Path, texts: Texts) -> str:
     ("layout", "spoil"),
     [
         *(("fleurs", spoil) for spoil in (wrong_fleurs, no_audio)),
-        *(("common-voice", spoil) for spoil in (no_column, ragged, leaves, latin, no_list)),
+        *(("common-voice", spoil) for spoil in (no_column, ragged, empty, leaves, latin, no_list)),
         *(("librispeech", spoil) for spoil in (no_transcripts, no_split, no_words)),
         ("mls", mls_line),
     ],
