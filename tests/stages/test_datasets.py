@@ -253,7 +253,7 @@ def test_listed_audio_is_rejected_for_what_is_wrong_with_it(lake: Lake, tmp_path
     assert added.missing == [row["uri"] for row in rejected]
 
 
-def test_a_data_set_below_a_folder_with_an_exclamation_mark_is_rejected_with_right_places(
+def test_rejections_of_a_data_set_below_a_folder_called_wow_lead_to_its_files(
     manifest: Texts, lake: Lake, tmp_path: Path
 ) -> None:
     root = make_fleurs(tmp_path / "Wow!" / "fleurs", manifest)

@@ -71,7 +71,7 @@ def add_dataset(
         rejected_row(
             uri,
             Reason.MANIFEST_MISSING_FILE,
-            f"listed in {utterance.listed_in}, but not in the archive",
+            f"named in {utterance.listed_in}, but not in the archive",
         )
         for utterance, uri in zip(utterances, uris, strict=True)
         if uri in unexplained
