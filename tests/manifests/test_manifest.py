@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nightscribe.delimited import Problem
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES, OTHER_CODES, OTHER_NAMES, language_code
-from nightscribe.manifests.delimited import Problem
 from nightscribe.manifests.manifest import ManifestRow, parse_manifest
 from nightscribe.uris import decode_path
 

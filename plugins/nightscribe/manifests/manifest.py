@@ -1,7 +1,7 @@
 """The manifest of an archive: what is known about its recordings before they are transcribed.
 
 A manifest is `manifest.csv`, `manifest.tsv` or `manifest.jsonl` at any depth of an archive, see
-`nightscribe.manifests.delimited` for the formats. Its columns (JSON keys) are `path`, relative to
+`nightscribe.delimited` for the formats. Its columns (JSON keys) are `path`, relative to
 the manifest's own folder, and any of `language`, `text`, `translation`, `dataset` and `split`. All
 other columns are kept as metadata.
 """
@@ -13,9 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from nightscribe.errors import Reason, Rejected
-from nightscribe.languages import language_code
-from nightscribe.manifests.delimited import (
+from nightscribe.delimited import (
     Format,
     NotUtf8,
     Problem,
@@ -23,6 +21,8 @@ from nightscribe.manifests.delimited import (
     format_of,
     read_records,
 )
+from nightscribe.errors import Reason, Rejected
+from nightscribe.languages import language_code
 from nightscribe.uris import encode_path
 
 __all__ = ["ManifestRow", "parse_manifest"]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nightscribe.errors import ConfigurationError
-from nightscribe.manifests.delimited import (
+from nightscribe.delimited import (
     Format,
     NotUtf8,
     Problem,
@@ -18,6 +17,7 @@ from nightscribe.manifests.delimited import (
     read_records,
     read_rows,
 )
+from nightscribe.errors import ConfigurationError
 from nightscribe.manifests.layouts.utterance import line_of
 
 __all__ = ["read_tsv", "read_tsv_rows", "text_of"]

@@ -1,4 +1,4 @@
-"""Promises of `nightscribe.manifests.delimited`."""
+"""Promises of `nightscribe.delimited`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightscribe.manifests.delimited import (
+from nightscribe.delimited import (
     Format,
     NotUtf8,
     Problem,
