@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -195,10 +196,10 @@ def test_ten_thousand_files_are_listed_in_about_a_second_and_little_memory(tmp_p
         (tmp_path / str(folder)).mkdir()
         for file in range(100):
             (tmp_path / str(folder) / f"{file}.wav").write_bytes(b"1")
-    started = time.perf_counter()
+    started = time.process_time()
     assert sum(1 for _ in list_files(str(tmp_path))) == 10_000
-    # Takes a tenth of a second here; the margin is for busy machines.
-    assert time.perf_counter() - started < 2
+    # Of the processor, so that a busy machine does not count; a tenth of a second here.
+    assert time.process_time() - started < 2
     tracemalloc.start()
     try:
         for _ in list_files(str(tmp_path)):
@@ -206,3 +207,19 @@ def test_ten_thousand_files_are_listed_in_about_a_second_and_little_memory(tmp_p
         assert tracemalloc.get_traced_memory()[1] < MIB
     finally:
         tracemalloc.stop()
+
+
+def test_a_file_right_below_the_root_is_a_member_of_the_root() -> None:
+    if not os.access("/", os.W_OK):
+        pytest.skip("only root may write to /")
+    path = Path(tempfile.mkstemp(suffix=".wav", dir="/")[1])
+    try:
+        path.write_bytes(b"content")
+        [found] = list_files(str(path))
+        assert isinstance(found, File)
+        assert (found.archive, found.member) == ("file:///", path.name)
+        assert opened([(found.archive, found.member)]) == {
+            (found.archive, found.member): b"content"
+        }
+    finally:
+        path.unlink()

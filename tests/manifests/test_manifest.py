@@ -209,10 +209,10 @@ def test_a_hundred_thousand_rows_are_read_in_about_a_second() -> None:
     row = "clips/{i}.wav,de,Ein Satz mit ein paar Wörtern,A sentence,data,test,Ana\n"
     header = "path,language,text,translation,dataset,split,speaker\n"
     data = (header + "".join(row.format(i=i) for i in range(100_000))).encode()
-    started = time.perf_counter()
+    started = time.process_time()
     rows, problems = parse_manifest("manifest.csv", data)
     # About half a second here; the margin is for busy machines.
-    assert time.perf_counter() - started < 4
+    assert time.process_time() - started < 4
     assert (len(rows), problems) == (100_000, [])
 
 
