@@ -78,7 +78,7 @@ print(*sorted({{"torch", "whisper"}} & sys.modules.keys()))
 
 
 INNER = "nightscribe.whisper.batched."
-"""The batched engine, which `engine_named` imports: its modules may import torch."""
+"""Modules of the batched engine, which are imported when it is called: they may import torch."""
 
 
 def test_every_module_imports_where_there_is_no_airflow(repository: Path) -> None:

@@ -18,6 +18,9 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 
+EngineName = Literal["batched", "reference"]
+
+
 class ArchiveLimits(BaseSettings):
     """What one container (zip, tar) may hold before it is taken for a bomb and rejected."""
 
@@ -64,7 +67,7 @@ class Settings(BaseSettings):
         description="`auto` (float16 on CUDA, float32 on a CPU), `float32`, `float16` (CUDA only) "
         "or `bfloat16` (where the device has it); no transcript is made anew for it",
     )
-    engine: str = Field(
+    engine: EngineName = Field(
         "batched",
         description="`batched`: openai-whisper's transcripts, many recordings at a time; "
         "`reference`: openai-whisper itself",

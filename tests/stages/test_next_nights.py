@@ -17,14 +17,14 @@ from nightscribe.lake.reading import read
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages import transcribe
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.night import plan_run, run
 from nightscribe.stages.order import Order
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import Scanned, _parts, scan
+from nightscribe.stages.transcribe import transcribe_batch
 from nightscribe.whisper.contract import Failure
-from nightscribe.whisper.engines import model_loader
+from nightscribe.whisper.engines import engine_named, model_loader
 from tests.nights import archive_of, write_noise
 
 CPU = Settings(device="cpu")
@@ -79,7 +79,9 @@ def test_archive_that_is_away_while_it_is_transcribed_is_transcribed_once_it_is_
     ingested(lake, wanted, "first")
     [spec] = plan_run(lake, wanted, "first", CPU, 10).specs
     archive.rename(tmp_path / "away")
-    gone = transcribe.transcribe_batch(lake, spec, "first", model_loader(CPU), settings=CPU)
+    gone = transcribe_batch(
+        lake, spec, "first", model_loader(CPU), engine_named("batched"), settings=CPU
+    )
     assert (gone.transcripts, gone.rejections) == (0, 2)
     (tmp_path / "away").rename(archive)
     night = run(lake, wanted, CPU)
@@ -139,23 +141,20 @@ def test_file_as_old_as_the_manifest_that_missed_it_is_taken_in_when_it_comes(
     assert ingested(lake, wanted, "second").new_files == 1
 
 
-def test_recording_that_fails_again_is_left_alone_again(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recording_that_fails_again_is_left_alone_again(lake: Lake, tmp_path: Path) -> None:
     def failing(requests: Any, model: Any, *, verbose: bool | None = None) -> Any:
         for request in requests:
             for job in request.jobs:
                 reason = Reason.TRANSCRIPTION_FAILED
                 yield Failure(request.recording_id, job, reason, "planted")
 
-    monkeypatch.setattr(transcribe, "engine_named", lambda name, slots: failing)
     archive = archive_of(tmp_path / "radio", CLIPS[:1])
     wanted = order(archive)
-    assert run(lake, wanted, CPU).plan.transcripts == 1
-    assert run(lake, wanted, CPU).plan.transcripts == 0
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 1
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 0
     os.utime(archive / "en-01.flac")  # its source is another version: one more try
-    assert run(lake, wanted, CPU).plan.transcripts == 1
-    assert run(lake, wanted, CPU).plan.transcripts == 0
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 1
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 0
     assert read(lake, "FROM rejected").num_rows == 1
 
 

@@ -29,7 +29,7 @@ from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import transcribe_batch
 from nightscribe.uris import join_uri, places_of
-from nightscribe.whisper.engines import model_loader
+from nightscribe.whisper.engines import engine_named, model_loader
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +123,9 @@ def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
 def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     """Transcribe stage, one batch; returns counts and speed."""
     settings = Settings()
+    engine = engine_named(settings.engine, slots=settings.slots)
     done = transcribe_batch(
-        lake_of(settings), spec, run_id, model_loader(settings), settings=settings
+        lake_of(settings), spec, run_id, model_loader(settings), engine, settings=settings
     )
     log.info(done.summary())
     return {

@@ -102,7 +102,7 @@ def execute(arguments: argparse.Namespace) -> int:
     model = model_loader(settings)(settings.model)
     engine = engine_named(settings.engine, slots=settings.slots)
     print(
-        f"model {model.checkpoint.name}, {model.precision} on {model.device_name}, "
+        f"model {model.name}, {model.precision} on {model.device_name}, "
         f"{' and '.join(wanted.tasks)}, up to {_EXCERPT_S:g} s each of {len(contents)} recordings",
         flush=True,
     )
@@ -126,8 +126,8 @@ def execute(arguments: argparse.Namespace) -> int:
             "rtfx": speed.rtfx,
             "peak_memory_bytes": memory,
             "device": model.device_name,
-            "model": model.checkpoint.name,
-            "model_id": model.checkpoint.model_id,
+            "model": model.name,
+            "model_id": model.model_id,
             "precision": model.precision,
             "tasks": wanted.tasks,
             "estimate_hours": estimate_s / 3600,

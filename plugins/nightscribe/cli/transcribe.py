@@ -15,13 +15,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from nightscribe.errors import ConfigurationError, Rejected
 from nightscribe.export import formats
 from nightscribe.languages import LANGUAGES, OTHER_NAMES
 from nightscribe.recordings import content_id
-from nightscribe.settings import Settings
+from nightscribe.settings import EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 from nightscribe.whisper.official import can_translate
 from nightscribe.whisper.options import TASKS, Options
@@ -115,6 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--engine",
         default="reference",
+        choices=get_args(EngineName),
         help="reference: openai-whisper itself, the same files byte for byte; batched: the same "
         "texts and times, many recordings at a time",
     )

@@ -30,8 +30,8 @@ from nightscribe.progress import Progress
 from nightscribe.recordings import difference_from
 from nightscribe.settings import Settings
 from nightscribe.uris import join_uri
-from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
-from nightscribe.whisper.engines import engine_named, versions
+from nightscribe.whisper.contract import Engine, Failure, Job, LoadedModel, Request, Transcript
+from nightscribe.whisper.engines import versions
 from nightscribe.whisper.options import Options
 
 log = logging.getLogger(__name__)
@@ -67,14 +67,18 @@ def transcribe_batch(
     spec: str,
     run_id: str,
     load: Callable[[str], LoadedModel],
+    engine: Engine,
     *,
     settings: Settings | None = None,
 ) -> Transcribed:
     """Transcribe what a batch spec asks for and is not there yet; commit it in one piece.
 
-    `load` gives the model by name, and is only called if there is something to do. Raises
-    `NightscribeError` if the model is not the one that was planned with, `ConfigurationError` if
-    it cannot do what the options ask for.
+    `load` returns the model by its name; it is only called if there is something to do.
+    `settings` name the engine in the table of transcripts.
+
+    Raises:
+        NightscribeError: the model is not the one that was planned with.
+        ConfigurationError: the model cannot do what the options ask for.
     """
     settings = settings or Settings()
     rows = read_spec(lake, spec).to_pylist()
@@ -88,15 +92,15 @@ def transcribe_batch(
     if not pending:
         return Transcribed(batch_id, 0, 0, skipped, 0.0, 0.0)
     model = load(rows[0]["model"])
-    if model.checkpoint.model_id != rows[0]["model_id"]:
+    if model.model_id != rows[0]["model_id"]:
         raise NightscribeError(
             f"model {rows[0]['model']} was {rows[0]['model_id'][:12]} when the batch was planned "
-            f"and is {model.checkpoint.model_id[:12]} here: give every worker the same file, "
+            f"and is {model.model_id[:12]} here: give every worker the same file, "
             "then start a new run"
         )
     _check_options(pending, model.network.dims.n_vocab)
     attempt = _Attempt(lake, model, pending, run_id, batch_id, settings)
-    attempt.work()
+    attempt.work(engine)
     attempt.commit(force, transaction)
     return Transcribed(
         batch_id,
@@ -150,12 +154,11 @@ class _Attempt:
         self.audio_s = self.wall_s = 0.0
         self.complete = True
 
-    def work(self) -> None:
+    def work(self, engine: Engine) -> None:
         """Run the engine over the batch."""
         total = sum(row["duration_s"] for rows in self.rows.values() for row in rows)
         count = sum(len(rows) for rows in self.rows.values())
         versions_json = json.dumps(versions(), sort_keys=True)
-        engine = engine_named(self.settings.engine, slots=self.settings.slots)
         with Progress("transcribe", count, total, "audio") as progress:
             for result in engine(self._requests(), self.model):
                 if isinstance(result, Failure):
@@ -233,7 +236,7 @@ class _Attempt:
                 reason,
                 detail,
                 recording_id=recording_id,
-                model_id=self.model.checkpoint.model_id,
+                model_id=self.model.model_id,
                 task=job.task,
                 options_key=job.options.key,
             )
@@ -248,10 +251,10 @@ class _Attempt:
             {
                 "transcript_id": transcript_id,
                 "recording_id": result.recording_id,
-                "model_id": self.model.checkpoint.model_id,
+                "model_id": self.model.model_id,
                 "task": result.job.task,
                 "options_key": result.job.options.key,
-                "model": self.model.checkpoint.name,
+                "model": self.model.name,
                 "options": result.job.options.to_json(),
                 "language": result.language,
                 "language_probability": result.language_probability,
@@ -273,7 +276,7 @@ class _Attempt:
         return {
             "attempt_id": self.attempt_id,
             "batch_id": self.batch_id,
-            "model_id": self.model.checkpoint.model_id,
+            "model_id": self.model.model_id,
             "recordings": len(self.rows),
             "transcripts": len(self.transcripts),
             "rejections": len(self.failures),

@@ -1,4 +1,4 @@
-"""The device that computes, and the precision of its matrix products."""
+"""The device to compute on, and the precision of its matrix products."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 
 from nightscribe.errors import ConfigurationError
 
+__all__ = ["PRECISIONS", "pick_device", "pick_precision"]
+
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
 def pick_device(device: str) -> str:
-    """`auto` is CUDA if there is one, else the CPU; others must be there.
+    """The device of that name. `auto` is CUDA if this machine has it, else the CPU.
 
     Raises:
-        ConfigurationError: no such device on this machine, or not a device's name.
+        ConfigurationError: this machine has no such device, or the name is none of a device.
     """
     import torch
 
@@ -37,10 +39,10 @@ def pick_device(device: str) -> str:
 
 
 def pick_precision(precision: str, device: str) -> str:
-    """Of matrix products: `auto` is `float16` on CUDA and `float32` on a CPU.
+    """The precision of matrix products. `auto` is `float16` on CUDA and `float32` on a CPU.
 
     Raises:
-        ConfigurationError: no such precision, or one that the device does not compute in.
+        ConfigurationError: there is no such precision, or the device does not compute in it.
     """
     import torch
 
@@ -54,7 +56,7 @@ def pick_precision(precision: str, device: str) -> str:
             "precision 'float16' is for graphics cards: choose auto, float32 or bfloat16 on a CPU"
         )
     if precision == "bfloat16":
-        # Without instructions for it, a device imitates it, slower than float32.
+        # Without instructions for it, a device emulates it, which is slower than float32.
         if cuda:
             has_it = torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere
         else:
