@@ -101,13 +101,34 @@ def test_the_library_knows_evaluation_from_two_commands_only(library: list[Impor
     assert importers == {"nightscribe.cli.baseline", "nightscribe.cli.evaluate"}
 
 
-def test_evaluation_knows_the_lake_from_three_modules_only(repository: Path) -> None:
+def test_evaluation_knows_the_lake_from_two_modules_only(repository: Path) -> None:
     found = list(imports_of(repository / "evaluation", "evaluation"))
-    of_library = [one for one in found if is_in(one.imported, "nightscribe")]
-    importers = {one.importer for one in of_library}
-    assert importers <= {f"evaluation.{name}" for name in ("baselines", "from_lake", "nightly")}
-    assert all(is_in(one.imported, "nightscribe.lake") for one in of_library)
+    importers: dict[str, set[str]] = {}
+    for one in found:
+        if is_in(one.imported, "nightscribe"):
+            importers.setdefault(".".join(one.imported.split(".")[:2]), set()).add(one.importer)
+    assert importers == {
+        "nightscribe.lake": {"evaluation.gate.baselines", "evaluation.lake"},
+        "nightscribe.languages": {"evaluation.languages"},
+    }
     assert not [one for one in found if is_in(one.imported, "airflow")]
+
+
+def test_imports_within_evaluation_run_one_way(repository: Path) -> None:
+    order = ("errors", "languages", "pairs", "measure", "gate", "report", "two_files", "lake")
+    level = {f"evaluation.{name}": index for index, name in enumerate(order)}
+    level["evaluation.__main__"] = len(order)
+
+    def level_of(module: str) -> int:
+        return level[".".join(module.split(".")[:2])]
+
+    found = [
+        one
+        for one in imports_of(repository / "evaluation", "evaluation")
+        if is_in(one.imported, "evaluation") and one.importer != "evaluation"
+    ]
+    assert len(found) > 100
+    assert [one for one in found if level_of(one.imported) > level_of(one.importer)] == []
 
 
 def test_dag_files_are_imported_by_nobody(repository: Path, library: list[Import]) -> None:
@@ -212,9 +233,10 @@ def test_every_package_is_listed_for_installation(
     repository: Path, project: dict[str, Any]
 ) -> None:
     listed = set(project["tool"]["setuptools"]["packages"])
-    found = {"evaluation"} | {
-        ".".join(("nightscribe", *path.parent.relative_to(repository / "plugins").parts[1:]))
-        for path in (repository / "plugins" / "nightscribe").rglob("__init__.py")
+    found = {
+        ".".join(path.parent.relative_to(root).parts)
+        for root, package in ((repository / "plugins", "nightscribe"), (repository, "evaluation"))
+        for path in (root / package).rglob("__init__.py")
     }
     assert found == listed
 
