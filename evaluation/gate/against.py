@@ -100,8 +100,8 @@ def summary(found: Against) -> str:
     """How many figures are worse, and which groups have no baseline."""
     worse = sum(verdict.alarm for verdict in found.verdicts)
     text = (
-        f"{worse} of {len(found.verdicts)} figures are worse than {found.what} beyond what "
-        "is tolerated and beyond chance."
+        f"{worse} of {len(found.verdicts)} figures are worse than {found.what} by more "
+        "than is tolerated, and beyond chance."
     )
     if found.unguarded:
         text += f" Without a baseline: {'; '.join(map(group_label, found.unguarded))}."

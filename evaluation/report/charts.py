@@ -1,4 +1,4 @@
-"""Charts by language, as SVG that takes its colours and fonts from the page around it."""
+"""Charts by language, as SVG with the colours and fonts of the page around it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LONGEST_LABEL = 32  # letters; more would leave no room for the bars
 _NUMBER = 0.12  # width of a number, as a share of the axis
 _MARGINS = 0.75  # inches above and below all rows
 
-# matplotlib knows no CSS variables: it draws in these colours, found nowhere else, which
-# are then replaced in the SVG's text. So one drawing serves the light and the dark page.
+# matplotlib has no CSS variables. It draws in these colours, which nothing else uses; they are
+# then replaced in the SVG's text, so that one drawing fits the light and the dark page.
 _INK, _FAINT, _PAPER = "#010101", "#020202", "#030303"
 _COLOURS = ("#040404", "#050505")
 _VARIABLES = {
@@ -43,9 +43,12 @@ _PUBLISHED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: a value with its interval, and which of the chart's kinds it is of.
+    """One bar of a chart.
 
-    `published`, where there is one, is somebody else's figure to compare with.
+    Attributes:
+        low, high: the ends of its interval
+        kind: bars of one kind have one colour
+        published: a published figure to compare with
     """
 
     label: str
@@ -58,7 +61,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a language's figure went, from the oldest to the newest; NaN where it has none."""
+    """A language's figures, the oldest first; NaN for an evaluation without one."""
 
     label: str
     values: Sequence[float]
@@ -70,9 +73,9 @@ def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title:
     Args:
         bars: at least one, of at most two kinds; two get two colours and a legend
         axis: what the values are, with their unit
-        limit: the axis ends here at the latest; a longer bar runs off it, with its value
+        limit: the axis does not go beyond it; a longer bar is cut and shows its value
         name: unique within the page: it starts the ids in the SVG
-        title: read aloud instead of the picture
+        title: the text alternative to the picture
     """
     kinds = list(dict.fromkeys(bar.kind for bar in bars))
     with _settings(name):
@@ -106,14 +109,14 @@ def bar_chart(bars: Sequence[Bar], *, axis: str, limit: float, name: str, title:
 def trend_chart(
     trends: Sequence[Trend], *, ends: tuple[str, str], axis: str, name: str, title: str
 ) -> str:
-    """A line per language, each on a scale of its own from zero, as an `<svg>` element.
+    """A line per language, each with its own scale from zero, as an `<svg>` element.
 
     Args:
         trends: at least one, all equally long
-        ends: what stands below the first and the last value
+        ends: labels of the first and the last value
         axis: what the values are, with their unit
         name: unique within the page: it starts the ids in the SVG
-        title: read aloud instead of the picture
+        title: the text alternative to the picture
     """
     last = len(trends[0].values) - 1
     with _settings(name):
@@ -142,7 +145,7 @@ def _settings(name: str) -> AbstractContextManager[None]:
             "svg.hashsalt": name,
             "font.family": "sans-serif",
             "font.size": 9,
-            "text.parse_math": False,  # a language named `$x$` is no formula
+            "text.parse_math": False,  # a language named `$x$` is not a formula
         }
     )
 
@@ -178,7 +181,7 @@ def _draw(axes: Any, row: int, bar: Bar, colour: str, end: float) -> None:
         )
     if bar.published is not None:
         axes.plot([min(bar.published, end)], [row], **_PUBLISHED)
-        # The number is the bar's: it stands beside the mark only where there is no other room.
+        # The number belongs to the bar: it goes behind the mark only if it has no room before it.
         if reach <= bar.published < reach + end * _NUMBER:
             reach = bar.published
     fits = reach < end * 0.9

@@ -23,7 +23,7 @@ def night(
     return row(found, utterances, language=language)
 
 
-def test_worse_beyond_margin_and_chance_is_an_alarm_with_all_that_one_wants_to_know() -> None:
+def test_worse_beyond_margin_and_chance_is_an_alarm_that_says_where_and_by_how_much() -> None:
     [verdict] = judge(table(row(a_difference(0.04), 300)), Rules())
     assert verdict.alarm
     text = message(verdict, ["a.wav", "b.wav"])
@@ -66,7 +66,7 @@ def test_a_single_recording_is_too_few() -> None:
     assert not verdict.alarm
 
 
-def test_figures_that_no_recording_moved_do_not_make_the_others_less_sure() -> None:
+def test_unchanged_figures_do_not_weaken_the_evidence_of_the_others() -> None:
     still = Difference(0.1, 0.1, 0.1, 0.1, 0.0, 1.0)
     found = row(a_difference(0.02, p_value=0.02), 30)
     rows = [found, *(row(still, 30, language=f"x{number}") for number in range(20))]
@@ -87,7 +87,7 @@ def test_lower_bleu_is_worse_and_higher_is_not() -> None:
     )
 
 
-def test_equal_systems_in_twelve_languages_trip_the_gate_in_5_of_100_nights() -> None:
+def test_equal_systems_in_twelve_languages_fail_the_gate_in_5_of_100_nights() -> None:
     random = np.random.default_rng(11)
     nights = 40
     alarms = 0
@@ -108,7 +108,7 @@ def test_the_language_that_got_worse_is_found_among_twelve_and_no_other() -> Non
 
 
 def test_few_recordings_that_are_worse_by_the_margin_alone_raise_few_alarms() -> None:
-    """Where swapping says nothing, since there is a difference, but none beyond the margin."""
+    """Swapping finds the difference, but it is not beyond the margin."""
     random = np.random.default_rng(13)
     nights = 40
     alarms = 0

@@ -7,7 +7,7 @@ from evaluation.gate.rules import Override, Rules
 from tests.evaluation.comparisons import a_difference, row, table
 
 
-def test_only_the_headline_error_rate_is_looked_at() -> None:
+def test_only_the_headline_error_rate_is_judged() -> None:
     found = a_difference(0.1)
     chinese = [
         row(found, 300, language="zh", metric=metric, headline=metric == "cer")
@@ -16,7 +16,7 @@ def test_only_the_headline_error_rate_is_looked_at() -> None:
     assert [one.row["metric"] for one in judge(table(*chinese), Rules())] == ["cer"]
 
 
-def test_what_has_no_margin_is_not_looked_at() -> None:
+def test_a_metric_without_a_margin_is_not_judged() -> None:
     chrf = row(a_difference(-30.0), 300, metric="chrf", task="translate", headline=False)
     assert judge(table(chrf), Rules()) == []
     [verdict] = judge(table(chrf), Rules(margins={"chrf": 1.0}))
@@ -40,7 +40,7 @@ def test_the_last_override_that_covers_a_row_prevails() -> None:
     assert (verdicts["de"].margin, verdicts["de"].alarm) == (0.1, True)
 
 
-def test_an_override_without_a_metric_makes_no_margins() -> None:
+def test_an_override_without_a_metric_adds_no_margins() -> None:
     chrf = row(a_difference(-30.0), 300, metric="chrf", headline=False)
     assert judge(table(chrf), Rules(overrides=[Override(margin=1.0)])) == []
     assert judge(table(chrf), Rules(overrides=[Override(metric="chrf", margin=1.0)]))[0].alarm

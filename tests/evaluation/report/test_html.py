@@ -36,7 +36,7 @@ def page(sample_pairs: pa.Table) -> str:
 
 @pytest.fixture(scope="module")
 def compared(sample_pairs: pa.Table) -> Against:
-    """Beside a baseline that made no mistake, without which there are no Greek recordings."""
+    """With a baseline that has no errors and no Greek recordings."""
     rows = [
         row | {"hypothesis": row["reference"], "detected_language": row["language"]}
         for row in sample_pairs.to_pylist()
@@ -46,7 +46,7 @@ def compared(sample_pairs: pa.Table) -> Against:
 
 
 def three_evaluations(scores: pa.Table) -> pa.Table:
-    """Of which the first was half as bad, and knew no Greek."""
+    """The first has half the errors, and no Greek recordings."""
     return pa.Table.from_pylist(
         [
             row
@@ -104,6 +104,9 @@ def test_page_shows_scores_intervals_and_signatures(page: str) -> None:
     assert "normalizer:whisper-basic-letters" in page
     assert "prefers-color-scheme: dark" in page
     assert page.count("<svg") == 2
+    assert "Recordings to listen to" in page
+    assert "Which language was detected" in page
+    assert "Spanish as French (1 of 2)" in page
 
 
 def test_what_changed_since_the_baseline_comes_first(
@@ -139,7 +142,7 @@ def test_trends_show_the_first_and_the_last_value(compared_page: str) -> None:
 def test_a_single_evaluation_has_no_trend(sample_pairs: pa.Table) -> None:
     evaluation = evaluate(sample_pairs)
     once = three_evaluations(evaluation.scores).slice(0, 2)
-    assert "from one evaluation" not in render_html(evaluation, FACTS, None, once)
+    assert "from one evaluation to the next" not in render_html(evaluation, FACTS, None, once)
 
 
 def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
@@ -214,7 +217,7 @@ def test_recordings_without_errors_are_not_listed(pair: PairMaker) -> None:
     )
     page = html(pairs)
     assert "Recordings to listen to" not in page
-    assert "Which language was heard" not in page
+    assert "Which language was detected" not in page
 
 
 def test_long_recordings_are_cut_to_their_errors(pair: PairMaker) -> None:
