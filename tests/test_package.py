@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import importlib
 import re
 import shlex
@@ -239,6 +240,25 @@ def test_every_package_is_listed_for_installation(
         for path in (root / package).rglob("__init__.py")
     }
     assert found == listed
+
+
+def test_every_data_file_is_listed_for_installation(
+    repository: Path, project: dict[str, Any]
+) -> None:
+    listed = project["tool"]["setuptools"]["package-data"]
+    found = [
+        (".".join(path.parent.relative_to(root).parts), path.name)
+        for root, package in ((repository / "plugins", "nightscribe"), (repository, "evaluation"))
+        for path in (root / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    assert ("evaluation.report", "report.html") in found
+    missing = [
+        (package, name)
+        for package, name in found
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in listed.get(package, []))
+    ]
+    assert missing == []
 
 
 def test_the_console_script_is_installed_and_tells_the_version(repository: Path) -> None:

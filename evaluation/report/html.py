@@ -21,8 +21,6 @@ from evaluation.report.links import audio_url, segments_query
 from evaluation.report.published import SOURCE
 from evaluation.report.systems import system_facts
 
-_TEMPLATES = Path(__file__).with_name("templates")
-
 
 def render_html(
     evaluation: Evaluation,
@@ -56,7 +54,7 @@ def render_html(
 
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
