@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,16 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.gate is not None and options.baseline is None:
         parser.error("--gate needs --baseline, the file to compare with")
-    tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
     try:
-        joined = _join(options, tasks, options.hypotheses, options.model)
-        rules = _rules(options.gate)
-        baseline = options.baseline and _join(options, tasks, options.baseline, None)
-        if options.out is not None:
-            _make_folder(options.out)
+        return _run(options)
     except InputError as error:
         _say(str(error))
         return _WRONG_USAGE
+
+
+def _run(options: argparse.Namespace) -> int:
+    tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
+    joined = _join(options, tasks, options.hypotheses, options.model)
+    rules = None if options.gate is None else _rules(options.gate)
+    baseline = None
+    if options.baseline is not None:
+        baseline = _join(options, tasks, options.baseline, None)
+    if options.out is not None:
+        _make_folder(options.out)
     _report_unmatched(joined, options.references, options.hypotheses)
     if joined.pairs.num_rows == 0:
         _say(
@@ -84,14 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "that has a reference"
             )
             return _NOTHING_TO_SCORE
-    try:
-        _score(joined, options.out, options.references, options.hypotheses, compared)
-    except OSError as error:
-        _say(
-            f"{error.filename}: cannot be written: {error.strerror}: free the space or give --out "
-            "another folder"
-        )
-        return _WRONG_USAGE
+    _score(joined, options.out, options.references, options.hypotheses, compared)
     return _GATE_FAILED if rules is not None and compared is not None and compared.alarms else 0
 
 
@@ -154,9 +153,7 @@ def _join(
     )
 
 
-def _rules(path: Path | None) -> Rules | None:
-    if path is None:
-        return None
+def _rules(path: Path) -> Rules:
     from evaluation.gate.rules_file import read_gate
 
     return read_gate(path)
@@ -221,9 +218,19 @@ def _score(
     if out is None:
         return
     facts = facts_of_files(joined, references, hypotheses, datetime.now(UTC))
-    for name, content in reports_of_files(evaluation, facts, compared).items():
-        (out / name).write_text(content, encoding="utf-8")
+    _write(out, reports_of_files(evaluation, facts, compared))
     print(f"\nreport: {out / 'report.html'}")
+
+
+def _write(folder: Path, reports: Mapping[str, str]) -> None:
+    try:
+        for name, content in reports.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be written: {error.strerror}: free the space or give --out "
+            "another folder"
+        ) from error
 
 
 def _say(message: str) -> None:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class InputError(ValueError):
-    """A file that cannot be used. The message names the file, the place in it and what to do."""
+    """A file or folder that cannot be used. The message names it and says what to do."""

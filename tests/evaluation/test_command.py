@@ -222,6 +222,15 @@ def test_an_output_folder_that_is_a_file_is_refused(
     assert "taken: cannot be made a folder" in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_named(
+    files: tuple[str, ...], tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "out" / "report.md").mkdir(parents=True)
+    assert main([*files, "--out", "out"]) == 2
+    message = capsys.readouterr().err
+    assert f"{Path('out') / 'report.md'}: cannot be written: Is a directory: " in message
+
+
 def test_help_says_what_the_files_hold_and_what_the_exit_codes_mean(run: Run) -> None:
     result = run("--help")
     assert result.returncode == 0
