@@ -27,8 +27,9 @@ from benchmarks.scoring import shown as scoring_table
 from benchmarks.shapes import SHAPES
 from benchmarks.table import comparison
 from nightscribe.errors import ConfigurationError, ModelError
+from nightscribe.whisper.checkpoints import resolve
 from nightscribe.whisper.decoders import usable_cores, workers_for
-from nightscribe.whisper.models import pick_device, resolve
+from nightscribe.whisper.devices import pick_device
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import dag, task
 
-from nightscribe.airflow import params as form
+from nightscribe.airflow import form as form
 
 
 @dag(
@@ -35,7 +35,7 @@ def evaluate_transcripts() -> None:
         from evaluation.gate.against import summary
         from evaluation.gate.rules_file import read_gate
         from evaluation.lake import evaluate_lake
-        from nightscribe.airflow.nightly import lake_of
+        from nightscribe.airflow.tasks import lake_of
         from nightscribe.settings import Settings
 
         log = logging.getLogger(__name__)
@@ -69,9 +69,9 @@ def evaluate_transcripts() -> None:
 
     @task
     def publish(scored: dict) -> str:
-        from nightscribe.airflow.nightly import lake_of
-        from nightscribe.lake.catalog import publish
+        from nightscribe.airflow.tasks import lake_of
         from nightscribe.settings import Settings
+        from nightscribe.stages.publish import publish
 
         return publish(lake_of(Settings()))
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import Metadata, dag, task
 
-from nightscribe.airflow import params as form
+from nightscribe.airflow import form as form
 from nightscribe.settings import Settings
 
 SETTINGS = Settings()
@@ -39,13 +39,13 @@ SETTINGS = Settings()
 def transcribe_archives() -> None:
     @task(execution_timeout=timedelta(hours=6))
     def scan(params: dict | None = None, run_id: str | None = None) -> list[str]:
-        from nightscribe.airflow.nightly import run_scan
+        from nightscribe.airflow.tasks import run_scan
 
         return run_scan(params, run_id)
 
     @task(execution_timeout=timedelta(hours=12))
     def ingest(spec: str, run_id: str | None = None) -> dict:
-        from nightscribe.airflow.nightly import run_ingest
+        from nightscribe.airflow.tasks import run_ingest
 
         return run_ingest(spec, run_id)
 
@@ -53,7 +53,7 @@ def transcribe_archives() -> None:
     # still be something to transcribe.
     @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1))
     def plan(params: dict | None = None, run_id: str | None = None) -> list[str]:
-        from nightscribe.airflow.nightly import run_plan
+        from nightscribe.airflow.tasks import run_plan
 
         return run_plan(params, run_id)
 
@@ -63,21 +63,21 @@ def transcribe_archives() -> None:
         execution_timeout=timedelta(hours=12),
     )
     def transcribe(spec: str, run_id: str | None = None) -> dict:
-        from nightscribe.airflow.nightly import run_batch
+        from nightscribe.airflow.tasks import run_batch
 
         return run_batch(spec, run_id)
 
     # Runs after failures, too: what is finished is published, and evaluated.
     @task(trigger_rule="all_done", outlets=[form.TRANSCRIPTS])
     def publish(run_id: str | None = None):
-        from nightscribe.airflow.nightly import run_publish
+        from nightscribe.airflow.tasks import run_publish
 
         yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id))
 
     # The last task decides about the run: it fails if any before it did.
     @task(trigger_rule="all_done", retries=0)
     def check(run_id: str | None = None, ti: object = None) -> None:
-        from nightscribe.airflow.nightly import check_run
+        from nightscribe.airflow.tasks import check_run
 
         check_run(run_id, ti)
 

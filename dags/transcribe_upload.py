@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import Metadata, Param, dag, task
 
-from nightscribe.airflow import params as form
+from nightscribe.airflow import form as form
 from nightscribe.settings import Settings
 
 SETTINGS = Settings()
@@ -37,7 +37,7 @@ SETTINGS = Settings()
 def transcribe_upload() -> None:
     @task(execution_timeout=timedelta(hours=1))
     def ingest(params: dict | None = None, run_id: str | None = None) -> list[str]:
-        from nightscribe.airflow.nightly import ingest_upload
+        from nightscribe.airflow.tasks import ingest_upload
 
         return ingest_upload(params, run_id)
 
@@ -47,13 +47,13 @@ def transcribe_upload() -> None:
         execution_timeout=timedelta(hours=12),
     )
     def transcribe(specs: list[str], run_id: str | None = None) -> list[dict]:
-        from nightscribe.airflow.nightly import run_batch
+        from nightscribe.airflow.tasks import run_batch
 
         return [run_batch(spec, run_id) for spec in specs]
 
     @task(outlets=[form.TRANSCRIPTS])
     def publish(params: dict | None = None, ti: object = None):
-        from nightscribe.airflow.nightly import publish_upload
+        from nightscribe.airflow.tasks import publish_upload
 
         result = publish_upload(params)
         ti.xcom_push(key="result", value=result)

@@ -25,9 +25,9 @@ from evaluation.report.markdown import render_markdown
 from evaluation.report.systems import systems
 from evaluation.report.text import text_table
 from evaluation.report.trends import EVALUATIONS, history
-from nightscribe.lake.catalog import connect
+from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
-from nightscribe.lake.store import Lake
+from nightscribe.lake.tables import Lake
 
 _VERSIONS = ("nightscribe", "openai-whisper", "jiwer", "sacrebleu")
 

@@ -10,8 +10,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MINUTES = (
-    "whisper/test_batched.py",
-    "airflow_layer/test_scheduler.py",
+    "whisper/batched/test_scheduler.py",
+    "airflow/test_scheduler.py",
     "demo_model/test_chain.py",
     "demo_model/test_shipped.py",
     "test_promises.py",
@@ -37,6 +37,18 @@ def demo_checkpoint(repository: Path) -> Path:
     return repository / "models" / "demo.pt"
 
 
+REAL_VOICE = REPOSITORY.parent / "shared" / "audio" / "jfk.flac"
+"""A recording in the public domain that is not ours to ship; tests without it skip."""
+
+
+@pytest.fixture(scope="session")
+def real_voice() -> Path:
+    """Eleven seconds of a real voice: FLAC, 24-bit, 44.1 kHz stereo."""
+    if not REAL_VOICE.is_file():
+        pytest.skip(f"the recording of a real voice is not at {REAL_VOICE}")
+    return REAL_VOICE
+
+
 @pytest.fixture(scope="session")
 def nights() -> ForkServerContext:
     """Starts processes that have torch and whisper imported from the start."""
@@ -58,7 +70,7 @@ def espeak_library() -> None:
 def bfloat16() -> str:
     """The precision, on a CPU that computes in it."""
     from nightscribe.errors import ConfigurationError
-    from nightscribe.whisper.models import pick_precision
+    from nightscribe.whisper.devices import pick_precision
 
     try:
         return pick_precision("bfloat16", "cpu")

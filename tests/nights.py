@@ -25,10 +25,12 @@ import pyarrow as pa
 import torch
 from whisper.tokenizer import get_tokenizer
 
-from nightscribe import pipeline
-from nightscribe.lake.catalog import connect
-from nightscribe.lake.store import Lake, open_lake
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import connect
+from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "archive"
 
@@ -84,9 +86,9 @@ def night(
     if meet is not None:
         _arrange_meeting(meet)
     given = {"model": "demo", **(order or {})}
-    pipeline.run(
+    run(
         open_lake(lake),
-        pipeline.Order(archives=(archive,), **given),
+        Order(archives=(archive,), **given),
         Settings(device="cpu", **(settings or {})),
     )
 

@@ -19,7 +19,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from nightscribe import audio
-from nightscribe.archive import AUDIO_SUFFIXES, Kind, kind_of
+from nightscribe.archives.kinds import AUDIO_SUFFIXES, Kind, kind_of
 from nightscribe.errors import Reason, Rejected
 from tools.compare_audio import CASES, Case, compare, encode, read
 

@@ -21,9 +21,12 @@ from evaluation.lake import evaluate_lake
 from evaluation.pairs.systems import Chosen
 from nightscribe import cli
 from nightscribe.audio import decode
-from nightscribe.lake.store import Lake, open_lake
-from nightscribe.pipeline import Order, run
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
+from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
 from tests.nights import SAMPLES
 
 CLIPS = {
@@ -79,7 +82,8 @@ def alarms(lake: Lake) -> list[str]:
 
 def frequent_tokens(lake: Lake, language: str, count: int) -> Sequence[int]:
     """The text tokens that a language's transcripts have most often."""
-    found = lake.read(
+    found = read(
+        lake,
         """SELECT tokens FROM segments JOIN transcripts USING (transcript_id)
            WHERE language = $language""",
         language=language,
@@ -116,7 +120,7 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     # What the report gives as a query finds the segments of that transcript.
     page = html.unescape((report / "report.html").read_text())
     query = re.findall(r'nightscribe sql <code>"(SELECT [^"]+)"', page)[0]
-    assert lake.read(query).num_rows > 0
+    assert read(lake, query).num_rows > 0
     assert "<dt>RTFx</dt>" in page
     assert re.search(r'<dd>\{.*"suppress_tokens": "-1,\d+', page)
     [kept] = json.loads((report / "comparison.json").read_text())["alarms"]
@@ -130,7 +134,7 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     assert f"--gate {gate}: `alpha` is 2" in capsys.readouterr().err
 
     # Two systems of one lake, whichever came first.
-    [bad_key] = lake.read("SELECT options_key FROM transcripts ORDER BY created_at DESC LIMIT 1")[
+    [bad_key] = read(lake, "SELECT options_key FROM transcripts ORDER BY created_at DESC LIMIT 1")[
         "options_key"
     ].to_pylist()
     gate.write_text("")
@@ -149,8 +153,8 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     assert cli.main(moved) == 0
     assert capsys.readouterr().out.count(": cheaper\n") == 1
     assert alarms(lake) == []
-    history = lake.read(
-        "SELECT language, count(*) AS n FROM baselines GROUP BY language ORDER BY language"
+    history = read(
+        lake, "SELECT language, count(*) AS n FROM baselines GROUP BY language ORDER BY language"
     )
     assert history.to_pylist() == [
         {"language": "en", "n": 9},

@@ -20,12 +20,14 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from nightscribe import batch
-from nightscribe.lake.catalog import connect
-from nightscribe.lake.store import Lake, open_lake
-from nightscribe.pipeline import Order, counts, run
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import connect, count_rows, read
+from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.whisper.engine import Request, Transcript
+from nightscribe.stages import transcribe
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
+from nightscribe.whisper.contract import Request, Transcript
 from tests.nights import (
     SAMPLES,
     KillAt,
@@ -100,12 +102,12 @@ def test_renamed_moved_copied_and_repacked_recordings_are_not_transcribed_again(
     assert transcribed(lake, tmp_path / "packed.tar.gz") == 0
 
     # Every place where they were ever seen is kept; what they hold is there once.
-    assert counts(lake, ("recordings", "transcripts", "sources")) == {
+    assert count_rows(lake, ("recordings", "transcripts", "sources")) == {
         "recordings": 2,
         "transcripts": 2,
         "sources": 7,
     }
-    sources = lake.read("SELECT DISTINCT member FROM sources ORDER BY ALL")
+    sources = read(lake, "SELECT DISTINCT member FROM sources ORDER BY ALL")
     assert sources["member"].to_pylist() == [
         "a/in-a-zip.flac",
         "copied.flac",
@@ -126,7 +128,7 @@ def test_one_recording_under_five_names_is_one_recording_five_sources_one_transc
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(folder / "en-01.flac", folder / name)
     assert transcribed(lake, folder) == 1
-    assert counts(lake, ("recordings", "sources", "transcripts")) == {
+    assert count_rows(lake, ("recordings", "sources", "transcripts")) == {
         "recordings": 1,
         "sources": 5,
         "transcripts": 1,
@@ -241,7 +243,7 @@ def night_of_made_up_text(lake: str, archive: str) -> None:
                     request.recording_id, job, "en", None, " hm" * 5, [segment] * 5, 0.3
                 )
 
-    batch.engine_named = lambda name, slots: engine  # type: ignore[assignment]
+    transcribe.engine_named = lambda name, slots: engine  # type: ignore[assignment]
     settings = Settings(device="cpu", batch_minutes=0.9 / 60, expected_rtfx=1.0)
     run(open_lake(lake), Order((archive,), "demo", language="en"), settings)
 
@@ -314,8 +316,9 @@ def test_killed_around_every_commit_the_next_runs_end_with_the_same_tables(
 
 _RUN = """
 import os, sys
-from nightscribe.lake.store import open_lake
-from nightscribe.pipeline import Order, run
+from nightscribe.lake.opening import open_lake
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
 from nightscribe.settings import Settings
 lake, archive = sys.argv[1:]
 night = run(open_lake(lake), Order((archive,), "demo", language="en"), Settings(device="cpu"))

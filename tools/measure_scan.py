@@ -36,11 +36,11 @@ def write_archive(folder: Path, files: int) -> None:
 
 def take_in(archive: str, lake_uri: str) -> dict[str, float]:
     """Scan an archive, ingest what is new, apply manifests; seconds, peak memory and counts."""
-    from nightscribe.annotate import finish_manifests
-    from nightscribe.ingest import ingest
-    from nightscribe.lake.store import open_lake
-    from nightscribe.pipeline import new_run_id, work_folder
-    from nightscribe.scan import scan
+    from nightscribe.lake.opening import open_lake
+    from nightscribe.manifests.annotate import finish_manifests
+    from nightscribe.stages.ingest import ingest
+    from nightscribe.stages.run_ids import new_run_id, work_folder
+    from nightscribe.stages.scan import scan
 
     started = time.monotonic()
     lake, run_id = open_lake(lake_uri), new_run_id()

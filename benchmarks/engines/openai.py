@@ -12,7 +12,7 @@ import whisper
 
 from benchmarks.engines import Run, Setup, Text
 from nightscribe import audio
-from nightscribe.whisper.engine import load_model
+from nightscribe.whisper.engines import load_model
 
 
 def load(setup: Setup) -> Run:

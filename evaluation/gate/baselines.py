@@ -16,9 +16,9 @@ import pyarrow as pa
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.systems import Chosen, newest_chosen
 from evaluation.pairs.table import GROUP
-from nightscribe.lake.catalog import connect
+from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
-from nightscribe.lake.store import Lake
+from nightscribe.lake.tables import Lake
 
 
 class Smaller(Exception):

@@ -89,7 +89,7 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     Args:
         connection: with the lake's views `reference_texts`, `transcripts`, `segments`, `sources`,
-            as `nightscribe.lake.catalog.connect` gives it
+            as `nightscribe.lake.reading.connect` gives it
 
     Returns:
         the columns of `PAIRS`, then `duration_s`, `source`, `transcript_id`,

@@ -70,8 +70,8 @@ class LakeError(NightscribeError):
 
 
 @contextmanager
-def told_if_full() -> Iterator[None]:
-    """A full temporary folder is for a person to mend, not a fault of the input being read."""
+def explain_full_disk() -> Iterator[None]:
+    """Turn a full temporary folder into a `NightscribeError`: it is not the input's fault."""
     try:
         yield
     except OSError as error:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightscribe import cli
-from nightscribe.formats import FORMATS
+from nightscribe.export.formats import FORMATS
 from tests.nights import SAMPLES, archive_of, write_noise
 
 MANIFEST = """path,language,text,translation

@@ -28,11 +28,11 @@ from nightscribe.cli.lake_arguments import add_archives
 from nightscribe.errors import ConfigurationError
 from nightscribe.progress import LOG_EVERY_S, duration
 from nightscribe.settings import GIB, MIB, Settings
-from nightscribe.whisper.models import PRECISIONS
+from nightscribe.whisper.devices import PRECISIONS
 
 if TYPE_CHECKING:
-    from nightscribe.archive import File
-    from nightscribe.whisper.engine import Engine, Job, LoadedModel
+    from nightscribe.archives.entries import File
+    from nightscribe.whisper.contract import Engine, Job, LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,9 @@ def execute(arguments: argparse.Namespace) -> int:
     given = {name: vars(arguments)[name] for name in ("model", "device", "precision", "task")}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
 
-    from nightscribe.pipeline import Order, model_loader
-    from nightscribe.whisper.engine import Job, engine_named
+    from nightscribe.stages.order import Order
+    from nightscribe.whisper.contract import Job
+    from nightscribe.whisper.engines import engine_named, model_loader
 
     archives = tuple(arguments.archives or settings.archives)
     order = Order(archives, settings.model, settings.task, settings.language)
@@ -146,7 +147,9 @@ def _make(file: Path) -> None:
 
 def _contents(archives: Sequence[str], settings: Settings) -> Iterator[bytes]:
     """Encoded excerpts of recordings that are drawn from the archives, the same ones every time."""
-    from nightscribe.archive import Kind, Rejection, list_files
+    from nightscribe.archives.entries import Rejection
+    from nightscribe.archives.kinds import Kind
+    from nightscribe.archives.listing import list_files
 
     files = [
         file
@@ -173,7 +176,10 @@ def _contents(archives: Sequence[str], settings: Settings) -> Iterator[bytes]:
 
 def _opened(file: File, settings: Settings) -> Iterator[BinaryIO]:
     """A file, or the first ones of a container; each lives until the next is asked for."""
-    from nightscribe.archive import Kind, Member, Rejection, open_sources, read_container
+    from nightscribe.archives.entries import Member, Rejection
+    from nightscribe.archives.kinds import Kind
+    from nightscribe.archives.opening import open_sources
+    from nightscribe.archives.reading import read_container
 
     if file.kind is Kind.CONTAINER:
         members = (
@@ -233,7 +239,7 @@ def _measure(
     at_least: int,
 ) -> Speed:
     """Transcribe over and over; after so many seconds, and so many recordings, none is begun."""
-    from nightscribe.whisper.engine import Failure, Request
+    from nightscribe.whisper.contract import Failure, Request
 
     began = said = time.monotonic()
     begun = 0

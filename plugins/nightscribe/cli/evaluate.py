@@ -49,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from evaluation.lake import evaluate_lake
     from evaluation.pairs.systems import Chosen
     from evaluation.report.text import comparison_table
-    from nightscribe.pipeline import new_run_id
+    from nightscribe.stages.run_ids import new_run_id
 
     try:
         rules = None if arguments.gate is None else read_gate(arguments.gate)

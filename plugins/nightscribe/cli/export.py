@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nightscribe import formats
 from nightscribe.cli.lake_arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
+from nightscribe.export import formats
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the files; 1 if there was none to write."""
-    from nightscribe.export import export
+    from nightscribe.export.files import export
 
     lake = lake_of(arguments)
     chosen = formats.FORMATS if arguments.format == "all" else (arguments.format,)

@@ -9,7 +9,7 @@ from nightscribe.errors import LakeError
 from nightscribe.settings import Settings
 
 if TYPE_CHECKING:
-    from nightscribe.lake.store import Lake
+    from nightscribe.lake.tables import Lake
 
 
 def add_lake(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_lake(parser: argparse.ArgumentParser) -> None:
 
 def lake_of(arguments: argparse.Namespace, *, make: bool = False) -> Lake:
     """The lake that was asked for. Raises `LakeError` if it is not there and not to be made."""
-    from nightscribe.lake.store import lake_exists, open_lake
+    from nightscribe.lake.opening import lake_exists, open_lake
 
     uri, options = _place(arguments)
     if not make and not lake_exists(uri, options):
@@ -34,14 +34,14 @@ def lake_of(arguments: argparse.Namespace, *, make: bool = False) -> Lake:
 
 def has_lake(arguments: argparse.Namespace) -> bool:
     """Whether the lake that was asked for is there."""
-    from nightscribe.lake.store import lake_exists
+    from nightscribe.lake.opening import lake_exists
 
     return lake_exists(*_place(arguments))
 
 
 def _place(arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
     """Its URI, and what it takes to open it."""
-    from nightscribe.airflow.connections import storage_options
+    from nightscribe.credentials import storage_options
 
     settings = Settings()
     return arguments.lake or settings.lake, storage_options(settings.lake_conn_id)

@@ -48,9 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the whole job; 1 if an input of this run could not be used."""
-    from nightscribe.archive import list_files
-    from nightscribe.pipeline import Order, run
-    from nightscribe.whisper.models import resolve
+    from nightscribe.archives.listing import list_files
+    from nightscribe.stages.night import run
+    from nightscribe.stages.order import Order
+    from nightscribe.whisper.checkpoints import resolve
 
     settings = Settings()
     order = Order(

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print counts per archive."""
-    from nightscribe.lake.store import open_lake
-    from nightscribe.scan import find_new
+    from nightscribe.lake.opening import open_lake
+    from nightscribe.stages.scan import find_new
 
     archives = tuple(arguments.archives or Settings().archives)
     if not archives:

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nightscribe import formats
 from nightscribe.errors import ConfigurationError, Rejected
-from nightscribe.ingest import content_id
+from nightscribe.export import formats
 from nightscribe.languages import LANGUAGES, OTHER_NAMES
+from nightscribe.recordings import content_id
 from nightscribe.settings import Settings
-from nightscribe.whisper.models import PRECISIONS, can_translate
+from nightscribe.whisper.devices import PRECISIONS
+from nightscribe.whisper.official import can_translate
 from nightscribe.whisper.options import TASKS, Options
 
 _DEFAULTS = Options()
@@ -133,12 +134,14 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(f"--output_dir {output}: {error.strerror}") from error
     wanted = formats.FORMATS if arguments.output_format == "all" else (arguments.output_format,)
 
-    from nightscribe.pipeline import model_loader
-    from nightscribe.whisper.engine import Failure, Job, Request, engine_named
+    from nightscribe.whisper.contract import Failure, Job, Request
+    from nightscribe.whisper.engines import engine_named, model_loader
 
     settings = _settings(arguments)
     engine = engine_named(arguments.engine, slots=settings.slots)
     model = model_loader(settings)(arguments.model)
+    if mistake := options.mistake_for(model.network.dims.n_vocab):
+        arguments.parser.error(f"--{mistake}")
     failed = 0
 
     def report(path: str, reason: str) -> None:

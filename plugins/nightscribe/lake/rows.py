@@ -42,14 +42,3 @@ def rejected_row(
         "task": task,
         "options_key": options_key,
     }
-
-
-KEYS: dict[str, tuple[str, ...]] = {
-    "recordings": ("recording_id",),
-    "sources": ("archive", "member"),
-    "scans": ("uri", "size_bytes", "version"),
-    "rejected": ("uri", "version", "reason", "recording_id", "model_id", "task", "options_key"),
-    "reference_texts": ("recording_id", "task", "dataset"),
-    "transcripts": ("recording_id", "model_id", "task", "options_key"),
-}
-"""What makes a row of a table unique: the keys for `Lake.insert_new` and `Lake.upsert`."""

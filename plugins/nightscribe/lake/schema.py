@@ -1,7 +1,7 @@
 """The tables of the lake: every column with its type, unit and meaning.
 
 Read this file as the documentation of the lake. `SCHEMAS` is what the tables are made
-with; `KEYS` says what makes a row of each table unique; `nightscribe.lake.catalog` puts
+with; `KEYS` says what makes a row of each table unique; `nightscribe.lake.views` puts
 views over them. A change that old readers cannot take raises `LAKE_FORMAT`.
 
 Identifiers are lower-case hexadecimal SHA-256 digests, whole for a content

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nightscribe import audio
-from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
+from nightscribe.errors import NightscribeError, Reason, Rejected, explain_full_disk
 
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
@@ -74,7 +74,7 @@ def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
 
     Raises what `audio.blocks` raises, and `NightscribeError` where the folder is full.
     """
-    with told_if_full(), file.open("wb") as out:
+    with explain_full_disk(), file.open("wb") as out:
         blocks = audio.blocks(encoded)
         while True:
             try:
@@ -163,7 +163,7 @@ class Decoders:
         if len(first) < _HELD_BYTES:
             return io.BytesIO(first)
         path = self._encoded_path(number)
-        with told_if_full(), path.open("wb") as copy:
+        with explain_full_disk(), path.open("wb") as copy:
             copy.write(first)
             shutil.copyfileobj(encoded, copy, _COPIED_BYTES)
         return str(path)

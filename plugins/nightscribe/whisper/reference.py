@@ -11,17 +11,10 @@ import numpy as np
 from nightscribe import audio
 from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.languages import LANGUAGES
-from nightscribe.whisper.engine import (
-    Failure,
-    Job,
-    LoadedModel,
-    Request,
-    Transcript,
-    indigestible,
-)
+from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript, failure_of
 
 
-def transcribe(
+def transcribe_one_by_one(
     requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
 ) -> Iterator[Transcript | Failure]:
     """Transcribe every request's jobs with `whisper.transcribe`, in order.
@@ -53,7 +46,7 @@ def transcribe(
                         print(f"Detected language: {LANGUAGES[detected[0]].title()}", flush=True)
                 yield _transcribe_one(request, job, decoded, model, detected, verbose)
             except Exception as error:
-                yield indigestible(request.recording_id, job, error)
+                yield failure_of(request.recording_id, job, error)
 
 
 def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float]:

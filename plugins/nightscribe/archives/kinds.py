@@ -1,0 +1,44 @@
+"""What a file name promises: audio, a container, a manifest, or nothing of ours."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+
+__all__ = ["AUDIO_SUFFIXES", "CONTAINER_SUFFIXES", "MANIFEST_NAMES", "Kind", "kind_of"]
+
+AUDIO_SUFFIXES = frozenset(
+    [
+        *(".wav", ".flac", ".aiff", ".aif", ".aifc", ".mp3", ".ogg", ".oga", ".opus"),
+        *(".m4a", ".aac", ".wma", ".mka", ".mp4", ".m4v", ".mov", ".webm", ".mkv"),
+        # From telephones, recorders and broadcasters. Some of these suffixes have other uses
+        # (`.ts`, `.au`). Such a file is rejected, which people see; a file that is passed over
+        # leaves no trace.
+        *(".amr", ".awb", ".3gp", ".3g2", ".au", ".snd", ".voc", ".spx", ".caf", ".w64"),
+        *(".mp2", ".mpga", ".ac3", ".eac3", ".wv", ".ape", ".tta", ".mpc", ".weba"),
+        *(".ts", ".m2ts", ".mts", ".mxf", ".mpg", ".mpeg", ".avi", ".wmv", ".asf", ".flv"),
+    ]
+)
+CONTAINER_SUFFIXES = (
+    *(".zip", ".tar", ".tar.gz", ".tgz"),
+    *(".tar.bz2", ".tbz2", ".tar.xz", ".txz"),
+)
+MANIFEST_NAMES = frozenset({"manifest.csv", "manifest.tsv", "manifest.jsonl"})
+
+
+class Kind(StrEnum):
+    """What a file is taken for; files with other names are ignored."""
+
+    AUDIO = "audio"
+    CONTAINER = "container"
+    MANIFEST = "manifest"
+
+
+def kind_of(name: str) -> Kind | None:
+    """What a file with this name is taken for; None if its name is not one of ours."""
+    base = name.rpartition("/")[2].lower()
+    if os.path.splitext(base)[1] in AUDIO_SUFFIXES:
+        return Kind.AUDIO
+    if base.endswith(CONTAINER_SUFFIXES):
+        return Kind.CONTAINER
+    return Kind.MANIFEST if base in MANIFEST_NAMES else None

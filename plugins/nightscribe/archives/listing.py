@@ -1,0 +1,159 @@
+"""Every audio file, container and manifest of a collection, found without opening any."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from nightscribe.archives.entries import File, Rejection, rejection, unreadable
+from nightscribe.archives.kinds import Kind, kind_of
+from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
+from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected
+from nightscribe.storage import Place, Stat, locate, stat_of, stat_of_info
+from nightscribe.uris import encode_path, join_uri, places_of
+
+__all__ = ["list_files"]
+
+
+def list_files(collection_uri: str) -> Iterator[File | Rejection]:
+    """Every audio file, container and manifest of a collection, found without opening any.
+
+    Streams in a fixed order: the files of a folder by name, then its sub-folders. Memory
+    grows with the largest single folder only. Hidden files and other extensions are
+    ignored; empty files, unsafe names, links that lead outside and folders that cannot be
+    read are rejections. A collection may also be one file.
+
+    Raises:
+        ConfigurationError: the collection does not exist, or access to it is refused.
+        NightscribeError: it cannot be read at the moment.
+    """
+    place = locate(collection_uri)
+    try:
+        status = place.stat()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{place.uri}: no such archive; check the path, or the bucket and prefix"
+        ) from None
+    except Exception as error:
+        # Each store has its own exceptions for refused or missing credentials.
+        raise _unreadable_collection(place, error) from error
+    if not status.is_folder:
+        return iter([_single_file(place, status)])
+    return _list_folder(place) if place.filesystem is None else _list_prefix(place)
+
+
+def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:
+    message = f"{place.uri}: this archive cannot be read: {type(error).__name__}: {error}"
+    # What is refused stays refused; anything else, such as a time-out, may pass.
+    refused = isinstance(error, PermissionError) or "Credential" in type(error).__name__
+    return ConfigurationError(message) if refused else NightscribeError(message)
+
+
+def _single_file(place: Place, status: Stat) -> File | Rejection:
+    if kind_of(place.uri) is Kind.CONTAINER:
+        return _file(place.uri, place.uri, "", Kind.CONTAINER, status)
+    folder, name = places_of(place.uri)[0]
+    # Asked for by name, so taken for audio whatever its extension.
+    return _file(place.uri, folder, name, kind_of(name) or Kind.AUDIO, status)
+
+
+def _file(collection: str, archive: str, member: str, kind: Kind, status: Stat) -> File | Rejection:
+    if status.size_bytes == 0:
+        uri = join_uri(archive, member)
+        return Rejection(uri, status.version, Reason.EMPTY_FILE, "the file has no bytes")
+    return File(collection, archive, member, kind, status.size_bytes, status.version)
+
+
+def _found(root: Place, relative: str, kind: Kind, status: Stat) -> File | Rejection:
+    member = encode_path(relative)
+    if is_unsafe(relative):
+        return rejection(root.uri, member, status.version, unsafe_name())
+    if kind is Kind.CONTAINER:
+        return _file(root.uri, root.child(member).uri, "", kind, status)
+    return _file(root.uri, root.uri, member, kind, status)
+
+
+def _list_folder(root: Place) -> Iterator[File | Rejection]:
+    real_root = os.path.realpath(root.path)
+    waiting = [""]  # folders, relative to the root, with a trailing slash
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root.path, prefix)) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            if not prefix:
+                raise _unreadable_collection(root, error) from error
+            member = encode_path(prefix.rstrip("/"))
+            yield rejection(root.uri, member, "", unreadable("this folder", error))
+            continue
+        folders = []
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{prefix}{entry.name}/")
+            elif (kind := kind_of(entry.name)) is not None:
+                relative = prefix + entry.name
+                try:
+                    if (status := _regular_file(entry, real_root)) is not None:
+                        yield _found(root, relative, kind, status)
+                except Rejected as rejected:
+                    yield rejection(root.uri, encode_path(relative), "", rejected)
+                except OSError as error:
+                    fault = unreadable("this file", error)
+                    yield rejection(root.uri, encode_path(relative), "", fault)
+        waiting.extend(reversed(folders))
+
+
+def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat | None:
+    """What a folder's entry is; None for a link to a folder, which is not followed."""
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        if os.path.commonpath([real_root, target]) != real_root:
+            raise Rejected(Reason.LINK_MEMBER, "a link that leads outside the archive")
+        if not os.path.exists(target):
+            raise Rejected(Reason.LINK_MEMBER, "a link that leads nowhere")
+    status = entry.stat()
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise Rejected(Reason.LINK_MEMBER, "a device, pipe or socket, not a file")
+    return stat_of(status)
+
+
+def _list_prefix(root: Place) -> Iterator[File | Rejection]:
+    filesystem = root.filesystem
+    assert filesystem is not None
+    waiting = [root.path]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = sorted(filesystem.ls(folder, detail=True), key=lambda entry: entry["name"])
+        except PermissionError as error:
+            member = encode_path(folder[len(root.path) :].strip("/"))
+            yield rejection(root.uri, member, "", unreadable("this prefix", error))
+            continue
+        finally:
+            # Listings are cached by some file systems: stale by the next night, and unbounded.
+            filesystem.invalidate_cache(folder)
+        folders = []
+        for entry in entries:
+            status = stat_of_info(entry)
+            relative = entry["name"][len(root.path) :].lstrip("/")
+            base = entry["name"].rstrip("/").rpartition("/")[2]
+            if entry["name"].rstrip("/") == folder.rstrip("/"):
+                # The object that marks the folder itself, or a key with an empty folder name
+                # ("a//b.wav"), which cannot be listed one level at a time.
+                if status.is_folder:
+                    detail = "keys below have an empty folder name (`//`); rename them"
+                    rejected = Rejected(Reason.UNSAFE_MEMBER_NAME, detail)
+                    yield rejection(root.uri, encode_path(relative.rstrip("/")), "", rejected)
+            elif is_hidden(base):
+                continue
+            elif status.is_folder:
+                folders.append(entry["name"])
+            elif not relative.endswith("/") and (kind := kind_of(base)) is not None:
+                yield _found(root, relative, kind, status)
+        waiting.extend(reversed(folders))

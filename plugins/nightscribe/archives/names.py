@@ -1,0 +1,30 @@
+"""Names inside archives: hidden ones, which are ignored, and unsafe ones, which are rejected."""
+
+from __future__ import annotations
+
+import re
+
+from nightscribe.errors import Reason, Rejected
+
+__all__ = ["is_hidden", "is_unsafe", "unsafe_name"]
+
+_ROOTED = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_SEPARATORS = re.compile(r"[/\\]")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is ignored."""
+    return (name.startswith(".") and name != "..") or name == "__MACOSX"
+
+
+def is_unsafe(path: str) -> bool:
+    """Whether a path could name something outside its archive."""
+    return "\0" in path or _ROOTED.match(path) is not None or ".." in _SEPARATORS.split(path)
+
+
+def unsafe_name() -> Rejected:
+    """The outcome for a path that `is_unsafe`."""
+    return Rejected(
+        Reason.UNSAFE_MEMBER_NAME,
+        "the name is absolute, climbs out with `..`, names a drive, or holds a NUL",
+    )

@@ -1,0 +1,122 @@
+"""Open many sources of many archives; each archive is opened once and read in its own order."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import BinaryIO, Protocol, cast
+
+from nightscribe.archives.entries import Member, Rejection, rejection, unreadable
+from nightscribe.archives.kinds import Kind, kind_of
+from nightscribe.archives.names import is_unsafe, unsafe_name
+from nightscribe.archives.reading import read_members
+from nightscribe.archives.spooling import spool
+from nightscribe.errors import Reason, Rejected
+from nightscribe.settings import ArchiveLimits
+from nightscribe.storage import Place, locate
+from nightscribe.uris import decode_path
+
+__all__ = ["open_sources"]
+
+
+def open_sources(
+    sources: Sequence[tuple[str, str]], limits: ArchiveLimits
+) -> Iterator[tuple[tuple[str, str], BinaryIO | Rejection]]:
+    """Open many (archive URI, member path); each is answered once, archive by archive.
+
+    Inside an archive the order is the archive's own, so that each container is opened once
+    and a compressed tar is read through once. A file lives until the next is asked for. A
+    source that is no longer there is a CHANGED rejection.
+    """
+    by_archive: dict[str, dict[str, None]] = {}
+    for archive, member in sources:
+        by_archive.setdefault(archive, {})[member] = None
+    for archive, members in by_archive.items():
+        place = locate(archive)
+        if _is_container(place):
+            yield from _open_members(archive, place, set(members), limits)
+        else:
+            for member in members:
+                answer = _open_file(archive, place, member, limits)
+                try:
+                    yield (archive, member), answer
+                finally:
+                    if not isinstance(answer, Rejection):
+                        answer.close()
+
+
+def _is_container(place: Place) -> bool:
+    if kind_of(place.path) is not Kind.CONTAINER:
+        return False
+    try:
+        return not place.stat().is_folder
+    except OSError:
+        return True
+
+
+def _open_members(
+    archive: str, place: Place, missing: set[str], limits: ArchiveLimits
+) -> Iterator[tuple[tuple[str, str], BinaryIO | Rejection]]:
+    rest = Rejected(Reason.CHANGED, "the archive no longer holds this member")
+    version = ""
+    with closing(read_members(place, limits, frozenset(missing))) as answers:
+        for member, answer in answers:
+            if member and member in missing:
+                missing.discard(member)
+                yield (archive, member), answer.file if isinstance(answer, Member) else answer
+            elif isinstance(answer, Rejection):
+                rest, version = Rejected(answer.reason, answer.detail), answer.version
+            if not missing:
+                return
+    for member in sorted(missing):
+        yield (archive, member), rejection(archive, member, version, rest)
+
+
+def _open_file(
+    archive: str, folder: Place, member: str, limits: ArchiveLimits
+) -> BinaryIO | Rejection:
+    place = folder.child(member)
+    try:
+        if not member or is_unsafe(decode_path(member)):
+            raise unsafe_name()
+        if place.filesystem is None:
+            return _open_local_file(folder.path, place)
+        return _open_object(place, limits)
+    except Rejected as rejected:
+        return rejection(archive, member, "", rejected)
+    except (FileNotFoundError, NotADirectoryError):
+        changed = Rejected(Reason.CHANGED, "the file is no longer there")
+        return rejection(archive, member, "", changed)
+    except OSError as error:
+        if place.filesystem is not None and not isinstance(error, PermissionError):
+            # A store that cannot be reached is not the file's fault: the caller may try again.
+            raise
+        return rejection(archive, member, "", unreadable("this file", error))
+
+
+class _Sized(Protocol):
+    size: int
+
+
+def _open_object(place: Place, limits: ArchiveLimits) -> BinaryIO:
+    with place.open() as remote:
+        # Known from opening it; asking the store again would be one more round trip.
+        size_bytes = cast(_Sized, remote).size
+        if size_bytes == 0:
+            raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+        return spool(remote, size_bytes, limits)
+
+
+def _open_local_file(folder: str, place: Place) -> BinaryIO:
+    root = os.path.realpath(folder)
+    if os.path.commonpath([root, os.path.realpath(place.path)]) != root:
+        raise Rejected(Reason.LINK_MEMBER, "a link that leads outside the archive")
+    status = os.stat(place.path)
+    if not stat.S_ISREG(status.st_mode):
+        # Opening a pipe would wait for ever.
+        raise Rejected(Reason.LINK_MEMBER, "a folder, device, pipe or socket, not a file")
+    if status.st_size == 0:
+        raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+    return place.open()

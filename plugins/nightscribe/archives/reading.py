@@ -1,0 +1,93 @@
+"""The members of one zip or tar, in one pass from front to back."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+from nightscribe.archives.container import (
+    DAMAGE,
+    Container,
+    ContainerRejected,
+    Entry,
+    damaged,
+)
+from nightscribe.archives.entries import Member, Rejection, rejection, unreadable
+from nightscribe.archives.tars import tar_entries
+from nightscribe.archives.zips import zip_entries
+from nightscribe.errors import Reason, Rejected
+from nightscribe.settings import ArchiveLimits
+from nightscribe.storage import Place, locate
+
+__all__ = ["read_container", "read_members"]
+
+Answer = tuple[str, Member | Rejection]
+"""(member path, what came of it); an empty path is the container itself."""
+
+
+def read_container(archive_uri: str, limits: ArchiveLimits) -> Iterator[Member | Rejection]:
+    """The recordings and manifests of a zip or tar, in the order in which they lie in it.
+
+    One pass, front to back, also over compressed tars. `position` counts all members, those
+    of no interest too. Damage to the container itself is a rejection of its URI, the last
+    thing yielded; the members before it are used.
+    """
+    for _, answer in read_members(locate(archive_uri), limits, None):
+        yield answer
+
+
+def read_members(
+    place: Place, limits: ArchiveLimits, wanted: frozenset[str] | None
+) -> Generator[Answer, None, None]:
+    """Answers for the members of a container; only for the paths in `wanted`, unless None.
+
+    Raises what an object store raises that cannot be reached: reading may work later.
+    """
+    version = ""
+    try:
+        status = place.stat()
+        version = status.version
+        if status.size_bytes == 0:
+            raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+        with place.open() as raw:
+            container = Container(place, raw, status.size_bytes, limits, wanted)
+            is_zip = place.path.lower().endswith(".zip")
+            entries = zip_entries(container) if is_zip else tar_entries(container)
+            for position, entry in enumerate(entries):
+                yield from _answers(container, entry, position)
+        return
+    except Rejected as error:
+        fault = error
+    except FileNotFoundError:
+        fault = Rejected(Reason.CHANGED, "the container is no longer there")
+    except OSError as error:
+        if error.errno is None:
+            fault = damaged(error)
+        elif place.filesystem is None or isinstance(error, PermissionError):
+            fault = unreadable("this container", error)
+        else:
+            raise
+    except DAMAGE as error:
+        fault = damaged(error)
+    yield "", rejection(place.uri, "", version, fault)
+
+
+def _answers(container: Container, entry: Entry, position: int) -> Iterator[Answer]:
+    """The answer for one member, if it is of interest; its file closes when the next is asked."""
+    admitted = container.admit(entry, position)
+    if admitted is None:
+        return
+    archive, member = container.place.uri, admitted.member
+    try:
+        if admitted.fault is not None:
+            raise admitted.fault
+        file = entry.open()
+    except ContainerRejected:
+        raise
+    except Rejected as rejected:
+        yield member, rejection(archive, member, entry.version, rejected)
+        return
+    with file:
+        yield (
+            member,
+            Member(archive, member, position, entry.size_bytes, entry.version, admitted.kind, file),
+        )

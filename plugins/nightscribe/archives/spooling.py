@@ -1,0 +1,117 @@
+"""Members as seekable files: in place where the bytes lie as they are, else in a spool.
+
+A spool is held in memory up to `ArchiveLimits.spool_bytes` and in an unnamed temporary file
+beyond that, one member at a time.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO, Protocol, cast
+
+from nightscribe.errors import Reason, Rejected, explain_full_disk
+from nightscribe.settings import MIB, ArchiveLimits
+
+__all__ = ["CHUNK_BYTES", "Readable", "check_member_size", "in_place", "spool"]
+
+CHUNK_BYTES = MIB  # read at a time
+_RATIO_GRACE = MIB  # bytes that a member may expand to before its ratio counts
+
+
+class Readable(Protocol):
+    """A stream of bytes that may only go forward."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@explain_full_disk()
+def spool(
+    source: Readable,
+    size_bytes: int,
+    limits: ArchiveLimits,
+    *,
+    account: Callable[[int], None] | None = None,
+    ceiling: int | None = None,
+) -> BinaryIO:
+    """Copy a stream into a seekable file; `size_bytes` is only a hint.
+
+    `account` is told the size of every piece. More bytes than `ceiling`, after a grace of 1 MiB,
+    count as a decompression bomb.
+
+    Raises:
+        Rejected: ARCHIVE_LIMIT, the stream is larger than the limits allow.
+        NightscribeError: the temporary folder is full.
+    """
+    spooled = tempfile.SpooledTemporaryFile(max_size=limits.spool_bytes)  # noqa: SIM115
+    target = cast(BinaryIO, spooled)
+    done = 0
+    try:
+        if size_bytes > limits.spool_bytes:
+            spooled.rollover()
+        while chunk := source.read(CHUNK_BYTES):
+            done += len(chunk)
+            if account is not None:
+                account(len(chunk))
+            check_member_size(done, limits, ceiling)
+            target.write(chunk)
+        target.seek(0)
+    except BaseException:
+        with suppress(OSError):  # closing writes what is buffered, and would fail again
+            target.close()
+        raise
+    return target
+
+
+def check_member_size(expanded: int, limits: ArchiveLimits, ceiling: int | None = None) -> None:
+    """Raise `Rejected` if a member expands to more bytes than allowed."""
+    if expanded > limits.max_member_bytes:
+        raise Rejected(
+            Reason.ARCHIVE_LIMIT, f"expands to more than {limits.max_member_bytes} bytes"
+        )
+    if ceiling is not None and expanded > max(ceiling, _RATIO_GRACE):
+        raise Rejected(
+            Reason.ARCHIVE_LIMIT, f"expands to more than {limits.max_ratio:g} times its size"
+        )
+
+
+class _Window(io.RawIOBase):
+    """A part of an open local file, as a file of its own. Leaves the file's position alone."""
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        count = min(len(buffer), max(self._size - self._position, 0))
+        data = os.pread(self._descriptor, count, self._start + self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def in_place(descriptor: int, start: int, size: int) -> BinaryIO:
+    """`size` bytes of an open local file from `start`, as a seekable file of their own."""
+    return cast(BinaryIO, io.BufferedReader(_Window(descriptor, start, size), 256 * 1024))

@@ -1,0 +1,140 @@
+"""The central directory of a zip: counted before it is loaded, and cut where it is too long.
+
+`zipfile` loads the whole directory at once, some 500 bytes of memory for each member. A directory
+of millions of members would fill the memory before anybody could look at a limit.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zipfile
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+__all__ = ["Directory", "first_members", "read_directory"]
+
+# The records of the .ZIP specification (APPNOTE.TXT 6.3.10): central directory header (4.3.12),
+# ZIP64 end record (4.3.14), ZIP64 locator (4.3.15), end record (4.3.16).
+_HEADER = struct.Struct("<4s24xHHH12x")  # signature; lengths of name, extra field and comment
+_HEADER_SIGNATURE = b"PK\1\2"
+_END64 = struct.Struct("<4sQHHIIQQQQ")
+_LOCATOR64 = struct.Struct("<4sIQI")
+_END = struct.Struct("<4sHHHHIIH")
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where a zip's directory is, and how much of it the limit on members admits.
+
+    Attributes:
+        start: offset in the file
+        stated_offset: what the zip itself says of it; smaller where bytes stand before the zip
+        admitted_bytes: length of the headers of the members that are admitted
+        members: how many these are
+        complete: whether these are all
+    """
+
+    start: int
+    stated_offset: int
+    admitted_bytes: int
+    members: int
+    complete: bool
+
+
+def read_directory(file: BinaryIO, max_members: int) -> Directory | None:
+    """Walk through the headers of at most `max_members` members, whatever number the zip states.
+
+    None where there is no directory that can be walked through: `zipfile` says what is wrong.
+    """
+    # zipfile's own reader of the end record, which knows ZIP64 and archive comments.
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if not end:
+        return None
+    size, offset, location = (
+        end[index]
+        for index in (zipfile._ECD_SIZE, zipfile._ECD_OFFSET, zipfile._ECD_LOCATION)  # type: ignore[attr-defined]
+    )
+    if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]
+        location -= _END64.size + _LOCATOR64.size
+    start = location - size
+    if start < 0:
+        return None
+    file.seek(start)
+    walked = members = 0
+    while walked < size:
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size or not header.startswith(_HEADER_SIGNATURE):
+            return None
+        if members == max_members:
+            return Directory(start, offset, walked, members, complete=False)
+        variable = sum(_HEADER.unpack(header)[1:])
+        file.seek(variable, os.SEEK_CUR)
+        walked += _HEADER.size + variable
+        members += 1
+    return Directory(start, offset, walked, members, complete=True)
+
+
+def first_members(file: BinaryIO, directory: Directory) -> BinaryIO:
+    """The zip as if its directory ended after the members that are admitted."""
+    cut = directory.start + directory.admitted_bytes
+    end64 = _END64.pack(
+        zipfile.stringEndArchive64,  # type: ignore[attr-defined]
+        _END64.size - 12,  # as the format counts: without signature and this field
+        45,  # version made by and version needed: 4.5, the first with ZIP64
+        45,
+        0,
+        0,
+        directory.members,
+        directory.members,
+        directory.admitted_bytes,
+        directory.stated_offset,
+    )
+    locator = _LOCATOR64.pack(
+        zipfile.stringEndArchive64Locator,  # type: ignore[attr-defined]
+        0,
+        directory.stated_offset + directory.admitted_bytes,
+        1,
+    )
+    in_zip64 = 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF
+    end = _END.pack(zipfile.stringEndArchive, 0, 0, *in_zip64, 0)  # type: ignore[attr-defined]
+    return cast(BinaryIO, io.BufferedReader(_WithTail(file, cut, end64 + locator + end)))
+
+
+class _WithTail(io.RawIOBase):
+    """A file up to `cut`, with other bytes behind it."""
+
+    def __init__(self, file: BinaryIO, cut: int, tail: bytes) -> None:
+        self._file = file
+        self._cut = cut
+        self._tail = tail
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        size = self._cut + len(self._tail)
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
+        if base + offset < 0:
+            raise OSError(f"cannot seek to {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if self._position < self._cut:
+            self._file.seek(self._position)
+            data = self._file.read(min(len(buffer), self._cut - self._position))
+        else:
+            at = self._position - self._cut
+            data = self._tail[at : at + len(buffer)]
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

@@ -1,0 +1,1 @@
+"""Transcripts as files: `formats` renders one, `files` writes many from a lake."""

@@ -1,0 +1,14 @@
+"""What makes a row of a table unique: the keys for `Lake.insert_new` and `Lake.upsert`."""
+
+from __future__ import annotations
+
+__all__ = ["KEYS"]
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "recordings": ("recording_id",),
+    "sources": ("archive", "member"),
+    "scans": ("uri", "size_bytes", "version"),
+    "rejected": ("uri", "version", "reason", "recording_id", "model_id", "task", "options_key"),
+    "reference_texts": ("recording_id", "task", "dataset"),
+    "transcripts": ("recording_id", "model_id", "task", "options_key"),
+}

@@ -1,0 +1,116 @@
+"""Where a lake is: a folder or an object-store prefix, and the files in it that are no tables."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from nightscribe.errors import ConfigurationError
+from nightscribe.storage import locate
+
+__all__ = ["LakeLocation", "canonical_lake_uri"]
+
+
+@dataclass(frozen=True)
+class LakeLocation:
+    """A folder, or an object-store prefix.
+
+    `uri` is as `canonical_lake_uri` gives it: a local path, or `s3://…`. `storage_options` are
+    those of delta-rs (`aws_access_key_id`, `aws_endpoint_url` …), for lakes whose credentials do
+    not come from the cloud's own chain.
+    """
+
+    uri: str
+    storage_options: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the lake is a folder of this machine."""
+        return "://" not in self.uri
+
+    @cached_property
+    def filesystem(self) -> Any:
+        """fsspec's filesystem for this lake."""
+        if self.is_local:
+            return fsspec.filesystem("file")
+        if self.storage_options and self.uri.startswith("s3://"):
+            return _s3(self.storage_options)
+        return locate(self.uri).filesystem
+
+    @cached_property
+    def delta_options(self) -> dict[str, str] | None:
+        """`storage_options` as delta-rs needs them."""
+        options = dict(self.storage_options)
+        endpoint = options.get("aws_endpoint_url", os.environ.get("AWS_ENDPOINT_URL", ""))
+        if self.uri.startswith("s3://") and endpoint.startswith("http://"):
+            # delta-rs refuses plain HTTP unless it is allowed explicitly.
+            options["aws_allow_http"] = "true"
+        return options or None
+
+    def path(self, *parts: str) -> str:
+        """URI of something in the lake."""
+        return "/".join([self.uri, *parts])
+
+    def native_path(self, path: str) -> str:
+        """A path in the lake as `filesystem` takes it. Makes nothing."""
+        native: str = self.filesystem._strip_protocol(self.path(path))
+        return native
+
+    def make_folder_for(self, path: str) -> None:
+        """Make the folder that a file is about to be written into."""
+        # An object store has no folders; fsspec would make a bucket.
+        if self.is_local:
+            Path(self.native_path(path)).parent.mkdir(parents=True, exist_ok=True)
+
+    def put_file(self, path: str, data: bytes) -> str:
+        """Store a file (a report, an export) in the lake; readers see the old one or the new one.
+
+        Returns its URI.
+        """
+        target = self.native_path(path)
+        self.make_folder_for(path)
+        if self.is_local:
+            temporary = Path(f"{target}.{random.getrandbits(64):016x}.tmp")
+            temporary.write_bytes(data)
+            temporary.replace(target)
+        else:
+            self.filesystem.pipe_file(target, data)
+        return self.path(path)
+
+
+def canonical_lake_uri(uri: str) -> str:
+    """The one spelling of a lake's URI: an absolute local path, or `scheme://…` without a slash.
+
+    Raises:
+        ConfigurationError: the URI has characters that DuckDB or Delta Lake would interpret.
+    """
+    if any(character in uri for character in "*?[]{}"):
+        raise ConfigurationError(
+            f"lake {uri!r}: * ? [ ] {{ }} are patterns to DuckDB: choose a path without them"
+        )
+    if escape := re.search("%[0-9A-Fa-f]{2}", uri):
+        raise ConfigurationError(
+            f"lake {uri!r}: {escape[0]} means an escaped character to Delta Lake; choose another "
+            "path"
+        )
+    if "://" in uri and not uri.startswith("file://"):
+        return uri.rstrip("/")
+    return str(Path(uri.removeprefix("file://")).expanduser().resolve())
+
+
+def _s3(options: dict[str, str]) -> Any:
+    return fsspec.filesystem(
+        "s3",
+        key=options.get("aws_access_key_id"),
+        secret=options.get("aws_secret_access_key"),
+        token=options.get("aws_session_token"),
+        endpoint_url=options.get("aws_endpoint_url"),
+        client_kwargs={"region_name": options["aws_region"]} if "aws_region" in options else {},
+    )

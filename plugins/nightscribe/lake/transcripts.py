@@ -1,0 +1,91 @@
+"""Transcripts as rows of the lake and as Whisper's results: one codec for both directions.
+
+A *result* is what `whisper.transcribe` returns: a mapping with `text`, `language` and `segments`.
+A segment has `id`, `seek`, `start`, `end`, `text`, `tokens`, `temperature`, `avg_logprob`,
+`compression_ratio`, `no_speech_prob` and, if asked for, `words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nightscribe.lake.reading import connect
+from nightscribe.lake.tables import Lake
+
+__all__ = ["result_of", "segment_rows", "segments_of", "transcripts_of"]
+
+Row = dict[str, Any]
+
+_COLUMN_OF_KEY = {
+    "id": "index",
+    "seek": "seek",
+    "start": "start_s",
+    "end": "end_s",
+    "text": "text",
+    "tokens": "tokens",
+    "temperature": "temperature",
+    "avg_logprob": "avg_logprob",
+    "compression_ratio": "compression_ratio",
+    "no_speech_prob": "no_speech_prob",
+}
+"""Key of a segment → column of the table `segments`, in the order of Whisper's keys."""
+
+
+def segment_rows(
+    transcript_id: str, recording_id: str, segments: Iterable[Mapping[str, Any]]
+) -> list[Row]:
+    """Rows of `segments` for a transcript's segments. `segments_of` is the inverse.
+
+    `words` is null where the segments have none. Segments are numbered as they come.
+    """
+    return [
+        {
+            "transcript_id": transcript_id,
+            "recording_id": recording_id,
+            **{column: segment[key] for key, column in _COLUMN_OF_KEY.items() if key != "id"},
+            "index": index,
+            "words": segment.get("words"),
+        }
+        for index, segment in enumerate(segments)
+    ]
+
+
+def segments_of(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Whisper's segments, key for key, from rows of `segments` in the order of `index`."""
+    return [
+        {
+            **{key: row[column] for key, column in _COLUMN_OF_KEY.items()},
+            **({"words": row["words"]} if row["words"] is not None else {}),
+        }
+        for row in rows
+    ]
+
+
+def result_of(transcript: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Row:
+    """The result that Whisper gave, from a row of `transcripts` and its rows of `segments`."""
+    return {
+        "text": transcript["text"],
+        "segments": segments_of(rows),
+        "language": transcript["language"],
+    }
+
+
+def transcripts_of(lake: Lake, recording_id: str, model_id: str) -> list[tuple[Row, list[Row]]]:
+    """A model's latest transcript of each task of a recording, with its segments, as rows."""
+    with connect(lake) as connection:
+        transcripts = connection.sql(
+            """SELECT * FROM transcripts WHERE recording_id = $id AND model_id = $model_id
+               QUALIFY row_number() OVER (PARTITION BY task ORDER BY created_at DESC) = 1
+               ORDER BY task""",
+            params={"id": recording_id, "model_id": model_id},
+        ).to_arrow_table()
+        segments = connection.sql(
+            'SELECT * FROM segments WHERE recording_id = $id ORDER BY "index"',
+            params={"id": recording_id},
+        ).to_arrow_table()
+    rows: Sequence[Row] = segments.to_pylist()
+    return [
+        (row, [s for s in rows if s["transcript_id"] == row["transcript_id"]])
+        for row in transcripts.to_pylist()
+    ]

@@ -1,0 +1,124 @@
+"""Views over the tables: what `SELECT` sees.
+
+A view lists the live files of its table from the Delta log, so DuckDB needs no extension,
+and hides what must not be seen: segments and attempts of batches that never committed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.tables import Lake
+
+__all__ = ["VIEWS", "create_views"]
+
+_ROW_TYPES = {
+    "string": "VARCHAR",
+    "double": "DOUBLE",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "bool": "BOOLEAN",
+    "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
+    "list<element: int32>": "INTEGER[]",
+}
+
+
+VIEWS: dict[str, tuple[str, str]] = {
+    "recordings": ("One row per distinct audio content.", "SELECT * FROM files.recordings"),
+    "sources": (
+        "Where each recording was seen: one row per archive member.",
+        "SELECT * FROM files.sources",
+    ),
+    "scans": ("Containers and manifests that were read.", "SELECT * FROM files.scans"),
+    "rejected": ("Inputs that could not be used, and why.", "SELECT * FROM files.rejected"),
+    "reference_texts": (
+        "Ground truth: one row per recording, task and dataset.",
+        "SELECT * FROM files.reference_texts",
+    ),
+    "transcripts": (
+        "One row per recording, model, task and options.",
+        "SELECT * FROM files.transcripts",
+    ),
+    "segments": (
+        "Timed pieces of text of the transcripts.",
+        "SELECT * FROM files.segments SEMI JOIN files.transcripts USING (transcript_id)",
+    ),
+    "batches": (
+        "Attempts at batches whose rows are visible.",
+        """SELECT * FROM files.batches WHERE transcripts = 0
+             OR attempt_id IN (SELECT attempt_id FROM files.transcripts)""",
+    ),
+    "scores": ("Metrics by dataset, language, model and task.", "SELECT * FROM files.scores"),
+    "baselines": (
+        "Transcripts that later ones are compared with, each time they were set.",
+        "SELECT * FROM files.baselines",
+    ),
+    "latest_transcripts": (
+        "The newest transcript of every recording and task, whatever its model and options.",
+        """SELECT * FROM transcripts QUALIFY row_number() OVER (
+             PARTITION BY recording_id, task ORDER BY created_at DESC, transcript_id) = 1""",
+    ),
+    "latest_scores": (
+        "The scores of the newest evaluation.",
+        "SELECT * FROM scores WHERE score_id = (SELECT max_by(score_id, created_at) FROM scores)",
+    ),
+    "latest_baselines": (
+        "The baselines in force: of each dataset, language and task those set last.",
+        """SELECT * FROM baselines QUALIFY baseline_id = first_value(baseline_id) OVER (
+             PARTITION BY dataset, language, task ORDER BY created_at DESC, baseline_id)""",
+    ),
+    "search": (
+        "Every segment of the latest transcripts with where it can be heard.",
+        """SELECT s.text, s.start_s, s.end_s, t.language, t.task, t.model,
+             source.archive, source.member, source.collection, t.recording_id, t.transcript_id
+           FROM segments AS s
+           JOIN latest_transcripts AS t USING (transcript_id)
+           LEFT JOIN (SELECT recording_id, min_by((archive, member, collection)::STRUCT(
+               archive VARCHAR, member VARCHAR, collection VARCHAR), (archive, member)) AS source
+             FROM sources GROUP BY recording_id) AS place ON place.recording_id = t.recording_id""",
+    ),
+}
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
+    """Make every view in a database. They show the tables as they are now.
+
+    Returns the version of each table that they show; -1 for one that is not made yet.
+    """
+    shown: dict[str, int] = {}
+    connection.execute("CREATE SCHEMA files")
+    # `transcripts` comes before `segments` in SCHEMAS, and so is looked at first: a batch that
+    # commits between the two looks then shows its segments to nobody, never a part of them.
+    for name in SCHEMAS:
+        table = lake.table_if_made(name)
+        shown[name] = -1 if table is None else table.version()
+        files = [] if table is None else lake.files(name, table)
+        connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files)}')
+    for name, (comment, query) in VIEWS.items():
+        connection.execute(f'CREATE VIEW "{name}" AS {query}')
+        connection.execute(f"COMMENT ON VIEW \"{name}\" IS '{comment}'")
+    return shown
+
+
+def _rows_of(name: str, files: list[str]) -> str:
+    """A query for the rows of a table that has these files."""
+    columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
+    if files:
+        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        return f"SELECT {columns} FROM read_parquet([{listed}], union_by_name = true)"
+    typed = ", ".join(
+        f'NULL::{_duckdb_type(field.type)} AS "{field.name}"' for field in SCHEMAS[name]
+    )
+    return f"SELECT {typed} WHERE false"
+
+
+def _duckdb_type(kind: Any) -> str:
+    if pa.types.is_struct(kind):
+        return "STRUCT(" + ", ".join(f'"{f.name}" {_duckdb_type(f.type)}' for f in kind) + ")"
+    if pa.types.is_list(kind):
+        return _duckdb_type(kind.value_type) + "[]"
+    return _ROW_TYPES[str(kind)]

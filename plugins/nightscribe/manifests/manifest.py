@@ -1,0 +1,139 @@
+"""The manifest of an archive: what is known about its recordings before they are transcribed.
+
+A manifest is `manifest.csv`, `manifest.tsv` or `manifest.jsonl` at any depth of an archive, see
+`nightscribe.delimited` for the formats. Its columns (JSON keys) are `path`, relative to
+the manifest's own folder, and any of `language`, `text`, `translation`, `dataset` and `split`. All
+other columns are kept as metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from nightscribe.delimited import (
+    Format,
+    NotUtf8,
+    Problem,
+    decode,
+    format_of,
+    read_records,
+)
+from nightscribe.errors import Reason, Rejected
+from nightscribe.languages import language_code
+from nightscribe.uris import encode_path
+
+__all__ = ["ManifestRow", "parse_manifest"]
+
+_COLUMNS = ("path", "language", "text", "translation", "dataset", "split")
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """What a manifest says about one recording; `path` is the member path inside the archive."""
+
+    path: str
+    line: int
+    language: str | None = None
+    text: str | None = None
+    translation: str | None = None
+    dataset: str | None = None
+    split: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def parse_manifest(name: str, data: bytes) -> tuple[list[ManifestRow], list[Problem]]:
+    """Read a manifest; `name` is its member path in the archive, from which the rows' paths start.
+
+    A row with an unknown language is kept without a language, and is a problem too. A row
+    that cannot be read, or whose path leads out of the archive, is only a problem.
+
+    Raises:
+        Rejected: MANIFEST_UNREADABLE, the file is not UTF-8.
+    """
+    try:
+        text = decode(data)
+    except NotUtf8 as error:
+        raise Rejected(Reason.MANIFEST_UNREADABLE, str(error)) from None
+    records = read_records(
+        text, format_of(name) or Format.CSV, required=[("path",)], short_rows=True
+    )
+    folder = name.split("/")[:-1]
+    rows: list[ManifestRow] = []
+    problems: list[Problem] = []
+    for line, record in records:
+        if isinstance(record, Problem):
+            problems.append(record)
+            continue
+        try:
+            row, unknown_language = _row(folder, line, record)
+        except ValueError as error:
+            problems.append(Problem(line, str(error)))
+            continue
+        rows.append(row)
+        if unknown_language is not None:
+            detail = f"language {unknown_language!r} is unknown to Whisper, which will detect it"
+            problems.append(Problem(line, f"{row.path!r}: {detail}"))
+    return rows, problems
+
+
+def _row(folder: list[str], line: int, record: dict[str, Any]) -> tuple[ManifestRow, str | None]:
+    """The row, and its language if Whisper does not know it. Raises ValueError."""
+    columns, metadata = _columns_and_metadata(record)
+    if "path" not in columns:
+        raise ValueError("no `path`")
+    path = _member_path(folder, columns.pop("path"))
+    language = columns.pop("language", None)
+    code = None if language is None else language_code(language)
+    row = ManifestRow(path=path, line=line, language=code, metadata=metadata, **columns)
+    return row, language if code is None else None
+
+
+def _columns_and_metadata(record: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    columns: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    for key, value in record.items():
+        if value is None or value == "":
+            continue
+        column = _check_utf8("a column's name", key).strip().lower()
+        if column not in _COLUMNS:
+            if not isinstance(value, str):
+                value = json.dumps(value, ensure_ascii=False)
+            metadata[key] = _check_utf8(key, value)
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"`{column}` must be text, this is {type(value).__name__}")
+        if stripped := _check_utf8(column, str(value)).strip():
+            columns[column] = stripped
+    return columns, metadata
+
+
+def _check_utf8(column: str, value: str) -> str:
+    # JSON can escape half of a surrogate pair, which UTF-8 cannot represent.
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"`{column}` has half a surrogate pair at {error.start}") from None
+    return value
+
+
+def _member_path(folder: list[str], given: str) -> str:
+    path = given.replace("\\", "/")
+    if _ABSOLUTE.match(path):
+        raise ValueError(f"path {given!r} is absolute; paths are relative to the manifest's folder")
+    if "\0" in path:
+        raise ValueError(f"path {given!r} contains a NUL character")
+    parts = list(folder)
+    if path.rpartition("/")[2] in ("", ".", ".."):
+        raise ValueError(f"path {given!r} names no file")
+    for part in encode_path(path).split("/"):
+        if part == "..":
+            if not parts:
+                raise ValueError(f"path {given!r} leads out of the archive")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)

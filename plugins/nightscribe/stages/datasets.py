@@ -1,0 +1,168 @@
+"""Adds data sets to the lake: their audio as recordings, the texts of their lists as references."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightscribe.archives.kinds import Kind
+from nightscribe.errors import Reason
+from nightscribe.lake.keys import KEYS
+from nightscribe.lake.reading import connect
+from nightscribe.lake.rows import rejected_row, rows_of
+from nightscribe.lake.specs import write_spec
+from nightscribe.lake.tables import Lake
+from nightscribe.manifests.annotate import ANNOTATIONS, annotate
+from nightscribe.manifests.layouts.utterance import Utterance
+from nightscribe.settings import Settings
+from nightscribe.stages.ingest import ingest
+from nightscribe.stages.run_ids import work_folder
+from nightscribe.stages.scan import find_new
+from nightscribe.uris import canonical_uri, join_uri
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What `add_dataset` did.
+
+    Attributes:
+        utterances: number of lines in the lists
+        recordings: number of recordings of these lines that are in the lake now
+        missing: URIs of the audio that is not in the lake; `rejected` says why
+        datasets: names, for `nightscribe run --dataset`
+    """
+
+    utterances: int
+    recordings: int
+    missing: list[str]
+    datasets: list[str]
+
+
+def add_dataset(
+    lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings | None = None
+) -> Added:
+    """Ingest the audio that the lists of a data set name, and add their texts as references.
+
+    In a folder only the listed files are read. A tar is read to its end. Adding a data set again
+    reads no file again, and updates references that have changed.
+    """
+    settings = settings or Settings()
+    annotations = _annotations(utterances)
+    uris = _uris(annotations)
+    archives = annotations["archive"].unique().to_pylist()
+    found = find_new(lake, archives)
+    expected = {*uris, *(join_uri(archive, "") for archive in archives)}
+    _reject(lake, [row for row in found.rejected if row["uri"] in expected], run_id)
+    listed = _listed_files(found.fresh, set(archives), set(uris))
+    if listed.num_rows:
+        spec = write_spec(lake, f"{work_folder(run_id)}/ingest-00000.parquet", listed)
+        log.info(ingest(lake, spec, run_id, settings=settings).summary())
+    annotate(lake, _keep_known_values(lake, annotations), run_id)
+    missing = set(_uris(_without_source(lake, annotations)))
+    unexplained = missing - _rejected_uris(lake, missing)
+    rejected = [
+        rejected_row(
+            uri,
+            Reason.MANIFEST_MISSING_FILE,
+            f"named in {utterance.listed_in}, but not in the archive",
+        )
+        for utterance, uri in zip(utterances, uris, strict=True)
+        if uri in unexplained
+    ]
+    _reject(lake, rejected, run_id)
+    return Added(
+        utterances=len(utterances),
+        recordings=len(set(uris) - missing),
+        missing=sorted(missing),
+        datasets=pc.unique(annotations["dataset"]).to_pylist(),
+    )
+
+
+def _listed_files(files: pa.Table, archives: set[str], uris: set[str]) -> pa.Table:
+    """The files that a data set lists, by their URIs, and its archives that are tars.
+
+    Another tar in the folder of the lists is not part of the data set.
+    """
+    listed = [
+        archive in archives if kind == Kind.CONTAINER else join_uri(archive, member) in uris
+        for archive, member, kind in zip(
+            *(files[column].to_pylist() for column in ("archive", "member", "kind")),
+            strict=True,
+        )
+    ]
+    return files.filter(pa.array(listed, pa.bool_()))
+
+
+def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
+    folders = {utterance.archive for utterance in utterances}
+    uris = {folder: canonical_uri(str(folder)) for folder in folders}
+    return pa.Table.from_pylist(
+        [
+            {
+                "archive": uris[utterance.archive],
+                "member": utterance.member,
+                "language": utterance.language,
+                "text": utterance.text,
+                "translation": utterance.translation,
+                "dataset": utterance.dataset,
+                "split": utterance.split,
+                "metadata": utterance.metadata,
+                "line": line,
+                "depth": 0,
+            }
+            for line, utterance in enumerate(utterances)
+        ],
+        schema=ANNOTATIONS,
+    )
+
+
+def _uris(annotations: pa.Table) -> list[str]:
+    members = zip(
+        annotations["archive"].to_pylist(), annotations["member"].to_pylist(), strict=True
+    )
+    return [join_uri(archive, member) for archive, member in members]
+
+
+def _reject(lake: Lake, rows: list[dict[str, Any]], run_id: str) -> None:
+    lake.insert_new("rejected", rows_of("rejected", rows, run_id), KEYS["rejected"])
+
+
+def _keep_known_values(lake: Lake, annotations: pa.Table) -> pa.Table:
+    """Fill in what a list lacks and the lake has, so that annotating does not remove it."""
+    with connect(lake) as connection:
+        connection.register("listed", annotations)
+        return (
+            connection.sql(
+                """SELECT listed.* REPLACE (
+                     coalesce(listed.language, s.language_hint) AS language,
+                     coalesce(listed.metadata, s.metadata) AS metadata)
+                   FROM listed LEFT JOIN sources AS s USING (archive, member)
+                   ORDER BY line"""
+            )
+            .to_arrow_table()
+            .cast(ANNOTATIONS)
+        )
+
+
+def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:
+    """The annotations whose file is not in the lake."""
+    with connect(lake) as connection:
+        connection.register("listed", annotations)
+        return connection.sql(
+            "FROM listed ANTI JOIN sources USING (archive, member)"
+        ).to_arrow_table()
+
+
+def _rejected_uris(lake: Lake, uris: set[str]) -> set[str]:
+    """Those URIs for which `rejected` has a reason."""
+    with connect(lake) as connection:
+        connection.register("uris", pa.table({"uri": pa.array(list(uris), pa.string())}))
+        found = connection.sql("SELECT uri FROM uris SEMI JOIN rejected USING (uri)").fetchall()
+    return {uri for (uri,) in found}

@@ -1,0 +1,77 @@
+"""What a run was asked to do, as DAG parameters and command-line flags say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nightscribe.errors import ConfigurationError
+from nightscribe.languages import language_code
+from nightscribe.settings import Settings
+from nightscribe.stages.plan import Wanted
+from nightscribe.uris import canonical_uri
+from nightscribe.whisper.checkpoints import DEMO, model_id_of
+from nightscribe.whisper.official import can_translate, official_name
+from nightscribe.whisper.options import Options, tasks_of
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run was asked to do, as DAG parameters and command-line flags say it."""
+
+    archives: tuple[str, ...]
+    model: str
+    task: str = "transcribe"
+    language: str = "auto"
+    options: Mapping[str, Any] | None = None
+    limit: int | None = None
+    force: bool = False
+    datasets: tuple[str, ...] = ()
+
+    def wanted(self, settings: Settings) -> Wanted:
+        """The order, checked. Raises `ConfigurationError` or `ModelError`."""
+        if not self.archives and not self.datasets:
+            raise ConfigurationError(
+                "no archive to transcribe: set NIGHTSCRIBE_ARCHIVES, the run's `archives` "
+                "parameter or --archives; or name a data set"
+            )
+        if self.limit is not None and self.limit < 1:
+            raise ConfigurationError(f"limit {self.limit}: must be at least 1")
+        options = Options.from_mapping(self.options or {})
+        if mistake := options.mistake():
+            raise ConfigurationError(f"option {mistake}")
+        tasks = tasks_of(self.task)
+        model_id = model_id_of(self.model, settings.model_dir)
+        # The table of official models comes with whisper and torch, which take seconds to import.
+        known = None if self.model == DEMO else official_name(model_id)
+        if "translate" in tasks and not can_translate(known or self.model):
+            raise ConfigurationError(
+                f"model {self.model} was not trained to translate: choose medium or large-v3, or "
+                "the task transcribe"
+            )
+        if options.language is not None:
+            raise ConfigurationError("give the language as the run's `language`, not in `options`")
+        if self.language not in {"auto", "manifest"}:
+            options = options.with_language(_checked_language(self.language))
+        return Wanted(
+            model=self.model,
+            model_id=model_id,
+            tasks=tasks,
+            options=options,
+            archives=tuple(canonical_uri(archive) for archive in self.archives),
+            datasets=self.datasets,
+            hints=self.language == "manifest",
+            limit=self.limit,
+            force=self.force,
+        )
+
+
+def _checked_language(language: str) -> str:
+    code = language_code(language)
+    if code is None:
+        raise ConfigurationError(
+            f"language {language!r}: choose auto, manifest, or a language that Whisper knows, "
+            "such as en or Spanish"
+        )
+    return code

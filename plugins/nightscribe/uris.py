@@ -1,0 +1,139 @@
+"""URIs: the text that names a file or folder, wherever it is.
+
+A local path may be written plainly (`/data/radio`, taken literally) or as a `file://` URI
+(percent-decoded, as such URIs are). Everything else is `scheme://…` of a file system that fsspec
+knows: `s3://bucket/prefix`, `gs://bucket/prefix`. Object keys are taken literally, as the clouds'
+own tools do.
+
+Names as text: a file name on disk or in a tar is a sequence of bytes, and the lake holds
+UTF-8. `encode_path` writes the bytes that are not UTF-8 as `%XX`, and a `%` that could be
+mistaken for such an escape as `%25`; all else, spaces and accents included, stays as it is.
+So standard percent-decoding always gives back the bytes, and two names never become one.
+
+A recording's place is (archive URI, member path). Its one-string form is `archive!/member`. This
+module is the only one that joins and splits that form.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import unquote_to_bytes
+
+from nightscribe.errors import ConfigurationError
+
+__all__ = [
+    "canonical_uri",
+    "child_uri",
+    "decode_path",
+    "encode_path",
+    "join_uri",
+    "places_of",
+    "split_uri",
+]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SAME_SCHEME = {"local": "file", "s3a": "s3", "gcs": "gs"}
+_AMBIGUOUS = re.compile("%(?=[0-9A-Fa-f]{2})|[\x00\udc80-\udcff]")
+
+_SEPARATOR = "!/"
+# A folder may be called `Wow!`. In an archive's URI, `!/` becomes `%21/`, and a text that looks
+# like this escape already gets one more `%25` in front, so that splitting gives back what was
+# joined.
+_ESCAPED_SEPARATOR = "%21/"
+_LOOKS_ESCAPED = re.compile(r"%(?=(?:25)*21/)")
+_ESCAPED_TWICE = re.compile(r"%25(?=(?:25)*21/)")
+
+
+def join_uri(archive: str, member: str) -> str:
+    """`archive!/member`, or the archive itself without a member. `split_uri` is the inverse.
+
+    >>> join_uri("file:///radio", "2024/talk.wav")
+    'file:///radio!/2024/talk.wav'
+    >>> join_uri("file:///Wow!/radio", "talk.wav")
+    'file:///Wow%21/radio!/talk.wav'
+    """
+    escaped = _LOOKS_ESCAPED.sub("%25", archive).replace(_SEPARATOR, _ESCAPED_SEPARATOR)
+    return f"{escaped}{_SEPARATOR}{member}" if member else escaped
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """(archive URI, member path) of what `join_uri` gave; the member may be empty.
+
+    >>> split_uri("file:///Wow%21/radio!/talk.wav")
+    ('file:///Wow!/radio', 'talk.wav')
+    """
+    archive, _, member = uri.partition(_SEPARATOR)
+    unescaped = archive.replace(_ESCAPED_SEPARATOR, _SEPARATOR)
+    return _ESCAPED_TWICE.sub("%", unescaped), member
+
+
+def encode_path(raw: str) -> str:
+    """A path as Python has it (undecodable bytes as lone surrogates), as UTF-8 text."""
+    return _AMBIGUOUS.sub(
+        lambda found: "%25" if found[0] == "%" else f"%{ord(found[0]) & 0xFF:02X}", raw
+    )
+
+
+def decode_path(text: str) -> str:
+    """The path that `encode_path` was given; also reads ordinary percent-encoding."""
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def canonical_uri(uri: str) -> str:
+    """The one spelling of a URI or local path that the lake uses; without a trailing slash.
+
+    Local paths become absolute `file://` URIs. Idempotent. Nothing is looked up.
+
+    Raises:
+        ConfigurationError: an empty URI, or a `file://` URI with a host.
+    """
+    if not uri or "\0" in uri:
+        raise ConfigurationError(f"archive {uri!r} is not a URI or path: name a folder or file")
+    if (found := _SCHEME.match(uri)) is None:
+        return _file_uri(os.path.abspath(os.path.expanduser(uri)))
+    scheme = found[1].lower()
+    scheme = _SAME_SCHEME.get(scheme, scheme)
+    rest = uri[found.end() :]
+    if scheme != "file":
+        return f"{scheme}://{rest.rstrip('/')}"
+    path = rest.removeprefix("localhost")
+    if not path.startswith("/"):
+        raise ConfigurationError(
+            f"{uri!r} names a host: write file:///absolute/path, with three slashes"
+        )
+    return _file_uri(os.path.abspath(decode_path(path)))
+
+
+def _file_uri(path: str) -> str:
+    # abspath keeps the two leading slashes that POSIX allows.
+    return "file://" + encode_path("/" + path.lstrip("/"))
+
+
+def child_uri(folder: str, member: str) -> str:
+    """URI of a member (as `encode_path` writes it) of a folder or prefix.
+
+    >>> child_uri("file:///radio", "2024/talk.wav")
+    'file:///radio/2024/talk.wav'
+    """
+    name = member if folder.startswith("file://") else decode_path(member)
+    # Only the root of a file system, `file:///`, ends with a slash.
+    return f"{folder.removesuffix('/')}/{name}"
+
+
+def places_of(uri: str) -> list[tuple[str, str]]:
+    """Every (folder, member) for which `child_uri` gives this URI; the nearest folder first.
+
+    >>> places_of("s3://bucket/radio/talk.wav")
+    [('s3://bucket/radio', 'talk.wav'), ('s3://bucket', 'radio/talk.wav')]
+    """
+    scheme, _, path = uri.partition("://")
+    parts = path.split("/")
+    places = []
+    for count in range(len(parts) - 1, 0, -1):
+        folder, member = "/".join(parts[:count]), "/".join(parts[count:])
+        if scheme != "file":
+            places.append((f"{scheme}://{folder}", encode_path(member)))
+        else:
+            places.append((f"file://{folder or '/'}", member))
+    return places

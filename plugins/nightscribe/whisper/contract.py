@@ -1,0 +1,114 @@
+"""The contract between the pipeline and Whisper: requests in, finished transcripts out.
+
+An engine pulls requests as it has room for them and yields results in the order in which
+they finish. It reads a request's audio before it pulls the next one; after that the file
+may be closed. One bad recording yields a `Failure` and never stops the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from nightscribe.errors import Reason
+from nightscribe.whisper.checkpoints import Checkpoint
+from nightscribe.whisper.options import Options
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One transcript that is wanted of a recording."""
+
+    task: str
+    options: Options
+
+
+@dataclass(frozen=True)
+class Request:
+    """A recording and the transcripts that are wanted of it."""
+
+    recording_id: str
+    audio: BinaryIO | str  # encoded bytes, or the path of a file
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What one (recording, task, options) gave.
+
+    `segments` are Whisper's own: dictionaries with id, seek, start, end, text, tokens,
+    temperature, avg_logprob, compression_ratio, no_speech_prob and, if asked for, words.
+    """
+
+    recording_id: str
+    job: Job
+    language: str
+    language_probability: float | None  # None when the language was given
+    text: str
+    segments: list[dict[str, Any]]
+    duration_s: float
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A transcript that could not be made, and why."""
+
+    recording_id: str
+    job: Job
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint on a device, ready to transcribe."""
+
+    checkpoint: Checkpoint
+    network: Any  # whisper.model.Whisper
+    device: str
+    precision: str  # float32, float16 or bfloat16
+
+    @property
+    def device_name(self) -> str:
+        """The graphics card's name, or `cpu`."""
+        import torch
+
+        cuda = self.device.startswith("cuda")
+        return torch.cuda.get_device_name(self.device) if cuda else "cpu"
+
+    def peak_memory_bytes(self) -> int:
+        """The most that was allocated on the device, or on a CPU resident in this process."""
+        import torch
+
+        if self.device.startswith("cuda"):
+            return torch.cuda.max_memory_allocated(self.device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
+
+
+class Engine(Protocol):
+    """Turns requests into results. `verbose` True prints segments as they come."""
+
+    def __call__(
+        self, requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
+    ) -> Iterator[Transcript | Failure]: ...
+
+
+def failure_of(recording_id: str, job: Job, error: Exception) -> Failure:
+    """The outcome for a recording that Whisper fails on; it does not stop the others.
+
+    Raises the error itself where memory or the device are at fault: retrying the batch may help
+    then, rejecting will not.
+    """
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError | torch.AcceleratorError):
+        raise error
+    log.error("transcribing %s failed", recording_id, exc_info=error)
+    detail = f"{type(error).__name__}: {error}"
+    return Failure(recording_id, job, Reason.TRANSCRIPTION_FAILED, detail)

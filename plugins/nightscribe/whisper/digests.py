@@ -1,0 +1,62 @@
+"""SHA-256 of checkpoint files, remembered for large ones.
+
+Hashing gigabytes takes seconds, so the digests of large files are kept in
+`nightscribe-digests.json` in the models' folder: path → size, modification time in ns, SHA-256.
+A file whose size or time changed is hashed again. In a folder that cannot be written to, files
+are hashed every time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from nightscribe.errors import ModelError
+
+DIGESTS = "nightscribe-digests.json"
+
+
+REMEMBERED_BYTES = 64 << 20  # smaller files are hashed in a moment
+
+
+def digest_of(path: Path, folder: Path, *, anew: bool = False) -> str:
+    """SHA-256 of a file; unless `anew`, from the known digests if the file is as it was."""
+    try:
+        state = path.stat()
+        key, stamp = str(path.resolve()), [state.st_size, state.st_mtime_ns]
+        entry = _known_digests(folder).get(key)
+        if not anew and isinstance(entry, list) and entry[:2] == stamp:
+            return str(entry[2])
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"the model file {path} cannot be read: {error}") from None
+    if state.st_size >= REMEMBERED_BYTES:
+        _remember(folder, key, [*stamp, digest])
+    return digest
+
+
+def _known_digests(folder: Path) -> dict[str, Any]:
+    try:
+        known = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _remember(folder: Path, key: str, entry: list[Any]) -> None:
+    known = {**_known_digests(folder), key: entry}
+    unfinished = folder / f".{DIGESTS}.{uuid.uuid4().hex}"
+    # Remembering saves time and no more: a full or read-only disk is no reason to fail.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            os.replace(unfinished, folder / DIGESTS)
+        finally:
+            unfinished.unlink(missing_ok=True)

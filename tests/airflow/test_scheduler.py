@@ -1,0 +1,415 @@
+"""Promises of the DAGs under a real scheduler: a private Airflow that these tests start.
+
+The last test stops it and looks whether anything is left; the others do not depend on
+each other's order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+
+from nightscribe.airflow.standalone import free_port
+from tools.airflow_api import DrivenAirflow
+
+NIGHTLY, EVALUATE, UPLOAD = "transcribe_archives", "evaluate_transcripts", "transcribe_upload"
+Ask = Callable[..., list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Night:
+    """A run of the nightly DAG that went well."""
+
+    archive: Path
+    run_id: str
+    evaluation: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scheduler")
+
+
+@pytest.fixture(scope="module")
+def lake(folder: Path) -> Path:
+    return folder / "lake"
+
+
+@pytest.fixture(scope="module")
+def archive(folder: Path, make_archive: Callable[..., Path]) -> Path:
+    """Two recordings, and a text that calls itself audio: what NIGHTSCRIBE_ARCHIVES names."""
+    return make_archive(
+        folder / "archive", "german/de-01.flac", "german/de-02.mp3", "bad/notes.mp3"
+    )
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    folder: Path,
+    lake: Path,
+    archive: Path,
+    settings_of: Callable[..., dict[str, str]],
+    without_settings: Callable[[], AbstractContextManager[None]],
+) -> Iterator[DrivenAirflow]:
+    """An Airflow whose settings name a lake and an archive of their own; both DAGs unpaused."""
+    environment = settings_of(lake, NIGHTSCRIBE_ARCHIVES=str(archive), NIGHTSCRIBE_TASK="both")
+    airflow = DrivenAirflow(folder / "airflow", free_port(), environment=environment)
+    with without_settings():
+        airflow.start()
+    try:
+        for dag_id in (NIGHTLY, EVALUATE, UPLOAD):
+            airflow.wait_for_dag(dag_id)
+        for dag_id in (NIGHTLY, UPLOAD):
+            airflow.unpause(dag_id)
+        yield airflow
+    finally:
+        airflow.stop()
+
+
+@pytest.fixture(scope="module")
+def night(airflow: DrivenAirflow, archive: Path) -> Night:
+    """A triggered run with nothing but the settings, and the evaluation that it started, over."""
+    airflow.unpause(EVALUATE)
+    run_id = airflow.trigger(NIGHTLY)
+    assert airflow.wait_for_run(NIGHTLY, run_id, 180) == "success"
+    [evaluation] = _until("a run of the evaluation", lambda: airflow.runs(EVALUATE))
+    assert airflow.wait_for_run(EVALUATE, evaluation["dag_run_id"], 120) == "success"
+    airflow.api("PATCH", f"/dags/{EVALUATE}", json={"is_paused": True})
+    return Night(archive, run_id, evaluation)
+
+
+def _states(airflow: DrivenAirflow, dag_id: str, run_id: str) -> dict[str, str]:
+    return {task["task_id"]: task["state"] for task in airflow.tasks(dag_id, run_id)}
+
+
+def _log(airflow: DrivenAirflow, task: dict[str, Any]) -> str:
+    """A task's log of all its tries, as the UI would show it."""
+    path = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/".format(**task)
+    tries = [
+        airflow.api("GET", f"{path}{number}", params={"map_index": task["map_index"]})
+        for number in range(1, task["try_number"] + 1)
+    ]
+    return json.dumps([one["content"] for one in tries], ensure_ascii=False)
+
+
+def _task(airflow: DrivenAirflow, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+    [task] = [one for one in airflow.tasks(dag_id, run_id) if one["task_id"] == task_id]
+    return task
+
+
+def _told(airflow: DrivenAirflow, run_id: str) -> dict[str, Any]:
+    """What the run's asset event carries."""
+    [event] = airflow.api("GET", "/assets/events", params={"source_run_id": run_id})["asset_events"]
+    extra: dict[str, Any] = event["extra"]
+    return extra
+
+
+def _until(what: str, look: Callable[[], Any], timeout_s: float = 90, every_s: float = 0.3) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(every_s)
+    return found
+
+
+def _processes(airflow: DrivenAirflow) -> list[int]:
+    """Every process of this Airflow: started with its AIRFLOW_HOME, in its session, or a child.
+
+    One mark would not do: a process that changes its title overwrites its environment.
+    """
+    leader = int(airflow.pid_file.read_text()) if airflow.pid_file.exists() else -1
+    mark = f"AIRFLOW_HOME={airflow.home.resolve()}".encode()
+    found, parents = set(), {}
+    for entry in Path("/proc").iterdir():
+        try:
+            pid = int(entry.name)
+            # After the name, which may hold anything: state, parent, group, session …
+            status = (entry / "stat").read_text().rpartition(")")[2].split()
+            parents[pid] = int(status[1])
+            if int(status[3]) == leader or mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.add(pid)
+        except (ValueError, FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
+
+
+def _task_process(airflow: DrivenAirflow, run_id: str, try_number: int) -> int | None:
+    """Id of the process that runs the transcribe task's code in this try; None if not running."""
+    tasks = [one for one in airflow.tasks(NIGHTLY, run_id) if one["task_id"] == "transcribe"]
+    if not tasks or (tasks[0]["state"], tasks[0]["try_number"]) != ("running", try_number):
+        return None
+    title = f"airflow worker -- {tasks[0]['id']}".encode()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes().startswith(title):
+                return int(entry.name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return None
+
+
+def _has_decoder(pid: int) -> bool:
+    """Whether a process has started one that decodes audio. Fails the test if it is gone."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            if b"nightscribe.whisper.decoders" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return True
+        except FileNotFoundError:
+            continue
+    return False
+
+
+def test_nightly_run_fills_the_tables(
+    airflow: DrivenAirflow, night: Night, lake: Path, ask: Ask
+) -> None:
+    assert set(_states(airflow, NIGHTLY, night.run_id).values()) == {"success"}
+    members = "SELECT member FROM sources WHERE collection = ? ORDER BY ALL"
+    assert ask(lake, members, night.archive.as_uri()) == [
+        ("german/de-01.flac",),
+        ("german/de-02.mp3",),
+    ]
+    rejected = "SELECT uri, reason FROM rejected WHERE starts_with(uri, ?)"
+    assert ask(lake, rejected, night.archive.as_uri()) == [
+        (f"{night.archive.as_uri()}!/bad/notes.mp3", "not_audio")
+    ]
+    made = ask(
+        lake,
+        """SELECT member, task, language, model FROM transcripts JOIN sources USING (recording_id)
+           WHERE transcripts.run_id = ? ORDER BY ALL""",
+        night.run_id,
+    )
+    assert made == [
+        (member, task, "de", "demo")
+        for member in ("german/de-01.flac", "german/de-02.mp3")
+        for task in ("transcribe", "translate")
+    ]
+
+
+def test_asset_event_carries_what_the_run_made(
+    airflow: DrivenAirflow, night: Night, lake: Path
+) -> None:
+    told = _told(airflow, night.run_id)
+    assert (told["transcripts"], told["recordings"], told["lake"]) == (4, 2, str(lake))
+    assert told["totals"]["rejected"] == 1
+    assert told["audio_s"] > 0
+
+
+def test_transcribe_logs_its_progress_and_speed(airflow: DrivenAirflow, night: Night) -> None:
+    log = _log(airflow, _task(airflow, NIGHTLY, night.run_id, "transcribe"))
+    assert "transcribe: 4/4" in log
+    assert "RTFx" in log
+
+
+def test_new_transcripts_start_the_evaluation(night: Night, lake: Path, ask: Ask) -> None:
+    assert night.evaluation["run_type"] == "asset_triggered"
+    metrics = ask(
+        lake,
+        """SELECT DISTINCT task, metric FROM scores
+           WHERE run_id = ? AND language = 'de' AND headline OR metric = 'bleu' ORDER BY ALL""",
+        night.evaluation["dag_run_id"],
+    )
+    assert metrics == [("transcribe", "wer"), ("translate", "bleu")]
+    assert "<html" in (lake / "reports" / "latest" / "report.html").read_text()[:500].lower()
+
+
+def test_second_run_transcribes_nothing_and_says_so(
+    airflow: DrivenAirflow, night: Night, lake: Path, content: Callable[..., Any]
+) -> None:
+    """Triggered with what the form sends once its fields were filled and emptied again."""
+    before = content(lake, night.archive)
+    assert len(before["transcripts"]) == 4
+    emptied = {"archives": [""], "model": None, "task": None, "language": None, "options": {}}
+    run_id = airflow.trigger(NIGHTLY, {**emptied, "force": False, "limit": None})
+    assert airflow.wait_for_run(NIGHTLY, run_id, 120) == "success"
+    assert _states(airflow, NIGHTLY, run_id) == {
+        "scan": "success",
+        "ingest": "skipped",
+        "plan": "success",
+        "transcribe": "skipped",
+        "publish": "success",
+        "check": "success",
+    }
+    assert _told(airflow, run_id)["transcripts"] == 0
+    log = _log(airflow, _task(airflow, NIGHTLY, run_id, "publish"))
+    assert "nothing was transcribed" in log
+    assert content(lake, night.archive) == before
+
+
+def test_killed_transcribe_task_is_finished_by_its_retries(
+    airflow: DrivenAirflow, dags_test: Any, lake: Path, content: Callable[..., Any]
+) -> None:
+    """Killed once amid the recordings and once amid the commit; the tables show no trace."""
+    run_id = airflow.trigger(NIGHTLY, {"archives": [str(dags_test.archive)], "task": "both"})
+
+    pid = _until("the first try", lambda: _task_process(airflow, run_id, 1))
+    _until("the engine at work", lambda: _has_decoder(pid), every_s=0.005)
+    os.kill(pid, signal.SIGKILL)
+    assert content(lake, dags_test.archive)["transcripts"] == []
+
+    log = lake / "segments" / "_delta_log"
+    committed = len(list(log.glob("*.json")))
+    pid = _until("the second try", lambda: _task_process(airflow, run_id, 2))
+    _until("its segments", lambda: len(list(log.glob("*.json"))) > committed, every_s=0.001)
+    os.kill(pid, signal.SIGKILL)
+    assert content(lake, dags_test.archive)["transcripts"] == []
+
+    assert airflow.wait_for_run(NIGHTLY, run_id, 180) == "success"
+    assert _task(airflow, NIGHTLY, run_id, "transcribe")["try_number"] == 3
+    undisturbed = content(dags_test.lake, dags_test.archive)
+    assert len(undisturbed["transcripts"]) == 8
+    assert content(lake, dags_test.archive) == undisturbed
+
+
+def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
+    airflow: DrivenAirflow,
+    folder: Path,
+    lake: Path,
+    make_archive: Callable[..., Path],
+    demo_checkpoint: Path,
+) -> None:
+    """A model file is replaced by another between plan and transcribe."""
+    import torch
+
+    archive = make_archive(folder / "other", "german/de-03.ogg")
+    model = folder / "model.pt"
+    model.write_bytes(demo_checkpoint.read_bytes())
+    _slots(airflow, 0)
+    try:
+        run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "model": str(model)})
+        _until("the plan", lambda: _states(airflow, NIGHTLY, run_id).get("plan") == "success")
+        checkpoint = torch.load(model, weights_only=True)
+        next(iter(checkpoint["model_state_dict"].values())).view(-1)[0] += 1
+        torch.save(checkpoint, model)
+    finally:
+        _slots(airflow, 1)
+
+    assert airflow.wait_for_run(NIGHTLY, run_id, 120) == "failed"
+    states = _states(airflow, NIGHTLY, run_id)
+    # What is finished is published, and so evaluated; the last task fails the run.
+    assert (states["transcribe"], states["publish"]) == ("failed", "success")
+    assert states["check"] == "failed"
+    transcribe = _task(airflow, NIGHTLY, run_id, "transcribe")
+    assert transcribe["try_number"] == 3
+    assert "give every worker the same file" in _log(airflow, transcribe)
+    check = _log(airflow, _task(airflow, NIGHTLY, run_id, "check"))
+    assert "1 tasks of this run failed" in check
+    with duckdb.connect(str(lake / "catalog.duckdb"), read_only=True) as catalog:
+        query = "SELECT member FROM sources WHERE collection = ?"
+        assert catalog.execute(query, [archive.as_uri()]).fetchall() == [("german/de-03.ogg",)]
+
+
+def _slots(airflow: DrivenAirflow, slots: int) -> None:
+    body = {"pool": "gpu", "slots": slots, "include_deferred": False}
+    airflow.api("PATCH", "/pools/gpu", json=body)
+
+
+def test_upload_gives_its_texts_and_a_bad_one_its_reason(
+    airflow: DrivenAirflow, samples: Path, lake: Path
+) -> None:
+    good, bad = samples / "german" / "de-05.m4a", samples / "bad" / "silent-film.mp4"
+    runs = {
+        path: airflow.trigger(UPLOAD, {"uri": str(path), "task": "both"}) for path in (good, bad)
+    }
+    assert airflow.wait_for_run(UPLOAD, runs[good], 120) == "success"
+    path = f"/dags/{UPLOAD}/dagRuns/{runs[good]}/taskInstances/publish/xcomEntries/result"
+    result = airflow.api("GET", path)["value"]
+    assert "kalt" in result["texts"]["transcribe"]
+    assert "cold in Vienna" in result["texts"]["translate"]
+    files = {Path(file) for file in result["files"]}
+    assert files == {
+        lake / "uploads" / result["recording_id"] / f"{task}.{fmt}"
+        for task in ("transcribe", "translate")
+        for fmt in ("txt", "vtt", "srt", "tsv", "json")
+    }
+    assert all(file.stat().st_size for file in files)
+
+    assert airflow.wait_for_run(UPLOAD, runs[bad], 120) == "failed"
+    assert _states(airflow, UPLOAD, runs[bad])["transcribe"] == "upstream_failed"
+    log = _log(airflow, _task(airflow, UPLOAD, runs[bad], "ingest"))
+    assert "silent-film.mp4 cannot be transcribed: no_audio_stream" in log
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [{"limit": 0}, {"archives": "/not/a/list"}, {"task": "sing"}, {"options": []}, {"force": "no"}],
+    ids=json.dumps,
+)
+def test_nonsense_in_the_form_is_refused_before_a_run_starts(
+    airflow: DrivenAirflow, conf: dict[str, Any]
+) -> None:
+    with pytest.raises(httpx.HTTPStatusError) as refused:
+        airflow.trigger(NIGHTLY, conf)
+    assert refused.value.response.status_code == 400
+    assert next(iter(conf)) in refused.value.response.text
+
+
+def test_form_explains_every_field(airflow: DrivenAirflow) -> None:
+    for dag_id in (NIGHTLY, UPLOAD):
+        params = airflow.api("GET", f"/dags/{dag_id}/details")["params"]
+        for name, field in params.items():
+            assert field["schema"]["title"], name
+            assert field["description"], name
+
+
+def test_stopped_airflow_leaves_no_process_and_listened_on_loopback_alone(
+    airflow: DrivenAirflow, folder: Path, make_archive: Callable[..., Path]
+) -> None:
+    """Stopped amid a task, whose process has a group of its own."""
+    archive = make_archive(folder / "long", "long/long-es.mp3")
+    run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "both"})
+    task = _until("the task", lambda: _task_process(airflow, run_id, 1))
+    processes = _processes(airflow)
+    assert task in processes
+    assert len(processes) >= 5  # api-server, scheduler, dag-processor, triggerer, their parent
+    listening = _listening(processes)
+    assert ("127.0.0.1", airflow.port) in listening
+    assert {address for address, _ in listening} == {"127.0.0.1"}
+
+    assert airflow.stop()
+
+    assert _processes(airflow) == []
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+    assert not airflow.running()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", airflow.port)) != 0
+
+
+def _listening(processes: list[int]) -> set[tuple[str, int]]:
+    """Addresses and ports on which these processes take TCP connections."""
+    sockets = set()
+    for pid in processes:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = os.readlink(descriptor)
+            except FileNotFoundError:
+                continue
+            if target.startswith("socket:["):
+                sockets.add(target[8:-1])
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and columns[9] in sockets:  # 0A: listening
+                address, port = columns[1].split(":")
+                # Words of 32 bits, each in this machine's byte order.
+                raw = b"".join(
+                    int(address[at : at + 8], 16).to_bytes(4, sys.byteorder)
+                    for at in range(0, len(address), 8)
+                )
+                found.add((socket.inet_ntop(family, raw), int(port, 16)))
+    return found

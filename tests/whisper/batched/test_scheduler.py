@@ -1,0 +1,497 @@
+"""The batched engine gives the reference's transcripts, whatever else is in the batch."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import wave
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import whisper
+
+from benchmarks.compare import word_error_rate
+from benchmarks.shapes import SHAPES, write_checkpoint
+from nightscribe import audio
+from nightscribe.errors import Reason
+from nightscribe.whisper import reference
+from nightscribe.whisper.batched import model as network
+from nightscribe.whisper.batched import scheduler
+from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
+from nightscribe.whisper.decoders import Decoders
+from nightscribe.whisper.engines import load_model
+from nightscribe.whisper.options import TASKS, Options
+from tests.nights import SAMPLES
+
+SOUND = {".flac", ".mp3", ".ogg", ".wav", ".m4a"}
+BOTH = (Job("transcribe", Options()), Job("translate", Options()))
+CLOSE = 1e-4  # of probabilities
+TIE = 1e-3  # logits so close that rounding may decide between them
+RECORDINGS = int(os.environ.get("PARITY_RECORDINGS", "30"))
+"""How many made-up recordings are compared; from 101 on, one of them is ten minutes long, and all
+long samples are compared, too, not one alone."""
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return load_model("demo", "cpu")
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Path]:
+    found = [path for path in sorted(SAMPLES.rglob("*")) if path.suffix in SOUND]
+    left_out = {"bad", "again"}
+    long = {path for path in found if path.parent.name == "long"}
+    slow = long - {SAMPLES / "long" / "long-es.mp3"} if RECORDINGS <= 100 else set()
+    return [path for path in found if path.parent.name not in left_out and path not in slow]
+
+
+def requests(paths: list[Path], *jobs: Job) -> list[Request]:
+    return [Request(f"{n:064x}", str(path), jobs) for n, path in enumerate(paths)]
+
+
+def run(engine: Any, wanted: list[Request], model: LoadedModel) -> dict[tuple[str, Job], Any]:
+    found = {}
+    for result in engine(iter(wanted), model):
+        assert (result.recording_id, result.job) not in found
+        found[result.recording_id, result.job] = result
+    assert len(found) == sum(len(request.jobs) for request in wanted)
+    return found
+
+
+def differences(ours: Transcript, theirs: Transcript) -> list[str]:
+    """What differs beyond rounding, in words."""
+    if (ours.language, ours.text) != (theirs.language, theirs.text):
+        return [f"{theirs.language} {theirs.text!r} -> {ours.language} {ours.text!r}"]
+    if len(ours.segments) != len(theirs.segments):
+        return [f"{len(theirs.segments)} segments -> {len(ours.segments)}"]
+    found = []
+    for own, other in zip(ours.segments, theirs.segments, strict=True):
+        assert own.keys() == other.keys()
+        for name, value in other.items():
+            if name in {"avg_logprob", "no_speech_prob", "compression_ratio"}:
+                same = own[name] == pytest.approx(value, abs=CLOSE)
+            elif name == "words":
+                same = same_words(own[name], value)
+            else:
+                same = own[name] == value
+            if not same:
+                found.append(f"{name}: {value!r} -> {own[name]!r}")
+    return found
+
+
+def same_words(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
+    return len(ours) == len(theirs) and all(
+        {k: v for k, v in own.items() if k != "probability"}
+        == {k: v for k, v in other.items() if k != "probability"}
+        and own["probability"] == pytest.approx(other["probability"], abs=CLOSE)
+        for own, other in zip(ours, theirs, strict=True)
+    )
+
+
+def test_samples_are_transcribed_and_translated_as_by_the_reference(
+    model: LoadedModel, clips: list[Path]
+) -> None:
+    wanted = requests(clips, *BOTH)
+    ours, theirs = (
+        run(scheduler.transcribe_batched, wanted, model),
+        run(reference.transcribe_one_by_one, wanted, model),
+    )
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+    for key, result in theirs.items():
+        assert ours[key].language_probability == pytest.approx(
+            result.language_probability, abs=CLOSE
+        )
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_real_voice_is_misheard_as_by_the_reference(
+    model: LoadedModel, real_voice: Path, task: str
+) -> None:
+    """The demo checkpoint never heard one; from temperature 0 on, both would draw."""
+    options = Options(temperature=(0.0,), logprob_threshold=None, no_speech_threshold=None)
+    jobs = (Job(task, options), Job(task, replace(options, beam_size=3, word_timestamps=True)))
+    wanted = requests([real_voice], *jobs)
+    ours, theirs = (
+        run(scheduler.transcribe_batched, wanted, model),
+        run(reference.transcribe_one_by_one, wanted, model),
+    )
+    assert all(result.text for result in theirs.values())
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+
+
+def test_bfloat16_reads_nearly_the_same(
+    model: LoadedModel, clips: list[Path], bfloat16: str
+) -> None:
+    timed = Job("transcribe", Options(word_timestamps=True))
+    wanted = requests(clips[::4], timed, BOTH[1])
+    exact = run(scheduler.transcribe_batched, wanted, model)
+    rough = run(scheduler.transcribe_batched, wanted, replace(model, precision=bfloat16))
+    assert {key: result.language for key, result in exact.items()} == {
+        key: result.language for key, result in rough.items()
+    }
+    pairs = [
+        (result.text, rough[key].text, "en" if key[1].task == "translate" else result.language)
+        for key, result in exact.items()
+    ]
+    assert word_error_rate(pairs) < 0.01
+    same = [key for key, result in exact.items() if result.text == rough[key].text]
+    assert len(same) > len(exact) / 2
+    first = [
+        (exact[key].segments[0], rough[key].segments[0]) for key in same if exact[key].segments
+    ]
+    assert [own["avg_logprob"] for own, _ in first] != [other["avg_logprob"] for _, other in first]
+    for own, other in first:
+        assert own["avg_logprob"] == pytest.approx(other["avg_logprob"], abs=0.1)
+        for ours, theirs in zip(own.get("words", [])[:1], other.get("words", [])[:1], strict=True):
+            assert ours["start"] == pytest.approx(theirs["start"], abs=0.1)
+
+
+CASES = {
+    "beam search": Options(beam_size=3),
+    "patience and length penalty": Options(beam_size=2, patience=2.0, length_penalty=0.5),
+    "language given": Options(language="de"),
+    "no fallback": Options(temperature=(0.0,)),
+    "nothing suppressed": Options(suppress_tokens=""),
+    "some suppressed": Options(suppress_tokens="-1,13,11,0", temperature=(0.0,)),
+    "initial prompt": Options(initial_prompt="The doctor and the girl."),
+    "carried prompt": Options(initial_prompt="The doctor.", carry_initial_prompt=True),
+    "no conditioning": Options(condition_on_previous_text=False),
+    "no thresholds": Options(
+        compression_ratio_threshold=None, logprob_threshold=None, no_speech_threshold=None
+    ),
+    "all is taken for silence": Options(no_speech_threshold=0.0, logprob_threshold=0.0),
+    "clips": Options(clip_timestamps="1,3.5,20,40.2"),
+    "words": Options(word_timestamps=True),
+    "words, other punctuation": Options(
+        word_timestamps=True, prepend_punctuations="", append_punctuations="?"
+    ),
+    "prefix": Options(prefix="The"),
+    "prefix and few tokens": Options(prefix="The doctor", sample_len=9),
+    "no timestamps": Options(without_timestamps=True),
+    "blanks, and a late start": Options(suppress_blank=False, max_initial_timestamp=None),
+    "words and doubts": Options(word_timestamps=True, hallucination_silence_threshold=0.3),
+}
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_every_option_does_what_it_does_in_the_reference(
+    model: LoadedModel, options: Options
+) -> None:
+    names = ("english/en-06.wav", "chinese/zh-01.flac", "long/long-es.mp3")
+    length = {"clip_timestamps": "0,45"} if options.clip_timestamps == "0" else {}
+    task = "translate" if options == CASES["beam search"] else "transcribe"
+    # Behind a recording's end, the reference does not come to an end of a clip.
+    short = names[:2] if options.clip_timestamps == "0" else ()
+    wanted = requests([SAMPLES / name for name in short], Job(task, options))
+    wanted += [
+        replace(one, recording_id="f" * 64)
+        for one in requests([SAMPLES / names[2]], Job(task, replace(options, **length)))
+    ]
+    ours, theirs = (
+        run(scheduler.transcribe_batched, wanted, model),
+        run(reference.transcribe_one_by_one, wanted, model),
+    )
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+
+
+OFFICIAL = {
+    "tiny": SHAPES["tiny"],
+    "base.en": SHAPES["base.en"],
+    "large-v3-turbo, but shallow": replace(
+        SHAPES["large-v3-turbo"], n_audio_layer=1, n_text_layer=2
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", OFFICIAL)
+def test_official_shapes_give_the_reference_result(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """80 and 128 mel bins, all languages and English alone; the weights are random."""
+    monkeypatch.setitem(SHAPES, shape, OFFICIAL[shape])
+    write_checkpoint(shape, 30, tmp_path / "random.pt")
+    model = load_model(str(tmp_path / "random.pt"), "cpu")
+    options = Options(temperature=(0.0,), condition_on_previous_text=False, logprob_threshold=None)
+    wanted = requests([SAMPLES / "english/en-06.wav"], Job("transcribe", options))
+    both = Job("translate", replace(options, clip_timestamps="3,45", word_timestamps=True))
+    wanted.append(Request("f" * 64, str(SAMPLES / "long/long-es.mp3"), (both,)))
+    ours, theirs = (
+        run(scheduler.transcribe_batched, wanted, model),
+        run(reference.transcribe_one_by_one, wanted, model),
+    )
+    assert all(len(result.segments) > 0 for result in theirs.values())
+    assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
+
+
+def write_wav(path: Path, samples: np.ndarray) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((samples.clip(-1, 1) * 32767).astype(np.int16).tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def made_up(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Recordings from parts of the samples: pauses, noise, silence, overlaps, cuts."""
+    folder = tmp_path_factory.mktemp("made_up")
+    speech = [audio.decode(path).samples for path in clips]
+    paths = []
+    for number in range(RECORDINGS):
+        pick = random.Random(number)
+        noise = np.random.default_rng(number)
+        seconds = pick.choice([1, 1, 2, 2, 3, 3, 4, 6]) * pick.uniform(0.8, 1.2)
+        if number % 20 == 0:
+            seconds = pick.uniform(28, 75)
+        if number == 100:
+            seconds = 600
+        parts: list[np.ndarray] = []
+        while sum(map(len, parts)) < seconds * 16_000:
+            one = pick.choice(speech)
+            if pick.random() < 0.3:  # from somewhere to somewhere
+                start = pick.randrange(len(one) // 2)
+                one = one[start : start + pick.randrange(8_000, len(one))]
+            if pick.random() < 0.1:
+                other = np.resize(pick.choice(speech), len(one))
+                one = one * 0.7 + other * 0.4
+            parts += [one, np.zeros(int(pick.choice([0, 0.3, 0.8, 2, 6]) * 16_000), np.float32)]
+        samples = np.concatenate(parts)[: int(seconds * 16_000)]
+        if pick.random() < 0.3:
+            samples = samples + noise.normal(0, 10 ** pick.uniform(-4, -1), len(samples))
+        if pick.random() < 0.04:
+            samples = samples * 0
+        paths.append(write_wav(folder / f"{number}.wav", samples))
+    return paths
+
+
+@pytest.mark.timeout(900)
+def test_recordings_of_all_sorts_differ_by_ties_at_most(
+    model: LoadedModel, made_up: list[Path]
+) -> None:
+    """Greedy: sampling has its own random numbers here, and is compared in other tests."""
+    greedy = Job("transcribe", Options(temperature=(0.0,)))
+    wanted = requests(made_up, greedy)
+    ours, theirs = (
+        run(scheduler.transcribe_batched, wanted, model),
+        run(reference.transcribe_one_by_one, wanted, model),
+    )
+    different = {k[0]: d for k, r in theirs.items() if (d := differences(ours[k], r))}
+    assert len(different) <= max(1, len(made_up) // 100), different
+    for name in different:
+        path = made_up[int(name, 16)]
+        assert first_difference_is_a_tie(model, ours[name, greedy], theirs[name, greedy], path)
+
+
+def first_difference_is_a_tie(
+    model: LoadedModel, ours: Transcript, theirs: Transcript, path: Path
+) -> bool:
+    """Whether the two best logits where the tokens part lie within `TIE` of each other."""
+    mine = [(s["seek"], t) for s in ours.segments for t in s["tokens"]]
+    other = [(s["seek"], t) for s in theirs.segments for t in s["tokens"]]
+    at = next(n for n, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b)
+    seek = other[at][0]
+    before = [token for s, token in other[:at] if s < seek][-223:]
+    said = [token for s, token in other[:at] if s == seek]
+    tokenizer = whisper.tokenizer.get_tokenizer(
+        True, num_languages=99, language=theirs.language, task="transcribe"
+    )
+    prompt = [tokenizer.sot_prev, *before] if before else []
+    tokens = torch.tensor([[*prompt, *tokenizer.sot_sequence, *said]])
+    mel = whisper.log_mel_spectrogram(audio.decode(path).samples, 80, padding=480_000)
+    size = min(3000, mel.shape[1] - 3000 - seek)
+    window = whisper.pad_or_trim(mel[:, seek : seek + size], 3000)
+    with torch.no_grad():
+        logits = model.network.decoder(tokens, model.network.encoder(window[None]))[0, -1]
+    pair = logits[[mine[at][1], other[at][1]]]
+    return bool((pair[0] - pair[1]).abs() < TIE)
+
+
+def test_a_result_does_not_depend_on_its_company(model: LoadedModel, made_up: list[Path]) -> None:
+    """Not on what else is in the batch, on its order, or on the number of slots."""
+    wanted = requests(made_up[1:20], Job("transcribe", Options()))
+    once = run(scheduler.transcribe_batched, wanted, model)
+    for seed, slots in ((1, 1), (2, 5), (3, 32)):
+        shuffled = random.Random(seed).sample(wanted, len(wanted) - seed)
+        engine = scheduler.BatchedEngine(model, slots=slots, encoded_at_once=seed)
+        again = {(r.recording_id, r.job): r for r in engine.run(shuffled, verbose=None)}
+        assert len(again) == len(shuffled)
+        for key, result in again.items():
+            expected = once[key]
+            assert isinstance(result, Transcript)
+            assert differences(result, expected) == [], key
+
+
+def test_hot_temperatures_are_tried_in_the_reference_order(
+    model: LoadedModel, clips: list[Path]
+) -> None:
+    """Nothing is ever good enough here: so every window ends at the highest temperature."""
+    options = Options(logprob_threshold=0.0, best_of=2, no_speech_threshold=None)
+    wanted = requests(clips[:2], Job("transcribe", options))
+    ours, theirs = (
+        run(scheduler.transcribe_batched, wanted, model),
+        run(reference.transcribe_one_by_one, wanted, model),
+    )
+    for key, result in theirs.items():
+        temperatures = {segment["temperature"] for segment in result.segments}
+        assert temperatures == {s["temperature"] for s in ours[key].segments} == {1.0}
+    assert run(scheduler.transcribe_batched, wanted, model) == ours
+
+
+INDIGESTIBLE = {
+    "prompt and prefix take 504 tokens; 448 can be read": Options(prefix="no " * 501),
+    "not in tuple": Options(language="yue"),  # which models of 99 languages do not know
+    "disallowed special token": Options(initial_prompt="<|endoftext|>"),
+}
+
+
+@pytest.mark.parametrize("detail", INDIGESTIBLE)
+def test_what_whisper_cannot_digest_fails_alone(
+    detail: str, model: LoadedModel, clips: list[Path]
+) -> None:
+    broken, sound = (Job("transcribe", options) for options in (INDIGESTIBLE[detail], Options()))
+    wanted = [
+        Request("a" * 64, str(clips[0]), (broken, sound)),
+        Request("b" * 64, str(clips[1]), (sound,)),
+    ]
+    found = run(scheduler.transcribe_batched, wanted, model)
+    failure = found["a" * 64, broken]
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.TRANSCRIPTION_FAILED
+    assert detail in failure.detail
+    assert isinstance(found["a" * 64, sound], Transcript)
+    assert isinstance(found["b" * 64, sound], Transcript)
+
+
+def test_two_jobs_of_a_recording_may_be_at_different_windows(model: LoadedModel) -> None:
+    """One decodes each window anew at higher temperatures, while the other has gone on."""
+    short = Options(sample_len=2, no_speech_threshold=None, clip_timestamps="0,90")
+    slow = Job("transcribe", replace(short, logprob_threshold=1.0))
+    quick = Job("translate", replace(short, temperature=(0.0,)))
+    request = Request("a" * 64, str(SAMPLES / "long" / "long-es.mp3"), (slow, quick))
+    found = run(scheduler.transcribe_batched, [request], model)
+    assert all(isinstance(result, Transcript) for result in found.values())
+
+
+def test_out_of_memory_halves_the_slots_and_loses_nothing(
+    model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests(clips[:6], *BOTH)
+    expected = run(scheduler.transcribe_batched, wanted, model)
+
+    def scarce(name: str, moments: set[int]) -> None:
+        real, calls = getattr(network.Network, name), itertools.count()
+
+        def fails_at_times(self: Any, *given: Any) -> Any:
+            if next(calls) in moments:
+                raise torch.OutOfMemoryError("not enough")
+            return real(self, *given)
+
+        monkeypatch.setattr(network.Network, name, fails_at_times)
+
+    scarce("encode", {2, 9})
+    scarce("next", {3, 30})
+    engine = scheduler.BatchedEngine(model, slots=32)
+    found = {(r.recording_id, r.job): r for r in engine.run(wanted, verbose=None)}
+    assert engine._slots == 2
+    assert found.keys() == expected.keys()
+    assert {k: d for k, r in expected.items() if (d := differences(found[k], r))} == {}
+
+
+@pytest.mark.parametrize("given", ["", "-1", "-1,13,11", "0,5", "-2"])
+@pytest.mark.parametrize("untimed", [False, True])
+def test_what_is_suppressed_is_what_the_reference_suppresses(
+    model: LoadedModel, given: str, untimed: bool
+) -> None:
+    options = whisper.DecodingOptions(
+        language="en", suppress_tokens=given, without_timestamps=untimed, suppress_blank=False
+    )
+    task = whisper.decoding.DecodingTask(model.network, options)
+    logits = torch.zeros(1, 51865)
+    stamp = task.tokenizer.timestamp_begin
+    # Words behind a timestamp: what the list does not name may follow, but for earlier timestamps.
+    said = torch.tensor([[*task.initial_tokens, stamp, 440, 441]])
+    for rule in task.logit_filters:
+        if not isinstance(rule, whisper.decoding.ApplyTimestampRules):
+            rule.apply(logits, said)
+    expected = set(torch.nonzero(logits[0] == -torch.inf)[:, 0].tolist())
+    if not untimed:  # which the reference's rule for timestamps sees to
+        expected.add(task.tokenizer.no_timestamps)
+    ours = scheduler.suppressed(task.tokenizer, given, timed=not untimed)
+    assert {token % 51865 for token in ours} == expected
+
+
+def test_bad_recordings_fail_with_a_reason_and_the_others_go_on(
+    model: LoadedModel, clips: list[Path], tmp_path: Path
+) -> None:
+    paths = [clips[0], SAMPLES / "bad" / "notes.mp3", SAMPLES / "bad" / "empty.wav", clips[1]]
+    found = run(
+        scheduler.transcribe_batched, requests([*paths, tmp_path / "none.wav"], *BOTH), model
+    )
+    reasons = [found[f"{n:064x}", BOTH[0]] for n in range(5)]
+    assert [r.reason if isinstance(r, Failure) else None for r in reasons] == [
+        *(None, Reason.NOT_AUDIO, Reason.EMPTY_FILE, None, Reason.UNREADABLE)
+    ]
+
+
+def test_both_tasks_share_decoding_and_encoding(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = requests([SAMPLES / "long" / "long-es.mp3"], *BOTH)
+    encoded = []
+    real = network.Network.encode
+
+    def counted(self: Any, mel: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(mel))
+        return real(self, mel)
+
+    monkeypatch.setattr(network.Network, "encode", counted)
+    found = run(scheduler.transcribe_batched, wanted, model)
+    windows = [
+        {segment["seek"] for segment in found[wanted[0].recording_id, job].segments} for job in BOTH
+    ]
+    shared = windows[0] & windows[1]
+    assert shared
+    assert sum(encoded) <= len(windows[0] | windows[1]) + 2
+
+
+def test_in_turns_nothing_is_computed_while_audio_is_decoded(
+    model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crews: list[Decoders] = []
+    pending = []
+    went_on = scheduler.BatchedEngine._went_on
+
+    def two_cores(_: str) -> int:
+        return 2
+
+    def hired(count: int) -> Decoders:
+        crews.append(Decoders(count))
+        return crews[-1]
+
+    def watched(engine: scheduler.BatchedEngine, verbose: bool | None) -> bool:
+        pending.append(crews[-1].pending)
+        return went_on(engine, verbose)
+
+    monkeypatch.setattr(scheduler, "workers_for", two_cores)
+    monkeypatch.setattr(scheduler, "takes_turns", lambda _: True)
+    monkeypatch.setattr(scheduler, "Decoders", hired)
+    monkeypatch.setattr(scheduler.BatchedEngine, "_went_on", watched)
+    engine = scheduler.BatchedEngine(model, slots=2)
+    short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]
+    found = list(engine.run(iter(requests(short, BOTH[0])), verbose=None))
+    assert len(found) == 8
+    assert set(pending) == {0}
+
+
+def test_whoever_stops_listening_can_start_anew(model: LoadedModel, clips: list[Path]) -> None:
+    wanted = requests(clips[:6], BOTH[0])
+    first = next(iter(scheduler.transcribe_batched(iter(wanted), model)))
+    again = run(scheduler.transcribe_batched, wanted, model)
+    assert differences(again[first.recording_id, first.job], first) == []
