@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from nightscribe.uris import join_uri
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 #   reference does not give the language (`und`).
 # - Text is over silence if the model gives its segment a `no_speech_prob` above 0.6. That is
 #   Whisper's `no_speech_threshold`, which by itself does not remove the text.
-# - `sources` gives one of the places where the recording lies.
+# - `place` is one of the places where the recording lies.
 _PAIRS = """
 SELECT
     reference.dataset,
@@ -30,7 +32,7 @@ SELECT
     CASE WHEN transcript.options ->> '$.language' IS NULL AND reference.language <> 'und'
         THEN transcript.language END AS detected_language,
     transcript.duration_s,
-    place.source,
+    place,
     transcript_id,
     transcript.created_at AS transcribed_at,
     spoken.letters,
@@ -44,10 +46,10 @@ JOIN (
     ) = 1
 ) AS transcript USING (recording_id, task)
 LEFT JOIN (
-    SELECT recording_id, min(archive || '!/' || member) AS source
+    SELECT recording_id, min({'archive': archive, 'member': member}) AS place
     FROM sources
     GROUP BY recording_id
-) AS place USING (recording_id)
+) AS places USING (recording_id)
 LEFT JOIN (
     SELECT transcript_id,
         sum(length(trim(text)))::BIGINT AS letters,
@@ -95,7 +97,10 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         the columns of `PAIRS`, then `duration_s`, `source`, `transcript_id`,
         `transcribed_at`, `letters` and `letters_over_silence`
     """
-    return connection.sql(_PAIRS).to_arrow_table()
+    found = connection.sql(_PAIRS).to_arrow_table()
+    sources = [place and join_uri(**place) for place in found["place"].to_pylist()]
+    index = found.column_names.index("place")
+    return found.set_column(index, "source", pa.array(sources, pa.string()))
 
 
 def baseline_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:

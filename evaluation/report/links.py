@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes
+
+from nightscribe.uris import child_uri, decode_path, split_uri
 
 
 def audio_url(pair: Mapping[str, Any]) -> str | None:
@@ -14,12 +14,10 @@ def audio_url(pair: Mapping[str, Any]) -> str | None:
 
     A page that is a file cannot play members of zips and tars, nor what is in an object store.
     """
-    source = str(pair.get("source") or "")
-    archive, _, member = source.removeprefix("file://").partition("!/")
-    if not source.startswith("file://") or not member:
+    archive, member = split_uri(str(pair.get("source") or ""))
+    if not archive.startswith("file://") or not member:
         return None
-    # As bytes: a file name is not always UTF-8.
-    path = Path(os.fsdecode(unquote_to_bytes(f"{archive}/{member}")))
+    path = Path(decode_path(child_uri(archive, member).removeprefix("file://")))
     try:
         return path.as_uri() if path.is_file() else None
     except OSError:  # a stale mount, or one without permission: it cannot be played either

@@ -88,6 +88,9 @@ def lake() -> Iterator[duckdb.DuckDBPyConnection]:
         "sources": [
             _row("sources", recording_id="r1", archive=archive, member="clips/1.wav")
             for archive in ("s3://b/two.zip", "s3://b/one.zip")
+        ]
+        + [
+            _row("sources", recording_id="r2", archive="file:///Wow!/radio", member="2.wav"),
         ],
     }
     with duckdb.connect() as connection:
@@ -121,7 +124,12 @@ def test_a_language_that_the_options_name_was_not_detected(
 
 def test_pairs_say_where_to_listen(lake: duckdb.DuckDBPyConnection) -> None:
     places = {row["recording_id"]: row["source"] for row in pairs(lake).to_pylist()}
-    assert places == {"r1": "s3://b/one.zip!/clips/1.wav", "r2": None}
+    assert places == {"r1": "s3://b/one.zip!/clips/1.wav", "r2": "file:///Wow%21/radio!/2.wav"}
+
+
+def test_a_recording_without_a_source_has_no_place(lake: duckdb.DuckDBPyConnection) -> None:
+    lake.register("sources", SCHEMAS["sources"].empty_table())
+    assert set(pairs(lake)["source"].to_pylist()) == {None}
 
 
 def test_pairs_say_how_much_text_is_over_silence(lake: duckdb.DuckDBPyConnection) -> None:

@@ -19,7 +19,9 @@ from evaluation.measure.scoring import evaluate
 from evaluation.pairs.table import PAIRS
 from evaluation.report.contents import WORST_PER_LANGUAGE
 from evaluation.report.html import render_html
+from evaluation.report.links import audio_url
 from evaluation.report.markdown import render_markdown
+from nightscribe.uris import join_uri
 from tests.evaluation.conftest import PairMaker, table
 from tests.evaluation.report.reports import FACTS, html, markdown
 
@@ -208,6 +210,17 @@ def test_recordings_that_are_files_here_can_be_played(pair: PairMaker, tmp_path:
     assert loads.tags.count("audio") == 1
     [url] = [target for target in loads.targets if target.startswith("file:")]
     assert url == (folder / 'Grüße "x".wav').as_uri()
+
+
+def test_recordings_below_a_folder_with_an_exclamation_mark_can_be_played(
+    pair: PairMaker, tmp_path: Path
+) -> None:
+    file = tmp_path / "Wow!" / "radio" / "a.wav"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"RIFF")
+    for archive, member in ((file.parent, "a.wav"), (tmp_path, "Wow!/radio/a.wav")):
+        source = join_uri(f"file://{archive}", member)
+        assert audio_url(pair(source=source)) == file.as_uri()
 
 
 def test_recordings_without_errors_are_not_listed(pair: PairMaker) -> None:
