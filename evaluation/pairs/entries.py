@@ -10,20 +10,17 @@ so does a `text` that a JSON line leaves out or sets to null.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluation.errors import InputError
+from nightscribe.delimited import Format, NotUtf8, Problem, decode, format_of, read_records
 
 _ID_COLUMNS = ("id", "path", "recording_id")
 _TEXT_COLUMNS = ("text", "translation")
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_JSON_LINES = (".jsonl", ".ndjson")
+_COLUMNS = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -66,71 +63,39 @@ def read_entries(path: Path) -> dict[str, Entry]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    kind = path.suffix.lower()
-    if kind not in _DELIMITERS and kind not in _JSON_LINES:
+    """Each line's number and texts, by the names of the columns."""
+    format = format_of(path.name)
+    if format is None:
         raise InputError(
-            f"{path}: unknown kind of file {kind!r}: give a "
-            f"{', '.join([*_DELIMITERS, *_JSON_LINES])} file"
+            f"{path}: unknown kind of file {path.suffix!r}: give a .csv, .tsv, .jsonl or .ndjson "
+            "file"
         )
+    text = _text(path)
+    if format is not Format.JSON_LINES and not text.strip():
+        raise InputError(f"{path}: the file is empty: its first line must name the columns")
+    for line, row in read_records(text, format, required=(_ID_COLUMNS, _TEXT_COLUMNS)):
+        if isinstance(row, Problem):
+            is_csv_row = format is Format.CSV and line > 1
+            cure = ": put texts that contain a comma between double quotes" if is_csv_row else ""
+            raise InputError(f"{path}, line {line}: {row.detail}{cure}")
+        if format is not Format.JSON_LINES:
+            row = {name.lower(): cell for name, cell in row.items()}
+        yield line, _texts(row, f"{path}, line {line}")
+
+
+def _texts(row: Mapping[str, Any], place: str) -> dict[str, str]:
+    """What a line gives for the columns that count."""
+    known = {name: row[name] for name in _COLUMNS if row.get(name) is not None}
+    wrong = next((name for name in known if not isinstance(known[name], str | int)), None)
+    if wrong:
+        raise InputError(f"{place}: `{wrong}` is not a string: make it one")
+    return {name: str(value) for name, value in known.items()}
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return decode(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}: check the path") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: not UTF-8: save the file as UTF-8") from error
-    return _json_rows(path, text) if kind in _JSON_LINES else _csv_rows(path, text)
-
-
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    csv.field_size_limit(sys.maxsize)  # the transcript of a day of audio is one field
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=_DELIMITERS[path.suffix.lower()], strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _check_columns(path, header)
-        start = reader.line_num + 1
-        for cells in reader:
-            if cells and len(cells) != len(header):
-                raise InputError(
-                    f"{path}, line {start}: {len(cells)} fields, but the header has "
-                    f"{len(header)}: put texts that contain a delimiter between double quotes"
-                )
-            if cells:
-                yield start, dict(zip(header, cells, strict=True))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}: correct the quotes") from error
-
-
-def _check_columns(path: Path, header: list[str]) -> None:
-    if not header:
-        raise InputError(f"{path}: the file is empty: its first line must name the columns")
-    found = f"found {', '.join(header)}"
-    if not set(_ID_COLUMNS) & set(header):
-        raise InputError(f"{path}, line 1: no column `id` or `path` ({found}): add one")
-    if not set(_TEXT_COLUMNS) & set(header):
-        raise InputError(f"{path}, line 1: no column `text` or `translation` ({found}): add one")
-    repeated = next((name for name in header if name and header.count(name) > 1), None)
-    if repeated:
-        raise InputError(f"{path}, line 1: two columns are named {repeated!r}: rename one")
-
-
-def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            row = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}, line {line}, column {error.colno}: not JSON: {error.msg}: write one "
-                "object per line"
-            ) from error
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, line {line}: not a JSON object: write one per line")
-        known = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
-        wrong = next((n for n in known if not isinstance(row.get(n), str | int | None)), None)
-        if wrong:
-            raise InputError(f"{path}, line {line}: `{wrong}` is not a string: make it one")
-        yield line, {name: str(row[name]) for name in known if row.get(name) is not None}
+    except NotUtf8 as error:
+        raise InputError(f"{path}: {error}") from error

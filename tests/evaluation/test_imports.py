@@ -32,5 +32,9 @@ def test_package_imports_neither_torch_nor_airflow_nor_the_lake(repository: Path
     count, *loaded = result.stdout.split()
     assert int(count) > 40
     assert set(loaded) == {
-        *("nightscribe", "nightscribe.errors", "nightscribe.languages", "nightscribe.uris"),
+        "nightscribe",
+        "nightscribe.delimited",
+        "nightscribe.errors",
+        "nightscribe.languages",
+        "nightscribe.uris",
     }

@@ -17,3 +17,9 @@ def test_texts_with_every_line_separator_stay_whole(tmp_path: Path) -> None:
     assert entries["a"].text == text
     assert entries["b"].text == ""
     assert entries["b"].translation is None
+
+
+def test_quotation_marks_in_a_tsv_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "refs.tsv"
+    path.write_text('ID\tlanguage\ttext\na\ten\t"Yes," he said.\n', encoding="utf-8")
+    assert read_entries(path)["a"].text == '"Yes," he said.'
