@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.baselines import Chosen, set_baselines
-from evaluation.gate import Rules
-from evaluation.nightly import evaluate_lake
+from evaluation.gate.baselines import set_baselines
+from evaluation.gate.rules import Rules
+from evaluation.lake import evaluate_lake
+from evaluation.pairs.systems import Chosen
 from nightscribe import cli
 from nightscribe.audio import decode
 from nightscribe.lake.opening import open_lake

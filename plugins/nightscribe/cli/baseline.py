@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Set or show; 1 if there is nothing to set or to show."""
-    from evaluation.baselines import Chosen, Smaller, set_baselines
+    from evaluation.gate.baselines import Smaller, set_baselines
+    from evaluation.pairs.systems import Chosen
     from nightscribe.stages.run_ids import new_run_id
 
     lake = lake_of(arguments)
