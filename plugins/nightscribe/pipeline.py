@@ -18,7 +18,8 @@ from nightscribe.ingest import Ingested, ingest
 from nightscribe.lake.catalog import connect, publish
 from nightscribe.lake.store import Lake
 from nightscribe.languages import language_code
-from nightscribe.planning import Plan, Wanted, expected_rtfx, plan
+from nightscribe.pending import Wanted
+from nightscribe.planning import Plan, expected_rtfx, plan
 from nightscribe.scan import Scanned, scan
 from nightscribe.settings import Settings
 from nightscribe.storage import canonical_uri
@@ -107,7 +108,7 @@ def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batc
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
     finish_manifests(lake, folder, run_id)
-    rtfx = expected_rtfx(lake, wanted.model_id, settings.device.startswith("cuda"))
+    rtfx = expected_rtfx(lake, wanted.model_id, settings.device)
     return plan(
         lake,
         wanted,

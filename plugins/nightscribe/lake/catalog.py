@@ -86,9 +86,18 @@ VIEWS: dict[str, tuple[str, str]] = {
 }
 
 
-def connect(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB connection with every view, of this moment. Close it after use."""
-    connection = duckdb.connect()
+def connect(
+    lake: Lake, *, memory_limit: str | None = None, spill_to: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB connection with every view, of this moment. Close it after use.
+
+    With a `memory_limit`, such as "256MB", what does not fit is kept in the folder `spill_to`.
+    """
+    config: dict[str, Any] = {}
+    if memory_limit is not None:
+        # Every thread needs memory that cannot be spilled: 16 do not get along with 256 MB.
+        config = {"memory_limit": memory_limit, "temp_directory": spill_to, "threads": 2}
+    connection = duckdb.connect(config=config)
     connection.execute("SET TimeZone = 'UTC'")
     if "://" in lake.uri:
         connection.register_filesystem(lake.filesystem)
