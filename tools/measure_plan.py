@@ -18,10 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+COLLECTION = "file:///archives/radio-0"
+"""The archives asked for."""
 RECORDINGS = (100_000, 1_000_000)
 COMMIT = 50_000
 """Rows of a table that are written at a time."""
@@ -29,74 +30,58 @@ OF_AN_ARCHIVE = 1_000
 """Recordings that lie in the same tar."""
 
 
+RECORDING = """
+  SELECT sha256(i::VARCHAR) AS recording_id, 3.0 + i % 271 / 10 AS duration_s, 'wav' AS container,
+         'pcm_s16le' AS codec, 16000 AS sample_rate, 1 AS channels, 100000 + i AS size_bytes,
+         NULL AS warning, 'measure' AS run_id, now() AS created_at
+  FROM range($first, $last) AS t(i)"""
+
+SOURCE = """
+  SELECT 'file:///archives/radio-' || $copy AS collection,
+         collection || format('/talks-{:05}.tar', i // $of_an_archive) AS archive,
+         format('talks/{:08}.wav', i) AS member, sha256(i::VARCHAR) AS recording_id,
+         i % $of_an_archive AS position, 100000 + i AS size_bytes, '1700000000' AS version,
+         NULL AS language_hint, NULL AS metadata, 'measure' AS run_id, now() AS created_at
+  FROM range($first, $last) AS t(i)"""
+
+TRANSCRIPT = """
+  SELECT sha256(i::VARCHAR) || '-' || $model AS transcript_id, sha256(i::VARCHAR) AS recording_id,
+         sha256($model) AS model_id, 'transcribe' AS task, $options_key AS options_key,
+         $model AS model, '{}' AS options, 'en' AS language, NULL AS language_probability,
+         'This is what recording ' || i || ' says.' AS text, 3.0 + i % 271 / 10 AS duration_s,
+         NULL AS avg_logprob, NULL AS temperature, 1 AS segment_count, 'batched' AS engine,
+         'float32' AS precision, '{}' AS versions, (i // 1000)::VARCHAR AS batch_id,
+         batch_id AS attempt_id, 'measure' AS run_id, now() AS created_at
+  FROM range($first, $last) AS t(i)"""
+
+
 def make_lake(lake_uri: str, recordings: int, sources: int, models: int) -> None:
     """A lake of so many recordings of 3 to 30 s, transcribed by `model-0` … in one task."""
+    import duckdb
+
+    from nightscribe.lake.schema import SCHEMAS
     from nightscribe.lake.store import open_lake
-
-    lake = open_lake(lake_uri)
-    for start in range(0, recordings, COMMIT):
-        numbers = range(start, min(start + COMMIT, recordings))
-        lake.append("recordings", _rows("recordings", map(_recording, numbers)))
-        for copy in range(sources):
-            lake.append("sources", _rows("sources", (_source(one, copy) for one in numbers)))
-        for model in range(models):
-            rows = (_transcript(number, f"model-{model}") for number in numbers)
-            lake.append("transcripts", _rows("transcripts", rows))
-
-
-def _rows(table: str, rows: Iterator[dict[str, Any]]) -> Any:
-    from nightscribe.lake.rows import rows_of
-
-    return rows_of(table, rows, "measure")
-
-
-def _recording(number: int) -> dict[str, Any]:
-    return {
-        "recording_id": hashlib.sha256(b"%d" % number).hexdigest(),
-        "duration_s": 3.0 + number % 271 / 10,
-        "container": "wav",
-        "codec": "pcm_s16le",
-        "sample_rate": 16_000,
-        "channels": 1,
-        "size_bytes": 100_000 + number,
-    }
-
-
-def _source(number: int, copy: int) -> dict[str, Any]:
-    collection = f"file:///archives/radio-{copy}"
-    return {
-        "archive": f"{collection}/talks-{number // OF_AN_ARCHIVE:05}.tar",
-        "member": f"talks/{number:08}.wav",
-        "recording_id": _recording(number)["recording_id"],
-        "collection": collection,
-        "position": number % OF_AN_ARCHIVE,
-        "size_bytes": 100_000 + number,
-        "version": "1700000000",
-    }
-
-
-def _transcript(number: int, model: str) -> dict[str, Any]:
     from nightscribe.whisper.options import Options
 
-    recording = _recording(number)
-    return {
-        "transcript_id": f"{recording['recording_id']}-{model}",
-        "recording_id": recording["recording_id"],
-        "model_id": _model_id(model),
-        "task": "transcribe",
-        "options_key": Options().key,
-        "model": model,
-        "options": Options().to_json(),
-        "language": "en",
-        "text": f"This is what recording {number} says.",
-        "duration_s": recording["duration_s"],
-        "segment_count": 1,
-        "engine": "batched",
-        "precision": "float32",
-        "versions": "{}",
-        "batch_id": f"{number // OF_AN_ARCHIVE}",
-        "attempt_id": f"{number // OF_AN_ARCHIVE}",
-    }
+    lake = open_lake(lake_uri)
+    key = Options().key
+    tables: list[tuple[str, str, dict[str, object]]] = [
+        ("recordings", RECORDING, {}),
+        *(
+            ("sources", SOURCE, {"copy": str(copy), "of_an_archive": OF_AN_ARCHIVE})
+            for copy in range(sources)
+        ),
+        *(
+            ("transcripts", TRANSCRIPT, {"model": f"model-{model}", "options_key": key})
+            for model in range(models)
+        ),
+    ]
+    with duckdb.connect() as connection:
+        for first in range(0, recordings, COMMIT):
+            numbers = {"first": first, "last": min(first + COMMIT, recordings)}
+            for table, query, given in tables:
+                rows = connection.sql(query, params=given | numbers).to_arrow_table()
+                lake.append(table, rows.select(SCHEMAS[table].names))
 
 
 def _model_id(model: str) -> str:
@@ -112,7 +97,7 @@ def plan_once(lake_uri: str, model: str) -> dict[str, float]:
     started = time.monotonic()
     made = plan(
         open_lake(lake_uri),
-        Wanted(model, _model_id(model), ("transcribe",), Options()),
+        Wanted(model, _model_id(model), ("transcribe",), Options(), (COLLECTION,)),
         folder=f"_plans/{model}-{time.time_ns()}",
         run_id="measure",
         batch_audio_s=12_000.0,
@@ -147,8 +132,8 @@ def in_own_process(step: str, *arguments: object) -> Any:
 def main(sizes: list[int], sources: int, models: int) -> None:
     """Print a table."""
     print(f"{sources} sources of each recording, {models} models have transcribed them\n")
-    print("| recordings | what          | pending | batches | seconds | peak memory, MB |")
-    print("| ---------: | ------------- | ------: | ------: | ------: | --------------: |")
+    print("| recordings | what          | pending | batches | seconds | CPU s | peak memory, MB |")
+    print("| ---------: | ------------- | ------: | ------: | ------: | ----: | --------------: |")
     for recordings in sizes:
         with tempfile.TemporaryDirectory(prefix="nightscribe-measure-") as folder:
             in_own_process("--make", folder, recordings, sources, models)
@@ -156,7 +141,7 @@ def main(sizes: list[int], sources: int, models: int) -> None:
                 row = in_own_process("--plan", folder, model)
                 print(
                     f"| {recordings:10} | {what:13} | {row['pending']:7} | {row['batches']:7} "
-                    f"| {row['seconds']:7.2f} | {row['peak_mb']:15.0f} |",
+                    f"| {row['seconds']:7.2f} | {row['cpu_s']:5.2f} | {row['peak_mb']:15.0f} |",
                     flush=True,
                 )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -19,7 +20,7 @@ from nightscribe.cutting import cut_rows
 from nightscribe.lake.catalog import connect
 from nightscribe.lake.store import Lake
 from nightscribe.pending import PENDING, Wanted, pending
-from nightscribe.whisper.devices import has_nvidia_gpu
+from nightscribe.whisper.devices import NVIDIA_GPUS, has_nvidia_gpu
 
 BATCH = pa.schema(
     [
@@ -84,14 +85,15 @@ def plan(
     )
 
 
-def expected_rtfx(lake: Lake, model_id: str, device: str) -> float:
+def expected_rtfx(lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA_GPUS) -> float:
     """Audio seconds per second to expect of a model on a device, `cpu`, `cuda…` or `auto`.
 
     That is the median of its latest batches in this lake on that kind of device, CPU or GPU. For
-    `auto`, the kind is that of its newest batch; without one, a GPU if this machine has one.
+    `auto`, the kind is that of its newest batch; without one, a GPU if this machine has one
+    (see `has_nvidia_gpu`).
     """
     with connect(lake) as connection:
-        on_gpu = _will_use_gpu(connection, model_id, device)
+        on_gpu = _will_use_gpu(connection, model_id, device, gpus)
         [(measured,)] = connection.execute(
             """SELECT median(rtfx) FROM (SELECT rtfx FROM batches
                  WHERE model_id = ? AND transcripts > 0 AND (device <> 'cpu') = ?
@@ -101,14 +103,16 @@ def expected_rtfx(lake: Lake, model_id: str, device: str) -> float:
     return float(measured) if measured else (GPU_RTFX if on_gpu else CPU_RTFX)
 
 
-def _will_use_gpu(connection: duckdb.DuckDBPyConnection, model_id: str, device: str) -> bool:
+def _will_use_gpu(
+    connection: duckdb.DuckDBPyConnection, model_id: str, device: str, gpus: Path
+) -> bool:
     if device != "auto":
         return device != "cpu"
     newest = connection.execute(
         "SELECT device <> 'cpu' FROM batches WHERE model_id = ? ORDER BY created_at DESC LIMIT 1",
         [model_id],
     ).fetchall()
-    return bool(newest[0][0]) if newest else has_nvidia_gpu()
+    return bool(newest[0][0]) if newest else has_nvidia_gpu(gpus)
 
 
 def cut(

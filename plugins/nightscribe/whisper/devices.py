@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["has_nvidia_gpu"]
+__all__ = ["NVIDIA_GPUS", "has_nvidia_gpu"]
 
-_GPUS = Path("/proc/driver/nvidia/gpus")
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver for Linux has a folder for each GPU."""
 
 
-def has_nvidia_gpu(gpus: Path = _GPUS) -> bool:
+def has_nvidia_gpu(gpus: Path = NVIDIA_GPUS) -> bool:
     """Whether a process of this machine may use an NVIDIA GPU.
 
     `CUDA_VISIBLE_DEVICES` hides all GPUs where it is empty or begins with -1, as for CUDA:
