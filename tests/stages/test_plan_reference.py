@@ -269,7 +269,7 @@ def test_plan_is_that_of_a_straightforward_implementation(
     expected, counts = straightforward(rows, wanted, "run", size, most)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # So few rows at a time that recordings and batches lie across them.
-        patch.setattr("nightscribe.pending._ROWS", fetched)
+        patch.setattr("nightscribe.stages.pending._ROWS", fetched)
         lake = Lake(str(shutil.copytree(empty_lake, Path(folder, "lake"))))
         for name, found in vars(rows).items():
             lake.append(name, rows_of(name, found, "run"))

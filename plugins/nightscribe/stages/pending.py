@@ -21,6 +21,7 @@ import pyarrow as pa
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
+from nightscribe.stages.done import DONE
 from nightscribe.whisper.options import Options
 
 __all__ = ["PENDING", "Pending", "Wanted", "pending"]
@@ -212,9 +213,9 @@ def _find_missing(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None
     _create(
         connection,
         "undone",
-        """SELECT r.rowid AS recording, asked.number AS task
+        f"""SELECT r.rowid AS recording, asked.number AS task
            FROM asked_recordings AS r CROSS JOIN asked
-           ANTI JOIN (FROM transcripts WHERE model_id = $model_id) AS t
+           ANTI JOIN (FROM {DONE} WHERE model_id = $model_id) AS t
              ON (t.recording_id, t.task, t.options_key)
               = (r.recording_id, asked.task, r.options_key)""",
         model_id=wanted.model_id,
@@ -237,7 +238,7 @@ def _find_failed(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
         connection,
         "failures",
         """SELECT recording_id, task, options_key, max(created_at) AS failed_at FROM rejected
-           WHERE model_id = $model_id AND reason NOT IN ('changed', 'unreadable')
+           WHERE model_id = $model_id AND reason NOT IN ('changed', 'unreadable', 'postponed')
            GROUP BY ALL""",
         model_id=wanted.model_id,
     )
