@@ -21,6 +21,7 @@ from pathlib import Path
 from nightscribe.cli.lake_arguments import add_lake, lake_of
 from nightscribe.cli.tables import print_table
 from nightscribe.manifests.layouts.registry import LAYOUTS
+from nightscribe.settings import Settings
 
 _LISTED = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
@@ -64,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.name:
         utterances = [replace(one, dataset=arguments.name) for one in utterances]
     lake = lake_of(arguments, make=True)
-    added = add_dataset(lake, utterances, new_run_id())
+    added = add_dataset(lake, utterances, new_run_id(), Settings())
     names = " ".join(f"--dataset {name}" for name in added.datasets)
     print(f"{added.recordings} of {added.utterances} recordings that are listed are in the lake")
     for uri in added.missing[:5]:
