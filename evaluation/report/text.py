@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pyarrow as pa
 
 from evaluation.measure.changed import Changed
 from evaluation.report.by_language import SystemScores, by_system
 from evaluation.report.figures import NOTHING, change, compared_cells, number
+from nightscribe.text_tables import table_text
 
 __all__ = ["changed_text", "comparison_table", "text_table"]
 
@@ -28,7 +29,7 @@ def text_table(scores: pa.Table) -> str:
 
 
 def _system_table(system: SystemScores) -> str:
-    rows = [_HEADINGS] + [
+    rows = [
         (
             system.label(language),
             str(language.utterances),
@@ -40,7 +41,7 @@ def _system_table(system: SystemScores) -> str:
         )
         for language in system.languages
     ]
-    return f"{system.dataset}, model {system.model}\n" + _lines(rows)
+    return f"{system.dataset}, model {system.model}\n" + table_text(_HEADINGS, rows)
 
 
 def comparison_table(comparison: pa.Table) -> str:
@@ -48,8 +49,10 @@ def comparison_table(comparison: pa.Table) -> str:
     datasets: dict[str, list[tuple[str, ...]]] = {}
     for row in comparison.to_pylist():
         if row["headline"] or row["metric"] == "lid_accuracy":
-            datasets.setdefault(row["dataset"], [_COMPARED]).append(compared_cells(row))
-    return "\n".join(f"{dataset}\n{_lines(rows)}" for dataset, rows in datasets.items())
+            datasets.setdefault(row["dataset"], []).append(compared_cells(row))
+    return "\n".join(
+        f"{dataset}\n{table_text(_COMPARED, rows)}" for dataset, rows in datasets.items()
+    )
 
 
 def changed_text(recordings: Iterable[Changed]) -> str:
@@ -61,17 +64,3 @@ def changed_text(recordings: Iterable[Changed]) -> str:
         f"  candidate  {one.candidate['hypothesis']}\n"
         for one in recordings
     )
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns, with a rule below the first row, ending in a newline."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first = cells[0].ljust(widths[0])
-    rest = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-    return "  ".join([first, *rest]).rstrip()

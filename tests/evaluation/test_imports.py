@@ -36,5 +36,6 @@ def test_package_imports_neither_torch_nor_airflow_nor_the_lake(repository: Path
         "nightscribe.delimited",
         "nightscribe.errors",
         "nightscribe.languages",
+        "nightscribe.text_tables",
         "nightscribe.uris",
     }

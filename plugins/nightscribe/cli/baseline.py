@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
-from nightscribe.cli.tables import print_table
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.reading import read
+from nightscribe.text_tables import print_table
 
 _SHOWN = """
 SELECT dataset, language, task, any_value(model) AS model, any_value(options_key)[:8] AS options,

@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
-from nightscribe.cli.tables import print_table
 from nightscribe.manifests.layouts.registry import LAYOUTS
 from nightscribe.settings import Settings
+from nightscribe.text_tables import print_table
 
 _LISTED = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
