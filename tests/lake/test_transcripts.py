@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightscribe.lake.schema import SCHEMAS
@@ -35,6 +35,7 @@ def numbered(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"id": number, **segment} for number, segment in enumerate(segments)]
 
 
+@settings(deadline=None)
 @given(st.lists(SEGMENT, max_size=4).map(numbered))
 def test_segments_survive_the_table(segments: list[dict[str, Any]]) -> None:
     rows = segment_rows("t" * 32, "r" * 64, segments)
@@ -48,6 +49,7 @@ def test_segments_survive_the_table(segments: list[dict[str, Any]]) -> None:
     }
 
 
+@settings(deadline=None)
 @given(SEGMENT)
 def test_keys_are_in_the_order_of_whispers(segment: dict[str, Any]) -> None:
     """The JSON files of exports are those of the whisper command byte for byte."""
