@@ -37,6 +37,18 @@ def demo_checkpoint(repository: Path) -> Path:
     return repository / "models" / "demo.pt"
 
 
+REAL_VOICE = REPOSITORY.parent / "shared" / "audio" / "jfk.flac"
+"""A recording in the public domain that is not ours to ship; tests without it skip."""
+
+
+@pytest.fixture(scope="session")
+def real_voice() -> Path:
+    """Eleven seconds of a real voice: FLAC, 24-bit, 44.1 kHz stereo."""
+    if not REAL_VOICE.is_file():
+        pytest.skip(f"the recording of a real voice is not at {REAL_VOICE}")
+    return REAL_VOICE
+
+
 @pytest.fixture(scope="session")
 def nights() -> ForkServerContext:
     """Starts processes that have torch and whisper imported from the start."""

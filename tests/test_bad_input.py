@@ -185,7 +185,8 @@ def test_nothing_else_is_rejected(nights: Nights) -> None:
 
 def test_every_rejection_says_in_words_what_was_found(nights: Nights) -> None:
     details = read(nights.lake, "SELECT detail FROM rejected")["detail"].to_pylist()
-    assert all(len(detail) > 10 for detail in details)
+    assert len(details) == len(EXPECTED)
+    assert min(map(len, details)) > 10
 
 
 def test_good_recordings_of_the_same_archives_get_their_transcripts(nights: Nights) -> None:
@@ -241,6 +242,7 @@ def test_second_run_adds_no_row_and_transcribes_nothing(nights: Nights) -> None:
 _TWICE = """
 import json, sys
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from nightscribe.settings import Settings

@@ -1,10 +1,10 @@
 """The container files are checked for everything that can be checked without an engine.
 
 `docker-compose.yaml` is interpolated as Compose does it, held against the Compose
-Specification's JSON schema (`fixtures/compose-spec.json`, its origin in the notice beside
-it), and then against the things it names: Airflow's own command line, configuration and
-routes, Nightscribe's settings, the files of this repository. What no test here shows is
-that the image builds and the containers start; `docs/deployment.md` says so too.
+Specification's JSON schema (the copy that the package check-jsonschema ships), and then
+against the things it names: Airflow's own command line, configuration and routes,
+Nightscribe's settings, the files of this repository. What no test here shows is that the
+image builds and the containers start; `docs/deployment.md` says so too.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 COMPOSE_FILE = REPOSITORY / "docker-compose.yaml"
@@ -113,17 +114,29 @@ def ours(services: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 # The compose file
 
 
-def test_compose_file_follows_the_specification(compose: dict[str, Any]) -> None:
-    schema = json.loads((REPOSITORY / "tests/fixtures/compose-spec.json").read_text())
-    errors = list(jsonschema.Draft7Validator(schema).iter_errors(compose))
+@pytest.fixture(scope="module")
+def specification() -> Validator:
+    """The Compose Specification's schema."""
+    package = pytest.importorskip("check_jsonschema", reason="needs check-jsonschema")
+    schema = Path(package.__file__).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
+    content = json.loads(schema.read_text(encoding="utf-8"))
+    validator: Validator = validator_for(content)(content)
+    return validator
+
+
+def test_compose_file_follows_the_specification(
+    compose: dict[str, Any], specification: Validator
+) -> None:
+    errors = list(specification.iter_errors(compose))
     assert not errors, "\n".join(f"{list(e.absolute_path)}: {e.message}" for e in errors)
 
 
-def test_the_schema_would_notice_a_mistake(compose: dict[str, Any]) -> None:
-    schema = json.loads((REPOSITORY / "tests/fixtures/compose-spec.json").read_text())
+def test_the_schema_would_notice_a_mistake(
+    compose: dict[str, Any], specification: Validator
+) -> None:
     broken = json.loads(json.dumps(compose))
     broken["services"]["redis"]["helthcheck"] = broken["services"]["redis"].pop("healthcheck")
-    assert not jsonschema.Draft7Validator(schema).is_valid(broken)
+    assert not specification.is_valid(broken)
 
 
 def test_every_component_is_there(services: dict[str, dict[str, Any]]) -> None:

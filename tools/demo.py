@@ -11,12 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-from evaluation.summary import text_table
-from nightscribe.airflow.standalone import REPOSITORY, Standalone, free_port, running
+from evaluation.report.text import text_table
+from nightscribe.airflow.standalone import REPOSITORY, free_port, running
 from nightscribe.errors import NightscribeError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect
 from nightscribe.settings import Settings
+from tools.airflow_api import DrivenAirflow
 
 TRANSCRIBE, EVALUATE = "transcribe_archives", "evaluate_transcripts"
 
@@ -34,7 +35,7 @@ QUESTIONS = (
     ),
     (
         "What could not be used, and why?",
-        "SELECT split_part(uri, '!/', 2) AS file, reason FROM rejected ORDER BY ALL",
+        "SELECT parse_filename(uri) AS file, reason FROM rejected ORDER BY ALL",
     ),
 )
 
@@ -43,7 +44,7 @@ def main() -> int:
     """Run the demo; returns the exit code."""
     started = time.monotonic()
     settings = Settings()
-    airflow = Standalone(
+    airflow = DrivenAirflow(
         REPOSITORY / ".nightscribe" / "airflow",
         free_port(),
         environment={"NIGHTSCRIBE_SCHEDULE": ""},  # the run below is the only one
@@ -71,7 +72,7 @@ def main() -> int:
     return 0
 
 
-def _nightly_run(airflow: Standalone) -> str:
+def _nightly_run(airflow: DrivenAirflow) -> str:
     for dag_id in (TRANSCRIBE, EVALUATE):
         airflow.wait_for_dag(dag_id)
         airflow.unpause(dag_id)
@@ -94,12 +95,12 @@ def _nightly_run(airflow: Standalone) -> str:
         time.sleep(1)
 
 
-def _known_runs(airflow: Standalone) -> list[dict[str, str]]:
+def _known_runs(airflow: DrivenAirflow) -> list[dict[str, str]]:
     airflow.wait_for_dag(EVALUATE)
     return airflow.runs(EVALUATE)
 
 
-def _evaluation(airflow: Standalone, before: set[str]) -> None:
+def _evaluation(airflow: DrivenAirflow, before: set[str]) -> None:
     deadline = time.monotonic() + 60
     while True:
         new = [run for run in airflow.runs(EVALUATE) if run["dag_run_id"] not in before]

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Gives Celery a database and a role of its own, so that the workers, which run task
-# code, hold no password that opens Airflow's metadata database.
+# Creates a database and a role for Celery, so that the workers, which run task code, do not
+# need a password of Airflow's metadata database.
 # The Postgres image runs this once, when the data volume is new.
 set -euo pipefail
 

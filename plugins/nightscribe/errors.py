@@ -35,6 +35,7 @@ class Reason(StrEnum):
     MANIFEST_BAD_ROW = "manifest_bad_row"
     CHANGED = "changed"
     TRANSCRIPTION_FAILED = "transcription_failed"
+    POSTPONED = "postponed"
 
 
 class Rejected(Exception):

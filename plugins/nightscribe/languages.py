@@ -1,8 +1,8 @@
-"""The languages that Whisper knows, and how people write them.
+"""The languages that Whisper knows, and the ways to write them.
 
-The two tables are Whisper's own (`whisper.tokenizer.LANGUAGES` and the extra names of
-`TO_LANGUAGE_CODE`), repeated here because importing whisper imports torch; a test holds
-them equal.
+The first two tables have the content of `whisper.tokenizer.LANGUAGES` and of the other names in
+`whisper.tokenizer.TO_LANGUAGE_CODE`. They are repeated here because importing whisper imports
+torch. A test compares them.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ OTHER_NAMES: dict[str, str] = {
 # fmt: on
 
 OTHER_CODES: dict[str, str] = {
-    "cmn": "zh",  # Mandarin, as FLEURS and Common Voice tag it
+    "cmn": "zh",  # Mandarin in FLEURS and Common Voice
     "fil": "tl",  # Filipino is the standard form of Tagalog
-    "in": "id",  # withdrawn ISO 639-1 codes, still found in old data
-    "iw": "he",
-    "jv": "jw",  # Whisper says jw where ISO 639-1 says jv
-    "nb": "no",  # Whisper has Bokmål as plain Norwegian, Nynorsk as nn
+    "in": "id",  # withdrawn from ISO 639-1, but used in old data
+    "iw": "he",  # the same
+    "jv": "jw",  # Whisper uses jw, ISO 639-1 uses jv
+    "nb": "no",  # Whisper uses no for Bokmål, nn for Nynorsk
 }
-"""Language subtags of BCP 47 that Whisper knows by another code."""
+"""Language subtags of BCP 47 for which Whisper has another code → Whisper's code."""
 
 _BY_NAME = {name: code for code, name in LANGUAGES.items()} | OTHER_NAMES
 

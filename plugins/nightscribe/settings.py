@@ -123,10 +123,10 @@ class Settings(BaseSettings):
         "with a recording's length; the reference engine's does, by about 2 GB an hour",
     )
 
-    @property
-    def limits(self) -> ArchiveLimits:
-        """What a container may hold: `NIGHTSCRIBE_ARCHIVE_*`."""
-        return ArchiveLimits()
+    limits: ArchiveLimits = Field(
+        default_factory=ArchiveLimits,
+        description="what one container may hold: NIGHTSCRIBE_ARCHIVE_*",
+    )
 
     @field_validator("engine")
     @classmethod

@@ -28,6 +28,7 @@ __all__ = [
     "decode_path",
     "encode_path",
     "join_uri",
+    "places_of",
     "split_uri",
 ]
 
@@ -110,6 +111,29 @@ def _file_uri(path: str) -> str:
 
 
 def child_uri(folder: str, member: str) -> str:
-    """URI of a member (as `encode_path` writes it) of a folder or prefix."""
+    """URI of a member (as `encode_path` writes it) of a folder or prefix.
+
+    >>> child_uri("file:///radio", "2024/talk.wav")
+    'file:///radio/2024/talk.wav'
+    """
     name = member if folder.startswith("file://") else decode_path(member)
-    return f"{folder.rstrip('/')}/{name}"
+    # Only the root of a file system, `file:///`, ends with a slash.
+    return f"{folder.removesuffix('/')}/{name}"
+
+
+def places_of(uri: str) -> list[tuple[str, str]]:
+    """Every (folder, member) for which `child_uri` gives this URI; the nearest folder first.
+
+    >>> places_of("s3://bucket/radio/talk.wav")
+    [('s3://bucket/radio', 'talk.wav'), ('s3://bucket', 'radio/talk.wav')]
+    """
+    scheme, _, path = uri.partition("://")
+    parts = path.split("/")
+    places = []
+    for count in range(len(parts) - 1, 0, -1):
+        folder, member = "/".join(parts[:count]), "/".join(parts[count:])
+        if scheme != "file":
+            places.append((f"{scheme}://{folder}", encode_path(member)))
+        else:
+            places.append((f"file://{folder or '/'}", member))
+    return places

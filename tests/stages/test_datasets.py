@@ -1,4 +1,4 @@
-"""Data sets as they are distributed: into the lake, transcribed, scored; and wrong trees."""
+"""Data sets as they are distributed are added, transcribed and scored; wrong trees are refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from nightscribe.errors import ConfigurationError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
-from nightscribe.manifests.layouts import read_layout
+from nightscribe.manifests.layouts.registry import read_layout
 from nightscribe.stages.datasets import add_dataset
+from nightscribe.uris import canonical_uri, split_uri
 from tests.nights import SAMPLES
 
 GERMAN, ENGLISH, CHINESE = "german/de-01.flac", "english/en-01.flac", "chinese/zh-01.flac"
@@ -48,9 +49,9 @@ def make_fleurs(root: Path, texts: Texts, *, tarred: bool = True) -> Path:
     """German and English say the same sentence, which has one id; so do a tar and a folder."""
     for locale, clip in (("de_de", GERMAN), ("en_us", ENGLISH), ("cmn_hans_cn", CHINESE)):
         folder = root / locale
-        said = texts[clip]["text"]
+        text = texts[clip]["text"]
         name = Path(clip).name
-        row = ["1663", name, said, said.lower(), " ".join(said), "48000", "MALE"]
+        row = ["1663", name, text, text.lower(), " ".join(text), "48000", "MALE"]
         write(folder / "test.tsv", "\t".join(row) + "\n")
         if tarred:
             (folder / "audio").mkdir()
@@ -86,8 +87,8 @@ def make_covost2(root: Path, texts: Texts) -> Path:
 def make_librispeech(root: Path, texts: Texts) -> Path:
     folder = root / "LibriSpeech" / "test-clean" / "61" / "70968"
     copy(ENGLISH, folder / "61-70968-0000.flac")
-    said = texts[ENGLISH]["text"].upper().rstrip(".")
-    write(folder / "61-70968.trans.txt", f"61-70968-0000 {said}\n")
+    text = texts[ENGLISH]["text"].upper().rstrip(".")
+    write(folder / "61-70968.trans.txt", f"61-70968-0000 {text}\n")
     return root
 
 
@@ -133,7 +134,7 @@ def test_every_layouts_audio_and_references_come_into_the_lake(
     assert {row["dataset"] for row in references} == set(added.datasets)
     assert {row["language"] for row in references} == {one.language for one in utterances}
     assert {row["split"] for row in references} == {one.split for one in utterances}
-    # What another split has, or nobody names, is not read.
+    # Files of another split, and files that no list names, are not read.
     assert read(lake, "SELECT count(*) AS n FROM recordings")["n"].to_pylist() == [len(utterances)]
 
     before = lake.table("recordings").version()
@@ -164,7 +165,7 @@ def test_languages_are_chosen_by_any_name(manifest: Texts, tmp_path: Path) -> No
     root = make_fleurs(tmp_path / "fleurs", manifest)
     found = read_layout("fleurs", root, ["German", "zh-CN"])
     assert [one.language for one in found] == ["zh", "de"]
-    # The folder of a language will do, too.
+    # The path may be the folder of a language.
     assert [one.language for one in read_layout("fleurs", root / "de_de")] == ["de"]
 
 
@@ -176,22 +177,23 @@ def test_a_data_set_is_transcribed_and_scored_by_its_name(
     add = ["datasets", "add", "fleurs", "--path", str(root), "--lake", lake]
     assert cli.main([*add, "--languages", "de,en"]) == 0
     assert f"nightscribe run --dataset fleurs --lake {lake}" in capsys.readouterr().out
-    # What lies in the lake besides is left alone.
+    # Other data sets in the lake are not transcribed.
     assert cli.main([*add, "--languages", "zh", "--name", "another"]) == 0
     assert cli.main(["run", "--dataset", "fleurs", "--lake", lake, "--model", "demo"]) == 0
     assert cli.main(["run", "--dataset", "none", "--lake", lake, "--model", "demo"]) == 2
     assert "no data set 'none' in the lake (there is: another, fleurs)" in capsys.readouterr().err
     assert cli.main(["evaluate", "--lake", lake]) == 0
-    said = capsys.readouterr().out
-    assert "fleurs, model demo" in said
-    assert "German (de)" in said
+    output = capsys.readouterr().out
+    assert "fleurs, model demo" in output
+    assert "German (de)" in output
     assert cli.main(["datasets", "list", "--lake", lake]) == 0
-    listed = capsys.readouterr().out
-    assert "fleurs  de  1 recordings, 1 transcribed; references: 1 texts, 1 in English" in listed
-    assert "another  zh  1 recordings, 0 transcribed" in listed
+    heading, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert heading == ["dataset", "language", "recordings", "transcribed", "texts", "translations"]
+    assert ["fleurs", "de", "1", "1", "1", "1"] in rows
+    assert ["another", "zh", "1", "0"] in [row[:4] for row in rows]
 
 
-def test_audio_that_is_named_and_cannot_be_used_is_told_and_kept(
+def test_listed_audio_that_cannot_be_used_is_printed_and_is_a_rejection(
     manifest: Texts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_common_voice(tmp_path / "cv", manifest)
@@ -199,15 +201,15 @@ def test_audio_that_is_named_and_cannot_be_used_is_told_and_kept(
     lake = tmp_path / "lake"
     add = ["datasets", "add", "common-voice", "--path", str(root), "--lake", str(lake)]
     assert cli.main([*add, "--name", "common_voice_15"]) == 1
-    said = capsys.readouterr().out
-    assert "1 of 2 recordings that are listed are in the lake" in said
-    assert "de/clips!/de-02.mp3" in said
-    rejected = open_lake(str(lake)).read("SELECT * FROM rejected").to_pylist()
+    output = capsys.readouterr().out
+    assert "1 of 2 recordings that are listed are in the lake" in output
+    assert "de/clips!/de-02.mp3" in output
+    rejected = read(open_lake(str(lake)), "SELECT * FROM rejected").to_pylist()
     assert [row["reason"] for row in rejected] == ["manifest_missing_file"]
     assert f"{root / 'de' / 'test.tsv'}, line 2" in rejected[0]["detail"]
 
 
-def test_what_the_lake_knows_already_is_not_taken_away(
+def test_a_list_without_a_language_keeps_the_language_that_the_lake_has(
     manifest: Texts, lake: Lake, tmp_path: Path
 ) -> None:
     folder = tmp_path / "calls"
@@ -223,7 +225,7 @@ def test_what_the_lake_knows_already_is_not_taken_away(
     assert reference == {"language": "de", "text": text}
 
 
-def test_only_what_a_list_names_is_read(manifest: Texts, lake: Lake, tmp_path: Path) -> None:
+def test_only_listed_files_are_read(manifest: Texts, lake: Lake, tmp_path: Path) -> None:
     refs = make_manifest(tmp_path, manifest)
     with tarfile.open(tmp_path / "calls" / "backup.tar", "w") as tar:
         tar.add(SAMPLES / ENGLISH, "other.flac")
@@ -232,7 +234,7 @@ def test_only_what_a_list_names_is_read(manifest: Texts, lake: Lake, tmp_path: P
     assert read(lake, "SELECT member FROM sources")["member"].to_pylist() == ["calls/one.flac"]
 
 
-def test_why_audio_cannot_be_used_is_kept_as_found(lake: Lake, tmp_path: Path) -> None:
+def test_listed_audio_is_rejected_for_what_is_wrong_with_it(lake: Lake, tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/gr\xfc\xdfe"))
     folder.mkdir()
     (folder / "empty.wav").touch()
@@ -240,18 +242,46 @@ def test_why_audio_cannot_be_used_is_kept_as_found(lake: Lake, tmp_path: Path) -
     refs = write(folder / "refs.csv", "path,text\nempty.wav,a\nlink.wav,b\ngone.wav,c\n")
     added = add_dataset(lake, read_layout("manifest", refs), "first")
     assert added.recordings == 0
-    told = read(lake, "SELECT uri, reason FROM rejected ORDER BY uri").to_pylist()
+    rejected = read(lake, "SELECT uri, reason FROM rejected ORDER BY uri").to_pylist()
     archive = f"file://{tmp_path}/gr%FC%DFe"
-    assert [row["uri"] for row in told] == [
+    assert [row["uri"] for row in rejected] == [
         f"{archive}!/{name}.wav" for name in ("empty", "gone", "link")
     ]
-    reasons = [row["reason"] for row in told]
+    reasons = [row["reason"] for row in rejected]
     assert reasons[:2] == ["empty_file", "manifest_missing_file"]
     assert reasons[2] not in ("empty_file", "manifest_missing_file")
-    assert added.missing == [row["uri"] for row in told]
+    assert added.missing == [row["uri"] for row in rejected]
 
 
-def test_a_region_is_that_region_and_a_language_all_of_them(
+def test_rejections_of_a_data_set_below_a_folder_called_wow_lead_to_its_files(
+    manifest: Texts, lake: Lake, tmp_path: Path
+) -> None:
+    root = make_fleurs(tmp_path / "Wow!" / "fleurs", manifest)
+    (root / "en_us" / "audio" / "test.tar.gz").write_bytes(b"")
+    (root / "cmn_hans_cn" / "audio" / "test.tar.gz").write_bytes(b"damaged")
+    with tarfile.open(root / "de_de" / "audio" / "test.tar.gz", "w:gz") as tar:
+        tar.add(SAMPLES / GERMAN, "test/unlisted.flac")
+    added = add_dataset(lake, read_layout("fleurs", root), "first")
+    rejected = read(lake, "SELECT uri, version, reason FROM rejected").to_pylist()
+    reasons = {split_uri(row["uri"]): row["reason"] for row in rejected}
+    tars = {
+        locale: canonical_uri(str(root / locale / "audio" / "test.tar.gz"))
+        for locale in ("cmn_hans_cn", "de_de", "en_us")
+    }
+    assert reasons == {
+        (tars["en_us"], ""): "empty_file",
+        (tars["cmn_hans_cn"], ""): "corrupt_archive",
+        (tars["cmn_hans_cn"], "test/zh-01.flac"): "manifest_missing_file",
+        (tars["de_de"], "test/de-01.flac"): "manifest_missing_file",
+        (tars["en_us"], "test/en-01.flac"): "manifest_missing_file",
+    }
+    assert [split_uri(uri) for uri in added.missing] == sorted(
+        place for place in reasons if place[1]
+    )
+    assert added.recordings == 0
+
+
+def test_a_region_chooses_its_folder_and_a_language_all_its_folders(
     manifest: Texts, tmp_path: Path
 ) -> None:
     root = make_covost2(tmp_path / "cv", manifest)
@@ -266,7 +296,7 @@ def test_a_region_is_that_region_and_a_language_all_of_them(
     assert translated.translation == "Go."
 
 
-def test_the_folder_of_a_language_may_be_where_one_is(
+def test_the_path_may_be_the_folder_of_a_language_and_the_working_folder(
     manifest: Texts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(make_common_voice(tmp_path / "cv", manifest) / "de")
@@ -291,13 +321,19 @@ def no_audio(root: Path, texts: Texts) -> str:
 def no_column(root: Path, texts: Texts) -> str:
     make_common_voice(root, texts)
     write(root / "de" / "test.tsv", "client_id\tfile\tsentence\n")
-    return "lacks the column 'path'; it has client_id, file, sentence"
+    return "test.tsv, line 1: no column `path`; the columns are 'client_id', 'file', 'sentence'"
 
 
 def ragged(root: Path, texts: Texts) -> str:
     make_common_voice(root, texts)
     write(root / "de" / "test.tsv", "path\tsentence\na.mp3\tone\ttwo\n")
-    return "line 2: has 3 cells, the header 2"
+    return "line 2: 3 cells, but the header has 2 columns"
+
+
+def empty(root: Path, texts: Texts) -> str:
+    make_common_voice(root, texts)
+    write(root / "de" / "test.tsv", "\n")
+    return "test.tsv: is empty; its first line must name the columns path, sentence"
 
 
 def leaves(root: Path, texts: Texts) -> str:
@@ -332,8 +368,8 @@ def no_split(root: Path, texts: Texts) -> str:
 
 def no_words(root: Path, texts: Texts) -> str:
     make_librispeech(root, texts)
-    [names] = root.rglob("*.trans.txt")
-    names.write_text("61-70968-0000\n")
+    [path] = root.rglob("*.trans.txt")
+    path.write_text("61-70968-0000\n")
     return "line 1: expected an id and words"
 
 
@@ -347,19 +383,19 @@ def mls_line(root: Path, texts: Texts) -> str:
     ("layout", "spoil"),
     [
         *(("fleurs", spoil) for spoil in (wrong_fleurs, no_audio)),
-        *(("common-voice", spoil) for spoil in (no_column, ragged, leaves, latin, no_list)),
+        *(("common-voice", spoil) for spoil in (no_column, ragged, empty, leaves, latin, no_list)),
         *(("librispeech", spoil) for spoil in (no_transcripts, no_split, no_words)),
         ("mls", mls_line),
     ],
 )
-def test_what_is_wrong_with_a_tree_is_said(
+def test_the_message_says_what_is_wrong_with_a_tree(
     layout: str, spoil: Callable[[Path, Texts], str], manifest: Texts, tmp_path: Path
 ) -> None:
     root = tmp_path / "tree"
-    told = spoil(root, manifest)
+    expected = spoil(root, manifest)
     with pytest.raises(ConfigurationError) as caught:
         read_layout(layout, root)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert str(root) in str(caught.value)
 
 
@@ -371,7 +407,7 @@ def test_a_manifest_with_a_bad_row_is_refused_whole(tmp_path: Path) -> None:
         read_layout("manifest", tmp_path)
 
 
-def test_languages_that_are_not_there_are_named(manifest: Texts, tmp_path: Path) -> None:
+def test_missing_languages_are_named(manifest: Texts, tmp_path: Path) -> None:
     root = make_fleurs(tmp_path / "fleurs", manifest)
     with pytest.raises(ConfigurationError, match="of fr; there are cmn_hans_cn, de_de, en_us"):
         read_layout("fleurs", root, ["fr"])

@@ -169,13 +169,74 @@ def test_force_reads_again_what_a_limit_kept_out(lake: Lake, tmp_path: Path) -> 
     assert read(lake, "FROM recordings").num_rows == 1
 
 
+HASTY = Settings(device="cpu", batch_hours_max=1e-9)
+"""A batch commits its first transcript and is out of time."""
+
+
 def test_batch_that_runs_out_of_time_commits_what_it_has(lake: Lake, tmp_path: Path) -> None:
     archive = archive_of(tmp_path / "radio", CLIPS)
-    hasty = Settings(device="cpu", batch_hours_max=1e-9)
-    first = run(lake, order(archive, force=True), hasty)
-    assert [done.transcripts for done in first.transcribed] == [1]
-    second = run(lake, order(archive), hasty)
+    first = run(lake, order(archive, force=True), HASTY)
+    assert [(done.transcripts, done.postponed) for done in first.transcribed] == [(1, 1)]
+    second = run(lake, order(archive), HASTY)
     assert (second.plan.already_done, second.transcribed[0].transcripts) == (1, 1)
+
+
+def made(lake: Lake) -> dict[str, str]:
+    """Recordings, and the transcripts that they have now."""
+    rows = read(lake, "SELECT recording_id, transcript_id FROM transcripts").to_pylist()
+    found = {row["recording_id"]: row["transcript_id"] for row in rows}
+    assert len(found) == len(rows), "a recording has two transcripts"
+    return found
+
+
+def replaced(before: dict[str, str], after: dict[str, str]) -> int:
+    """How many transcripts were made again."""
+    assert before.keys() == after.keys()
+    return sum(before[recording] != after[recording] for recording in before)
+
+
+def test_forced_batch_that_runs_out_of_time_is_finished_by_the_next_runs(
+    lake: Lake, tmp_path: Path
+) -> None:
+    """Over transcripts that exist: the old ones stay visible until they are made again."""
+    clips = [*CLIPS, "english/en-02.mp3"]
+    archive = archive_of(tmp_path / "radio", clips)
+    run(lake, order(archive), CPU)
+    old = made(lake)
+    assert len(old) == len(clips) == 3
+
+    forced = run(lake, order(archive, force=True), HASTY)
+    assert [(done.transcripts, done.postponed) for done in forced.transcribed] == [(1, 2)]
+    assert replaced(old, made(lake)) == 1
+    reasons = read(lake, "SELECT reason FROM rejected")["reason"].to_pylist()
+    assert reasons == [Reason.POSTPONED, Reason.POSTPONED]
+
+    second = run(lake, order(archive), HASTY)
+    assert (second.plan.already_done, second.plan.transcripts) == (1, 2)
+    assert [(done.transcripts, done.postponed) for done in second.transcribed] == [(1, 1)]
+    assert replaced(old, made(lake)) == 2
+
+    third = run(lake, order(archive), CPU)
+    assert third.plan.transcripts == 1
+    assert replaced(old, made(lake)) == 3
+    assert run(lake, order(archive), CPU).plan.transcripts == 0
+
+
+def test_retry_of_a_forced_batch_makes_only_what_is_left_of_it(lake: Lake, tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "radio", CLIPS)
+    run(lake, order(archive), CPU)
+    old = made(lake)
+    [spec] = plan_run(lake, order(archive, force=True), "forced", CPU, 10).specs
+    load, engine = model_loader(CPU), engine_named("batched")
+    first = transcribe_batch(lake, spec, "forced", load, engine, settings=HASTY)
+    assert (first.transcripts, first.postponed, first.skipped) == (1, 1, 0)
+    between = made(lake)
+    second = transcribe_batch(lake, spec, "forced", load, engine, settings=CPU)
+    assert (second.transcripts, second.postponed, second.skipped) == (1, 0, 1)
+    assert replaced(between, made(lake)) == 1
+    assert replaced(old, made(lake)) == 2
+    third = transcribe_batch(lake, spec, "forced", load, engine, settings=CPU)
+    assert (third.transcripts, third.skipped) == (0, 2)
 
 
 @pytest.mark.parametrize("model", ["turbo", "large-v3-turbo", "base.en"])

@@ -63,6 +63,11 @@ def order(archive: Path | str, **changes: Any) -> Order:
         ({"language": "klingon"}, ConfigurationError, "language 'klingon'"),
         ({"options": {"beam": 5}}, ConfigurationError, "unknown option 'beam'"),
         ({"options": {"language": "en"}}, ConfigurationError, "as the run's `language`"),
+        (
+            {"options": {"suppress_tokens": "99999"}},
+            ConfigurationError,
+            "option suppress_tokens '99999': no Whisper checkpoint has a token 99999",
+        ),
         ({"model": "gigantic"}, ModelError, "'gigantic'"),
         ({"archives": ("/no/such/folder",)}, ConfigurationError, "no such archive"),
     ],
@@ -154,6 +159,19 @@ def test_batch_planned_with_another_checkpoint_is_refused(lake: Lake, archive: P
     with pytest.raises(NightscribeError, match="give every worker the same file"):
         transcribe_batch(lake, spec, "r", model_loader(CPU), ENGINE, settings=CPU)
     assert count_rows(lake)["transcripts"] == 0
+
+
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+def test_token_that_the_checkpoint_lacks_stops_the_batch_before_it_transcribes(
+    lake: Lake, archive: Path, engine: str
+) -> None:
+    """Larger checkpoints have it, so that only the loaded model knows."""
+    wanted = order(archive, options={"suppress_tokens": "-1,51865"})
+    said = "option suppress_tokens '-1,51865': the checkpoint has 51865 tokens and no token 51865"
+    with pytest.raises(ConfigurationError, match=said):
+        run(lake, wanted, Settings(device="cpu", engine=engine))
+    tables = ("recordings", "batches", "transcripts", "rejected")
+    assert count_rows(lake, tables) == dict(zip(tables, (2, 0, 0, 0), strict=True))
 
 
 def test_limited_runs_finish_the_archive_together(lake: Lake, archive: Path) -> None:

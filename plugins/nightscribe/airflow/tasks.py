@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+import pyarrow as pa
+
 from nightscribe.credentials import storage_options
 from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.export import formats
@@ -26,6 +28,7 @@ from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import transcribe_batch
+from nightscribe.uris import join_uri, places_of
 from nightscribe.whisper.engines import engine_named, model_loader
 
 log = logging.getLogger(__name__)
@@ -237,16 +240,23 @@ def _upload_order(params: Mapping[str, Any], settings: Settings) -> Order:
 
 def _recording_of(lake: Lake, collection: str) -> str:
     """The recording that a file holds. Raises `ConfigurationError` that says why there is none."""
+    # The file may also be known as a member of any folder above it.
+    places = [(collection, ""), *places_of(collection)]
+    table = {
+        "archive": [archive for archive, _ in places],
+        "member": [member for _, member in places],
+        "uri": [join_uri(archive, member) for archive, member in places],
+    }
     with connect(lake) as connection:
+        connection.register("places", pa.table(table))
         found = connection.execute(
             """SELECT DISTINCT recording_id FROM sources
-               WHERE collection = $1 OR archive || '/' || member = $1""",
+               WHERE collection = ? OR (archive, member) IN (SELECT archive, member FROM places)""",
             [collection],
         ).fetchall()
         why = connection.execute(
-            """SELECT reason, detail FROM rejected WHERE replace(uri, '!/', '/') = ?
-               ORDER BY created_at DESC""",
-            [collection],
+            """SELECT reason, detail FROM rejected SEMI JOIN places USING (uri)
+               ORDER BY created_at DESC"""
         ).fetchall()
     if len(found) != 1:
         reason = f"{why[0][0]}: {why[0][1]}" if why else "it holds no single recording"

@@ -11,7 +11,7 @@ from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
 from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected
 from nightscribe.storage import Place, Stat, locate, stat_of, stat_of_info
-from nightscribe.uris import encode_path, join_uri
+from nightscribe.uris import encode_path, join_uri, places_of
 
 __all__ = ["list_files"]
 
@@ -51,11 +51,9 @@ def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:
 
 
 def _single_file(place: Place, status: Stat) -> File | Rejection:
-    folder, _, name = place.uri.rpartition("/")
-    if kind_of(name) is Kind.CONTAINER:
+    if kind_of(place.uri) is Kind.CONTAINER:
         return _file(place.uri, place.uri, "", Kind.CONTAINER, status)
-    if place.filesystem is not None:
-        name = encode_path(name)
+    folder, name = places_of(place.uri)[0]
     # Asked for by name, so taken for audio whatever its extension.
     return _file(place.uri, folder, name, kind_of(name) or Kind.AUDIO, status)
 

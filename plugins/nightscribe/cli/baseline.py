@@ -15,12 +15,14 @@ from __future__ import annotations
 import argparse
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.cli.tables import print_table
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.reading import read
 
 _SHOWN = """
-SELECT dataset, language, task, any_value(model) AS model, any_value(options_key) AS options_key,
-    count(*) AS recordings, any_value(created_at) AS set_at, any_value(reason) AS reason
+SELECT dataset, language, task, any_value(model) AS model, any_value(options_key)[:8] AS options,
+    count(*) AS recordings, strftime(any_value(created_at), '%Y-%m-%d %H:%M') AS set_at,
+    any_value(reason) AS reason
 FROM latest_baselines
 GROUP BY dataset, language, task
 ORDER BY ALL
@@ -53,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Set or show; 1 if there is nothing to set or to show."""
-    from evaluation.baselines import Chosen, Smaller, set_baselines
+    from evaluation.gate.baselines import Smaller, set_baselines
+    from evaluation.pairs.systems import Chosen
     from nightscribe.stages.run_ids import new_run_id
 
     lake = lake_of(arguments)
@@ -80,11 +83,5 @@ def execute(arguments: argparse.Namespace) -> int:
     if not found.num_rows:
         print("no baseline is set: `nightscribe baseline set` makes one")
         return 1
-    for row in found.to_pylist():
-        reason = f": {row['reason']}" if row["reason"] else ""
-        print(
-            f"{row['dataset']}  {row['language']}  {row['task']}  {row['model']}  options "
-            f"{row['options_key'][:8]}  {row['recordings']} recordings  "
-            f"set {row['set_at']:%Y-%m-%d %H:%M}{reason}"
-        )
+    print_table(found.column_names, [row.values() for row in found.to_pylist()])
     return 0

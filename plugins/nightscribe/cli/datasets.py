@@ -19,11 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
-from nightscribe.manifests.layouts import LAYOUTS
+from nightscribe.cli.tables import print_table
+from nightscribe.manifests.layouts.registry import LAYOUTS
 
 _LISTED = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
-    count(*) FILTER (task = 'transcribe') AS texts, count(*) FILTER (task = 'translate') AS english,
+    count(*) FILTER (task = 'transcribe') AS texts,
+    count(*) FILTER (task = 'translate') AS translations,
     count(DISTINCT recording_id) FILTER (
         recording_id IN (SELECT recording_id FROM transcripts)) AS transcribed
 FROM reference_texts GROUP BY ALL ORDER BY ALL
@@ -53,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Add or list; 1 if audio that is named cannot be used, or there is nothing to list."""
     if arguments.action == "list":
         return _list(arguments)
-    from nightscribe.manifests.layouts import read_layout
+    from nightscribe.manifests.layouts.registry import read_layout
     from nightscribe.stages.datasets import add_dataset
     from nightscribe.stages.run_ids import new_run_id
 
@@ -77,12 +79,9 @@ def _list(arguments: argparse.Namespace) -> int:
     from nightscribe.lake.reading import read
 
     found = read(lake_of(arguments), _LISTED).to_pylist()
-    for row in found:
-        print(
-            f"{row['dataset']}  {row['language']}  {row['recordings']} recordings, "
-            f"{row['transcribed']} transcribed; references: {row['texts']} texts, "
-            f"{row['english']} in English translation"
-        )
     if not found:
-        print("no data set: `nightscribe datasets add` or an archive's manifest brings one")
-    return 0 if found else 1
+        print("no data set: add one with `nightscribe datasets add`, or a manifest to an archive")
+        return 1
+    columns = ("dataset", "language", "recordings", "transcribed", "texts", "translations")
+    print_table(columns, [[row[column] for column in columns] for row in found])
+    return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from nightscribe.cli.tables import print_table
 from nightscribe.errors import ModelError
 from nightscribe.settings import Settings
 
@@ -28,10 +29,15 @@ def execute(arguments: argparse.Namespace) -> int:
 
     folder = arguments.model_dir or Settings().model_dir
     if arguments.action == "list":
-        for entry in checkpoints.list_models(folder):
-            megabytes = (entry.size_bytes or 0) / 1e6
-            where = f"{megabytes:8.1f} MB  {entry.path}" if entry.cached else "not fetched"
-            print(f"{entry.name:16} {where}")
+        print_table(
+            ("model", "MB", "file"),
+            [
+                (entry.name, f"{(entry.size_bytes or 0) / 1e6:.1f}", entry.path)
+                if entry.cached
+                else (entry.name, None, "not fetched")
+                for entry in checkpoints.list_models(folder)
+            ],
+        )
         return 0
     if not arguments.names:
         arguments.parser.error(f"{arguments.action}: name at least one model")

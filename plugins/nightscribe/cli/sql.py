@@ -14,9 +14,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nightscribe.cli.lake_arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError, NightscribeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +37,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run the query and print its rows."""
     import duckdb
 
-    from nightscribe.lake.reading import connect
+    from nightscribe.lake.reading import connect, query
 
     if arguments.output is None and arguments.format == "parquet" and sys.stdout.isatty():
         raise ConfigurationError("parquet is not for a terminal: give --output FILE")
@@ -41,20 +45,18 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("a table is for reading: give --format csv, json or parquet")
     with connect(lake_of(arguments)) as connection:
         try:
-            relation: duckdb.DuckDBPyRelation | None = connection.sql(arguments.query)
-            if relation is None:  # a statement that has no rows
+            relation = query(connection, arguments.query)
+            if relation is None:
                 return 0
             if arguments.format == "table":
                 on_terminal = sys.stdout.isatty()
                 width = shutil.get_terminal_size().columns if on_terminal else 10_000
                 relation.show(max_rows=100_000, max_width=width)
                 return 0
-            connection.register("result", relation.to_arrow_table())
+            rows = relation.to_arrow_table()
             with tempfile.TemporaryDirectory(prefix="nightscribe-sql-") as folder:
                 path = arguments.output or Path(folder) / "result"
-                connection.execute(
-                    f"COPY result TO $path ({_COPY[arguments.format]})", {"path": str(path)}
-                )
+                _write(rows, path, arguments.format)
                 if arguments.output is None:
                     with path.open("rb") as file:
                         shutil.copyfileobj(file, sys.stdout.buffer)
@@ -62,6 +64,16 @@ def execute(arguments: argparse.Namespace) -> int:
         except duckdb.Error as error:
             raise NightscribeError(f"the query failed: {error}") from error
     return 0
+
+
+def _write(rows: pa.Table, path: Path, form: str) -> None:
+    """Write rows by a connection of its own: that over the lake may write no file."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("result", rows)
+        connection.execute(f"COPY result TO $path ({_COPY[form]})", {"path": str(path)})
 
 
 _COPY = {

@@ -141,6 +141,8 @@ def execute(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     engine = engine_named(arguments.engine, slots=settings.slots)
     model = model_loader(settings)(arguments.model)
+    if mistake := options.mistake_for(model.network.dims.n_vocab):
+        arguments.parser.error(f"--{mistake}")
     failed = 0
 
     def report(path: str, reason: str) -> None:

@@ -14,7 +14,7 @@ import duckdb
 
 from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.export import formats
-from nightscribe.lake.reading import connect
+from nightscribe.lake.reading import connect, query
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of
 
@@ -59,13 +59,16 @@ def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iter
 
 def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> list[dict[str, Any]]:
     try:
-        rows = connection.sql(
+        relation = query(
+            connection,
             f"""SELECT transcript_id, task, collection, archive, member FROM (
                   SELECT t.*, s.collection, s.archive, s.member, s.language_hint, s.metadata
                   FROM latest_transcripts AS t JOIN sources AS s USING (recording_id))
                 WHERE {where or "true"}
-                ORDER BY archive, member, task"""
-        ).to_arrow_table()
+                ORDER BY archive, member, task""",
+        )
+        assert relation is not None
+        rows = relation.to_arrow_table()
     except duckdb.Error as error:
         raise NightscribeError(f"--where {where!r} is not a condition: {error}") from error
     found: list[dict[str, Any]] = rows.to_pylist()

@@ -55,18 +55,17 @@ class Lake(LakeLocation):
                 f"in part; open it once with `nightscribe sql --lake {self.uri} 'select 1'`"
             ) from error
 
-    def files(self, name: str, table: DeltaTable | None = None) -> list[str]:
-        """The Parquet files of a table that are live now, or were when `table` was opened.
+    def table_if_made(self, name: str) -> DeltaTable | None:
+        """As `table`; None for a table that the lake's older Nightscribe did not know."""
+        try:
+            return self.table(name)
+        except LakeError:
+            if name in ADDED_LATER:
+                return None
+            raise
 
-        None of a table that an older Nightscribe did not make, in a lake that cannot be written to.
-        """
-        if table is None:
-            try:
-                table = self.table(name)
-            except LakeError:
-                if name in ADDED_LATER:
-                    return []
-                raise
+    def files(self, name: str, table: DeltaTable) -> list[str]:
+        """The Parquet files of a table that were live when `table` was opened."""
         # delta-rs percent-encodes the path of the table; the files lie right in its folder.
         return sorted(self.path(name, uri.rpartition("/")[2]) for uri in table.file_uris())
 

@@ -84,20 +84,28 @@ VIEWS: dict[str, tuple[str, str]] = {
 }
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Make every view in a database; they show the tables as they are now."""
+def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
+    """Make every view in a database. They show the tables as they are now.
+
+    Returns the version of each table that they show; -1 for one that is not made yet.
+    """
+    shown: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
     # `transcripts` comes before `segments` in SCHEMAS, and so is looked at first: a batch that
     # commits between the two looks then shows its segments to nobody, never a part of them.
     for name in SCHEMAS:
-        connection.execute(f'CREATE VIEW files."{name}" AS {_live_files(lake, name)}')
+        table = lake.table_if_made(name)
+        shown[name] = -1 if table is None else table.version()
+        files = [] if table is None else lake.files(name, table)
+        connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files)}')
     for name, (comment, query) in VIEWS.items():
         connection.execute(f'CREATE VIEW "{name}" AS {query}')
         connection.execute(f"COMMENT ON VIEW \"{name}\" IS '{comment}'")
+    return shown
 
 
-def _live_files(lake: Lake, name: str) -> str:
-    files = lake.files(name)
+def _rows_of(name: str, files: list[str]) -> str:
+    """A query for the rows of a table that has these files."""
     columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
     if files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)

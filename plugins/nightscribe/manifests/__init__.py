@@ -1,6 +1,6 @@
-"""What is known about recordings before they are transcribed: manifests and data sets' lists.
+"""What is known about recordings before they are transcribed: manifests and lists of data sets.
 
-- `manifest`: the sidecar file of an archive, parsed
-- `annotate`: what manifests say, put beside the recordings in the lake
-- `layouts`: evaluation data sets in the layouts in which they are distributed
+- `manifest`: reads the manifest of an archive
+- `annotate`: writes the content of manifests to the lake, beside the recordings
+- `layouts`: reads evaluation data sets in the layouts in which they are distributed
 """

@@ -1,7 +1,7 @@
-"""What manifests say about recordings: language hints, metadata, references.
+"""Writes the content of manifests to the lake: language hints, metadata and references.
 
-A manifest may come before or after the files that it names, in the archive and in time.
-So its rows are kept aside and joined with `sources` when those are in the lake.
+A manifest may come before or after the files that it names, in the archive and in time. So its rows
+are kept as annotations, and are joined with `sources` when these are in the lake.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ ANNOTATIONS = pa.schema(
         ("depth", pa.int64()),
     ]
 )
-"""One row per file that a manifest names; of several manifests the deepest in the tree counts."""
-
+"""One row per file that a manifest names. `depth` is the number of folders above the manifest. If
+several manifests name a file, the deepest one counts."""
 
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""About half a million rows: a manifest is held in memory while it is read."""
+"""About half a million rows. A manifest is held in memory while it is read."""
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """Rows of a manifest, and rows for `rejected` about what could not be read of it."""
+    """Rows of a manifest, and rows for `rejected` about its lines that cannot be used."""
 
     rows: pa.Table
     problems: list[dict[str, Any]]
@@ -80,23 +80,24 @@ def annotations_from(
         }
         for row in parsed
     ]
-    bad = [
+    bad_lines = [
         rejected_row(f"{uri}#{line}", Reason.MANIFEST_BAD_ROW, detail, version=version)
         for line, detail in problems
     ]
-    return Annotations(pa.Table.from_pylist(rows, schema=ANNOTATIONS), bad)
+    return Annotations(pa.Table.from_pylist(rows, schema=ANNOTATIONS), bad_lines)
 
 
 def dataset_name(collection: str) -> str:
-    """Name of the data set that references without one belong to: the archive's own name."""
+    """Name of the data set of references that name none: the name of the archive."""
     name = collection.rstrip("/").rpartition("/")[2]
     return name.partition(".")[0] or name
 
 
 def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
-    """Put hints and metadata on the sources, and references beside them; returns how many rows.
+    """Write hints and metadata to `sources`, and texts to `reference_texts`.
 
-    Files that are not in `sources` (rejected, or not ingested yet) are passed over.
+    Returns the number of sources. Files that are not in `sources` (rejected, or not ingested yet)
+    are skipped.
     """
     if annotations.num_rows == 0:
         return 0
@@ -136,9 +137,9 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
 
 
 def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
-    """Apply the annotations that a scan kept below `folder`, then note their manifests as read."""
+    """Apply the annotations that a scan kept below `folder`, then note its manifests as read."""
     if not has_spec(lake, f"{folder}/annotations.parquet"):
-        return 0  # the scan failed; what is in the lake already can still be planned
+        return 0  # the scan failed; recordings that are in the lake can still be planned
     count = annotate(lake, read_spec(lake, f"{folder}/annotations.parquet"), run_id)
     manifests = read_spec(lake, f"{folder}/manifests.parquet").to_pylist()
     rows = [
@@ -151,6 +152,6 @@ def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
         }
         for row in manifests
     ]
-    # Its time says until when sources have been annotated: see `scan.find_new`.
+    # Sources with a later time than this row are not annotated yet, see `scan.find_new`.
     lake.upsert("scans", rows_of("scans", rows, run_id), KEYS["scans"], restamp=True)
     return count

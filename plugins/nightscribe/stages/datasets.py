@@ -1,4 +1,4 @@
-"""Data sets into the lake: their audio like any archive's, and what is said in it as references."""
+"""Adds data sets to the lake: their audio as recordings, the texts of their lists as references."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate
-from nightscribe.manifests.layouts import Utterance
+from nightscribe.manifests.layouts.utterance import Utterance
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.run_ids import work_folder
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Added:
-    """What adding a data set came to.
+    """What `add_dataset` did.
 
     Attributes:
-        utterances: lines of its lists
-        recordings: of them, those whose audio is in the lake now
-        missing: where the audio of the others was expected; `rejected` says why it is not there
+        utterances: number of lines in the lists
+        recordings: number of recordings of these lines that are in the lake now
+        missing: URIs of the audio that is not in the lake; `rejected` says why
         datasets: names, for `nightscribe run --dataset`
     """
 
@@ -48,51 +48,61 @@ class Added:
 def add_dataset(
     lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings | None = None
 ) -> Added:
-    """Ingest the audio that a data set's lists name, and register what is said in it.
+    """Ingest the audio that the lists of a data set name, and add their texts as references.
 
-    Of a folder only the files that are named are read; a tar is read whole. Adding the same
-    again reads nothing twice, and corrects references that have changed.
+    In a folder only the listed files are read. A tar is read to its end. Adding a data set again
+    reads no file again, and updates references that have changed.
     """
     settings = settings or Settings()
-    rows = _annotations(utterances)
-    archives = rows["archive"].unique().to_pylist()
+    annotations = _annotations(utterances)
+    uris = _uris(annotations)
+    archives = annotations["archive"].unique().to_pylist()
     found = find_new(lake, archives)
-    named, asked = set(_uris(rows)), set(archives)
-    wanted = [
-        # A tar that merely lies in the folder of the lists is none of the data set's.
-        archive in asked if kind == Kind.CONTAINER else join_uri(archive, member) in named
-        for archive, member, kind in zip(
-            *(found.fresh[column].to_pylist() for column in ("archive", "member", "kind")),
-            strict=True,
-        )
-    ]
-    fresh = found.fresh.filter(pa.array(wanted, pa.bool_()))
-    _reject(lake, [row for row in found.rejected if row["uri"] in named | asked], run_id)
-    if fresh.num_rows:
-        spec = write_spec(lake, f"{work_folder(run_id)}/ingest-00000.parquet", fresh)
+    expected = {*uris, *(join_uri(archive, "") for archive in archives)}
+    _reject(lake, [row for row in found.rejected if row["uri"] in expected], run_id)
+    listed = _listed_files(found.fresh, set(archives), set(uris))
+    if listed.num_rows:
+        spec = write_spec(lake, f"{work_folder(run_id)}/ingest-00000.parquet", listed)
         log.info(ingest(lake, spec, run_id, settings=settings).summary())
-    annotate(lake, _with_what_is_known(lake, rows), run_id)
-    missing, known = _missing(lake, rows)
-    told = [
+    annotate(lake, _keep_known_values(lake, annotations), run_id)
+    missing = set(_uris(_without_source(lake, annotations)))
+    unexplained = missing - _rejected_uris(lake, missing)
+    rejected = [
         rejected_row(
             uri,
             Reason.MANIFEST_MISSING_FILE,
-            f"named in {utterance.named_in}, but not in the archive",
+            f"named in {utterance.listed_in}, but not in the archive",
         )
-        for utterance, uri in zip(utterances, _uris(rows), strict=True)
-        if uri in missing - known
+        for utterance, uri in zip(utterances, uris, strict=True)
+        if uri in unexplained
     ]
-    _reject(lake, told, run_id)
+    _reject(lake, rejected, run_id)
     return Added(
         utterances=len(utterances),
-        recordings=len(set(_uris(rows)) - missing),
+        recordings=len(set(uris) - missing),
         missing=sorted(missing),
-        datasets=pc.unique(rows["dataset"]).to_pylist(),
+        datasets=pc.unique(annotations["dataset"]).to_pylist(),
     )
 
 
+def _listed_files(files: pa.Table, archives: set[str], uris: set[str]) -> pa.Table:
+    """The files that a data set lists, by their URIs, and its archives that are tars.
+
+    Another tar in the folder of the lists is not part of the data set.
+    """
+    listed = [
+        archive in archives if kind == Kind.CONTAINER else join_uri(archive, member) in uris
+        for archive, member, kind in zip(
+            *(files[column].to_pylist() for column in ("archive", "member", "kind")),
+            strict=True,
+        )
+    ]
+    return files.filter(pa.array(listed, pa.bool_()))
+
+
 def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
-    uris = {archive: canonical_uri(str(archive)) for archive in {u.archive for u in utterances}}
+    folders = {utterance.archive for utterance in utterances}
+    uris = {folder: canonical_uri(str(folder)) for folder in folders}
     return pa.Table.from_pylist(
         [
             {
@@ -113,29 +123,27 @@ def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
     )
 
 
-def _uris(rows: pa.Table) -> list[str]:
-    return [
-        join_uri(archive, member)
-        for archive, member in zip(
-            rows["archive"].to_pylist(), rows["member"].to_pylist(), strict=True
-        )
-    ]
+def _uris(annotations: pa.Table) -> list[str]:
+    members = zip(
+        annotations["archive"].to_pylist(), annotations["member"].to_pylist(), strict=True
+    )
+    return [join_uri(archive, member) for archive, member in members]
 
 
 def _reject(lake: Lake, rows: list[dict[str, Any]], run_id: str) -> None:
     lake.insert_new("rejected", rows_of("rejected", rows, run_id), KEYS["rejected"])
 
 
-def _with_what_is_known(lake: Lake, rows: pa.Table) -> pa.Table:
-    """A list that says nothing of a recording's language, say, takes nothing away that is known."""
+def _keep_known_values(lake: Lake, annotations: pa.Table) -> pa.Table:
+    """Fill in what a list lacks and the lake has, so that annotating does not remove it."""
     with connect(lake) as connection:
-        connection.register("named", rows)
+        connection.register("listed", annotations)
         return (
             connection.sql(
-                """SELECT named.* REPLACE (
-                     coalesce(named.language, s.language_hint) AS language,
-                     coalesce(named.metadata, s.metadata) AS metadata)
-                   FROM named LEFT JOIN sources AS s USING (archive, member)
+                """SELECT listed.* REPLACE (
+                     coalesce(listed.language, s.language_hint) AS language,
+                     coalesce(listed.metadata, s.metadata) AS metadata)
+                   FROM listed LEFT JOIN sources AS s USING (archive, member)
                    ORDER BY line"""
             )
             .to_arrow_table()
@@ -143,17 +151,18 @@ def _with_what_is_known(lake: Lake, rows: pa.Table) -> pa.Table:
         )
 
 
-def _missing(lake: Lake, rows: pa.Table) -> tuple[set[str], set[str]]:
-    """What is named and not in the lake, and that of it for which there is a reason already."""
+def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:
+    """The annotations whose file is not in the lake."""
     with connect(lake) as connection:
-        connection.register("named", rows)
-        connection.execute(
-            """CREATE TEMP TABLE missing AS
-               SELECT archive || '!/' || member AS uri
-               FROM named ANTI JOIN sources USING (archive, member)"""
-        )
-        missing = connection.execute("FROM missing").fetchall()
-        known = connection.execute(
-            "FROM missing SEMI JOIN rejected USING (uri) SELECT uri"
-        ).fetchall()
-    return {uri for (uri,) in missing}, {uri for (uri,) in known}
+        connection.register("listed", annotations)
+        return connection.sql(
+            "FROM listed ANTI JOIN sources USING (archive, member)"
+        ).to_arrow_table()
+
+
+def _rejected_uris(lake: Lake, uris: set[str]) -> set[str]:
+    """Those URIs for which `rejected` has a reason."""
+    with connect(lake) as connection:
+        connection.register("uris", pa.table({"uri": pa.array(list(uris), pa.string())}))
+        found = connection.sql("SELECT uri FROM uris SEMI JOIN rejected USING (uri)").fetchall()
+    return {uri for (uri,) in found}

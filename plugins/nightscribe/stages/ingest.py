@@ -149,6 +149,7 @@ def _ingest_plain(work: _Work, files: list[dict[str, Any]]) -> None:
 
 def _ingest_container(work: _Work, container: dict[str, Any]) -> None:
     archive = container["archive"]
+    archive_uri = join_uri(archive, "")
     annotations: list[pa.Table] = []
     members: set[str] = set()
     readable = True
@@ -156,8 +157,9 @@ def _ingest_container(work: _Work, container: dict[str, Any]) -> None:
         if isinstance(member, Rejection):
             # What damages the container as a whole is noted with the container's own version:
             # then the next scan does not open it again until it changes.
-            readable = readable and member.uri != archive
-            version = container["version"] if member.uri == archive else member.version
+            is_container = member.uri == archive_uri
+            readable = readable and not is_container
+            version = container["version"] if is_container else member.version
             work.reject(member.uri, member.reason, member.detail, version)
             members.add(split_uri(member.uri)[1])
             continue

@@ -38,7 +38,7 @@ def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batc
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
     finish_manifests(lake, folder, run_id)
-    rtfx = expected_rtfx(lake, wanted.model_id, settings.device.startswith("cuda"))
+    rtfx = expected_rtfx(lake, wanted.model_id, settings.device)
     return plan(
         lake,
         wanted,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
 
-__all__ = ["PRECISIONS", "pick_device", "pick_precision"]
+__all__ = ["NVIDIA_GPUS", "PRECISIONS", "has_nvidia_gpu", "pick_device", "pick_precision"]
 
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
+"""Where NVIDIA's driver for Linux has a folder for each GPU."""
 
 
 def pick_device(device: str) -> str:
@@ -67,3 +72,18 @@ def pick_precision(precision: str, device: str) -> str:
                 f"precision 'bfloat16': the device {device} has no instructions for it; choose auto"
             )
     return precision
+
+
+def has_nvidia_gpu(gpus: Path = NVIDIA_GPUS) -> bool:
+    """Whether a process of this machine may use an NVIDIA GPU.
+
+    `CUDA_VISIBLE_DEVICES` hides all GPUs where it is empty or begins with -1, as for CUDA:
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.split(",")[0].strip() in ("", "-1"):
+        return False
+    try:
+        return any(gpus.iterdir())
+    except FileNotFoundError:
+        return False

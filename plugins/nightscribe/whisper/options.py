@@ -3,16 +3,87 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import AllowInfNan, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
 from nightscribe.errors import ConfigurationError
 
 TASKS = ("transcribe", "translate")
+
+LARGEST_VOCABULARY = 51_866
+"""Token ids of large-v3 and turbo, the most of all Whisper checkpoints.
+
+It is `ModelDimensions.n_vocab` of openai-whisper: 51,766 tokens and one for each of 100 languages
+(`whisper.model.Whisper.num_languages`).
+"""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What an option's values are, in words, and how a command line's text is read as one.
+
+    `read` raises ValueError for a text that is no such value.
+    """
+
+    expected: str
+    read: Callable[[str], Any]
+
+
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text in {"None", "null"} else read(text)
+
+
+def _read_count(text: str) -> float:
+    return float(text) if "." in text else int(text)
+
+
+def _read_switch(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _read_temperatures(text: str) -> list[float]:
+    return [float(number) for number in text.strip("[]").split(",")]
+
+
+def _whole(value: Any) -> Any:
+    """5.0 is the count 5: JSON does not tell them apart."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+# Strict: a text or a bool is never taken as a number. A whole number is also a float.
+_Number = Annotated[
+    Annotated[float, Strict(), AllowInfNan(False)] | None,
+    _Kind("a number or null", _or_none(float)),
+]
+_Count = Annotated[
+    # The limit is the largest float: numbers above it have always been refused.
+    Annotated[int, Strict(), Field(gt=0, le=int(sys.float_info.max)), BeforeValidator(_whole)]
+    | None,
+    _Kind("a positive whole number or null", _or_none(_read_count)),
+]
+_Switch = Annotated[bool, Strict(), _Kind("true or false", _read_switch)]
+_Text = Annotated[str, Strict(), _Kind("a text", str)]
+_OptionalText = Annotated[Annotated[str, Strict()] | None, _Kind("a text or null", _or_none(str))]
+_Temperatures = Annotated[
+    tuple[Annotated[float, Strict(), Field(ge=0, le=1)], ...],
+    Field(min_length=1),
+    BeforeValidator(_listed),
+    _Kind("a number from 0 to 1, or a list of them", _read_temperatures),
+]
 
 
 @dataclass(frozen=True)
@@ -20,34 +91,37 @@ class Options:
     """Whisper's decoding options, with the defaults of `whisper.transcribe`.
 
     The names are those of the `whisper` command's flags and of openai-whisper's
-    `DecodingOptions`. Defaults never change: `key`
-    leaves out the options that have theirs, so that a later version that knows more
-    options still finds the transcripts of an earlier one.
+    `DecodingOptions`. Defaults never change: `key` leaves out the options that have theirs,
+    so that a later version that knows more options still finds the transcripts of an earlier
+    one.
+
+    `from_mapping` checks values that come from outside. The constructor does not: the `whisper`
+    command allows more than a lake does, such as temperatures above 1.
     """
 
-    language: str | None = None
-    temperature: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    beam_size: int | None = None
-    best_of: int | None = None
-    patience: float | None = None
-    length_penalty: float | None = None
-    suppress_tokens: str = "-1"
-    initial_prompt: str | None = None
-    carry_initial_prompt: bool = False
-    condition_on_previous_text: bool = True
-    compression_ratio_threshold: float | None = 2.4
-    logprob_threshold: float | None = -1.0
-    no_speech_threshold: float | None = 0.6
-    word_timestamps: bool = False
-    prepend_punctuations: str = "\"'“¿([{-"
-    append_punctuations: str = "\"'.。,，!！?？:：”)]}、"
-    clip_timestamps: str = "0"
-    hallucination_silence_threshold: float | None = None
-    prefix: str | None = None
-    sample_len: int | None = None
-    suppress_blank: bool = True
-    without_timestamps: bool = False
-    max_initial_timestamp: float | None = 1.0
+    language: _OptionalText = None
+    temperature: _Temperatures = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    beam_size: _Count = None
+    best_of: _Count = None
+    patience: _Number = None
+    length_penalty: _Number = None
+    suppress_tokens: _Text = "-1"
+    initial_prompt: _OptionalText = None
+    carry_initial_prompt: _Switch = False
+    condition_on_previous_text: _Switch = True
+    compression_ratio_threshold: _Number = 2.4
+    logprob_threshold: _Number = -1.0
+    no_speech_threshold: _Number = 0.6
+    word_timestamps: _Switch = False
+    prepend_punctuations: _Text = "\"'“¿([{-"
+    append_punctuations: _Text = "\"'.。,，!！?？:：”)]}、"
+    clip_timestamps: _Text = "0"
+    hallucination_silence_threshold: _Number = None
+    prefix: _OptionalText = None
+    sample_len: _Count = None
+    suppress_blank: _Switch = True
+    without_timestamps: _Switch = False
+    max_initial_timestamp: _Number = 1.0
 
     @property
     def key(self) -> str:
@@ -74,16 +148,26 @@ class Options:
 
         Raises `ConfigurationError` for an unknown name or a value of the wrong type.
         """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - set(known))
+        kinds = _kinds()
+        unknown = sorted(set(values) - set(kinds))
         if unknown:
             raise ConfigurationError(
-                f"unknown option {unknown[0]!r}; Nightscribe knows: {', '.join(known)}"
+                f"unknown option {unknown[0]!r}; Nightscribe knows: {', '.join(kinds)}"
             )
-        return cls(**{name: _checked(name, value) for name, value in values.items()})
+        try:
+            return _adapter().validate_python(dict(values))
+        except ValidationError as error:
+            name = error.errors()[0]["loc"][0]
+            assert isinstance(name, str)
+            raise ConfigurationError(
+                f"option {name} is {values[name]!r}: expected {kinds[name].expected}"
+            ) from error
 
     def mistake(self) -> str | None:
-        """What Whisper would fail at in every recording, beginning with the option's name."""
+        """What any Whisper checkpoint would fail at in every recording, or None.
+
+        The text begins with the option's name. `mistake_for` knows more once there is a model.
+        """
         beams, patience, penalty = self.beam_size, self.patience, self.length_penalty
         if beams is not None and beams < 1:
             return f"beam_size {beams}: must be at least 1, or none"
@@ -96,15 +180,34 @@ class Options:
             return f"length_penalty {penalty}: must be from 0 to 1"
         if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
             return f"max_initial_timestamp {self.max_initial_timestamp}: must be at least 0"
-        lists = (("clip_timestamps", float), ("suppress_tokens", int))
-        for name, kind in lists:
-            given = getattr(self, name)
-            try:
-                numbers = [kind(number) for number in given.split(",") if given]
-                if not all(map(math.isfinite, numbers)):
-                    raise ValueError
-            except ValueError:
-                return f"{name} {given!r}: expected numbers separated by commas"
+        try:
+            _numbers("clip_timestamps", self.clip_timestamps, _finite)
+        except ValueError as error:
+            return str(error)
+        return self._token_mistake(LARGEST_VOCABULARY, "no Whisper checkpoint has a token")
+
+    def mistake_for(self, vocabulary_size: int) -> str | None:
+        """What a checkpoint with that many tokens would fail at in every recording, or None.
+
+        `vocabulary_size` is the model's `dims.n_vocab`. The text begins with the option's name.
+        """
+        return self._token_mistake(
+            vocabulary_size, f"the checkpoint has {vocabulary_size} tokens and no token"
+        )
+
+    def _token_mistake(self, vocabulary_size: int, absence: str) -> str | None:
+        given = self.suppress_tokens
+        try:
+            tokens = _numbers("suppress_tokens", given, int)
+        except ValueError as error:
+            return str(error)
+        for token in tokens:
+            # -1 stands for the tokens that are no speech.
+            if token != -1 and not 0 <= token < vocabulary_size:
+                return (
+                    f"suppress_tokens {given!r}: {absence} {token}; expected ids from 0 to "
+                    f"{vocabulary_size - 1}, or -1"
+                )
         return None
 
 
@@ -114,20 +217,13 @@ def value_of(name: str, text: str) -> Any:
     A list (of temperatures) has commas. What cannot be read as the option's kind of value stays a
     text, which `Options.from_mapping` refuses with the reason.
     """
-    if text in {"None", "null"} and name in _OPTIONAL:
-        return None
-    if name in _SWITCHES:
-        return {"true": True, "false": False}.get(text.lower(), text)
+    kind = _kinds().get(name)
+    if kind is None:
+        return text
     try:
-        if name == "temperature":
-            return [float(number) for number in text.strip("[]").split(",")]
-        if name in _NUMBERS:
-            return float(text)
-        if name in _COUNTS:
-            return float(text) if "." in text else int(text)
+        return kind.read(text)
     except ValueError:
-        pass
-    return text
+        return text
 
 
 def tasks_of(task: str) -> tuple[str, ...]:
@@ -139,58 +235,29 @@ def tasks_of(task: str) -> tuple[str, ...]:
     raise ConfigurationError(f"task {task!r}: choose transcribe, translate or both")
 
 
-_NUMBERS = {
-    "patience",
-    "length_penalty",
-    "compression_ratio_threshold",
-    "logprob_threshold",
-    "no_speech_threshold",
-    "hallucination_silence_threshold",
-    "max_initial_timestamp",
-}
-_COUNTS = {"beam_size", "best_of", "sample_len"}
-_SWITCHES = {
-    "carry_initial_prompt",
-    "condition_on_previous_text",
-    "word_timestamps",
-    "suppress_blank",
-    "without_timestamps",
-}
-_OPTIONAL = _NUMBERS | _COUNTS | {"language", "initial_prompt", "prefix"}
+@functools.cache
+def _kinds() -> Mapping[str, _Kind]:
+    """The kind of each option, in the order of the fields."""
+    hints = get_type_hints(Options, include_extras=True)
+    return {field.name: hints[field.name].__metadata__[-1] for field in dataclasses.fields(Options)}
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
+@functools.cache
+def _adapter() -> TypeAdapter[Options]:
+    """Built at its first use: that takes longer than to import this module."""
+    return TypeAdapter(Options)
+
+
+def _numbers(name: str, given: str, kind: Callable[[str], float]) -> list[float]:
+    """Numbers from a text that separates them by commas. Raises ValueError with the reason."""
     try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond what floats reach
-        return False
+        return [kind(number) for number in given.split(",") if given]
+    except ValueError:
+        raise ValueError(f"{name} {given!r}: expected numbers separated by commas") from None
 
 
-def _checked(name: str, value: Any) -> Any:
-    if value is None and name in _OPTIONAL:
-        return None
-    is_number = _is_number(value)
-    if name == "temperature":
-        values = value if isinstance(value, list | tuple) else [value]
-        if values and all(isinstance(v, int | float) and 0 <= v <= 1 for v in values):
-            return tuple(float(v) for v in values)
-        expected = "a number from 0 to 1, or a list of them"
-    elif name in _NUMBERS:
-        if is_number:
-            return float(value)
-        expected = "a number or null"
-    elif name in _COUNTS:
-        if is_number and float(value).is_integer() and value > 0:
-            return int(value)
-        expected = "a positive whole number or null"
-    elif name in _SWITCHES:
-        if isinstance(value, bool):
-            return value
-        expected = "true or false"
-    else:
-        if isinstance(value, str):
-            return value
-        expected = "a text"
-    raise ConfigurationError(f"option {name} is {value!r}: expected {expected}")
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number

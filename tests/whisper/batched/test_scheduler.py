@@ -112,16 +112,17 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_real_voice_gives_the_text_of_the_reference(
-    model: LoadedModel, repository: Path, task: str
+    model: LoadedModel, real_voice: Path, task: str
 ) -> None:
     """The demo checkpoint was not trained on one. Above temperature 0, both would sample."""
     options = Options(temperature=(0.0,), logprob_threshold=None, no_speech_threshold=None)
     jobs = (Job(task, options), Job(task, replace(options, beam_size=3, word_timestamps=True)))
-    wanted = requests([repository / "tests" / "fixtures" / "jfk.flac"], *jobs)
+    wanted = requests([real_voice], *jobs)
     ours, theirs = (
         run(transcribe_batched, wanted, model),
         run(transcribe_one_by_one, wanted, model),
     )
+    assert len(theirs) == len(jobs)
     assert all(result.text for result in theirs.values())
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
 
