@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightscribe import audio
+from nightscribe.audio.decode import SAMPLE_RATE, decode
 
 MANIFEST = "manifest.csv"
 SHORTEST_S, LONGEST_S = 3.0, 150.0
@@ -75,6 +75,6 @@ def read_archive(folder: Path, count: int) -> list[Recorded]:
     found = []
     for row in rows:
         path = str(folder / row["path"])
-        seconds = len(audio.decode(path).samples) / audio.SAMPLE_RATE
+        seconds = len(decode(path).samples) / SAMPLE_RATE
         found.append(Recorded(path, seconds, row.get("text"), row.get("language")))
     return found

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.archive import Recorded
 from benchmarks.table import table
-from nightscribe import audio
-from nightscribe.whisper.decoders import Decoders, Samples, decode_to
+from nightscribe.audio.decode import SAMPLE_RATE, decode
+from nightscribe.audio.workers import Decoders, Samples, decode_to
 
 ALL = "all of them, by worker processes"
 
@@ -41,7 +41,7 @@ def by_format(
     """
     from tools.demo_model.samples import FORMS, encoded
 
-    samples = _speech(archive, round(seconds * audio.SAMPLE_RATE))
+    samples = _speech(archive, round(seconds * SAMPLE_RATE))
     contents = []
     for form in FORMS:
         content = encoded(samples, form)
@@ -60,7 +60,7 @@ def _speech(archive: Sequence[Recorded], count: int) -> NDArray[np.float32]:
     parts: list[NDArray[np.float32]] = []
     left = count
     for recorded in cycle(archive):
-        parts.append(audio.decode(recorded.path).samples[:left])
+        parts.append(decode(recorded.path).samples[:left])
         left -= len(parts[-1])
         if not left:
             return np.concatenate(parts)

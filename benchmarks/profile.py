@@ -8,7 +8,7 @@ sum is longer than a run's that nobody watches.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from benchmarks.engines import Setup, load
 from benchmarks.table import table
 
 STAGES = {
-    "wait for audio": ("decoders.Decoders.submit", "decoders.Decoders.finished"),
+    "wait for audio": ("audio.workers.Decoders.submit", "audio.workers.Decoders.finished"),
     "mel": ("sound.Sound.__init__", "sound.Sound.window", "sound.Sound.opening"),
     "encode": ("network.Network.encode",),
     "detect language": ("batched.BatchedEngine._languages",),
@@ -33,7 +33,7 @@ STAGES = {
     "choose tokens": ("lane.Lane._choose",),
     "admit and move slots": ("lane.Lane.admit", "lane.Lane._close_gaps"),
 }
-"""Stages and what belongs to them, in `nightscribe.whisper`."""
+"""Stages and what belongs to them: in `nightscribe.audio`, or else in `nightscribe.whisper`."""
 
 HOST = "host"
 
@@ -150,12 +150,11 @@ def _timed(clock: _Clock) -> Iterator[None]:
 
 def found(place: str) -> tuple[Any, str]:
     """Module or class that holds a method, and the method's name in it."""
-    module, *path, name = place.split(".")
-    owner: Any = importlib.import_module(f"nightscribe.whisper.{module}")
-    for part in path:
-        owner = getattr(owner, part)
+    package = "nightscribe" if place.startswith("audio.") else "nightscribe.whisper"
+    path, _, name = f"{package}.{place}".rpartition(".")
+    owner: Any = pkgutil.resolve_name(path)
     if not hasattr(owner, name):
-        raise SystemExit(f"nightscribe.whisper.{place} is gone: benchmarks/profile.py names it")
+        raise SystemExit(f"{path}.{name} is gone: benchmarks/profile.py names it")
     return owner, name
 
 

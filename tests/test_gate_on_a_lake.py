@@ -19,7 +19,7 @@ from evaluation.baselines import Chosen, set_baselines
 from evaluation.gate import Rules
 from evaluation.nightly import evaluate_lake
 from nightscribe import cli
-from nightscribe.audio import decode
+from nightscribe.audio.decode import decode
 from nightscribe.lake.store import Lake, open_lake
 from nightscribe.pipeline import Order, run
 from nightscribe.settings import Settings

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from nightscribe.annotate import ANNOTATIONS, annotate, annotations_from
 from nightscribe.archive import Kind, Rejection, open_sources, read_container, source_uri
-from nightscribe.audio import inspect
+from nightscribe.audio.decode import inspect
 from nightscribe.errors import Reason, Rejected
 from nightscribe.lake.catalog import connect
 from nightscribe.lake.rows import KEYS, rejected_row, rows_of

@@ -17,10 +17,10 @@ import whisper
 
 from benchmarks.compare import word_error_rate
 from benchmarks.shapes import SHAPES, write_checkpoint
-from nightscribe import audio
+from nightscribe.audio.decode import decode
+from nightscribe.audio.workers import Decoders
 from nightscribe.errors import Reason
 from nightscribe.whisper import batched, network, reference
-from nightscribe.whisper.decoders import Decoders
 from nightscribe.whisper.engine import (
     Failure,
     Job,
@@ -234,7 +234,7 @@ def write_wav(path: Path, samples: np.ndarray) -> Path:
 def made_up(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Recordings from parts of the samples: pauses, noise, silence, overlaps, cuts."""
     folder = tmp_path_factory.mktemp("made_up")
-    speech = [audio.decode(path).samples for path in clips]
+    speech = [decode(path).samples for path in clips]
     paths = []
     for number in range(RECORDINGS):
         pick = random.Random(number)
@@ -293,7 +293,7 @@ def first_difference_is_a_tie(
     )
     prompt = [tokenizer.sot_prev, *before] if before else []
     tokens = torch.tensor([[*prompt, *tokenizer.sot_sequence, *said]])
-    mel = whisper.log_mel_spectrogram(audio.decode(path).samples, 80, padding=480_000)
+    mel = whisper.log_mel_spectrogram(decode(path).samples, 80, padding=480_000)
     size = min(3000, mel.shape[1] - 3000 - seek)
     window = whisper.pad_or_trim(mel[:, seek : seek + size], 3000)
     with torch.no_grad():

@@ -10,8 +10,8 @@ import torch
 import whisper
 from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 
-from nightscribe.audio import FULL_SCALE
-from nightscribe.whisper.decoders import Stored
+from nightscribe.audio.decode import FULL_SCALE
+from nightscribe.audio.workers import Stored
 from nightscribe.whisper.sound import Sound
 
 LENGTHS = [0, 1, 159, 160, 200, 201, 479_999, 480_000, 480_001, 12_000 * 160 - 1, 12_001 * 160]

@@ -19,11 +19,12 @@ from torch import Tensor
 from whisper.audio import CHUNK_LENGTH, N_FRAMES
 from whisper.utils import compression_ratio, format_timestamp
 
-from nightscribe import audio
+from nightscribe.audio.cores import takes_turns, workers_for
+from nightscribe.audio.decode import SAMPLE_RATE
+from nightscribe.audio.workers import Decoders, Samples
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.alignment import Reading, align
-from nightscribe.whisper.decoders import Decoders, Samples, takes_turns, workers_for
 from nightscribe.whisper.engine import (
     Failure,
     Job,
@@ -194,7 +195,7 @@ class BatchedEngine:
             self._fail(request, outcome.reason, outcome.detail)
             return
         sound = Sound(outcome.samples, self._network.dims.n_mels, self._model.device)
-        duration_s = len(outcome.samples) / audio.SAMPLE_RATE
+        duration_s = len(outcome.samples) / SAMPLE_RATE
         recording = _Recording(request, sound, duration_s, outcome.warning)
         for job in request.jobs:
             steps = read_long(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nightscribe import audio
+from nightscribe.audio.decode import SAMPLE_RATE, Decoded, decode
 from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.engine import (
@@ -36,7 +36,7 @@ def transcribe(
         )
     for request in requests:
         try:
-            decoded = audio.decode(request.audio)
+            decoded = decode(request.audio)
         except (Rejected, OSError) as error:
             reason = error.reason if isinstance(error, Rejected) else Reason.UNREADABLE
             detail = error.detail if isinstance(error, Rejected) else str(error)
@@ -78,7 +78,7 @@ def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float
 def _transcribe_one(
     request: Request,
     job: Job,
-    decoded: audio.Decoded,
+    decoded: Decoded,
     model: LoadedModel,
     detected: tuple[str, float] | None,
     verbose: bool | None,
@@ -108,6 +108,6 @@ def _transcribe_one(
         language_probability=detected[1] if job.options.language is None and detected else None,
         text=result["text"],
         segments=result["segments"],
-        duration_s=len(decoded.samples) / audio.SAMPLE_RATE,
+        duration_s=len(decoded.samples) / SAMPLE_RATE,
         warning=decoded.warning,
     )

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, mel_filters
 
-from nightscribe.audio import FULL_SCALE
-from nightscribe.whisper.decoders import Stored
+from nightscribe.audio.decode import FULL_SCALE
+from nightscribe.audio.workers import Stored
 
 _BLOCK_FRAMES = 6_000  # a minute
 _KEPT_FRAMES = 2 * _BLOCK_FRAMES

@@ -27,13 +27,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nightscribe import audio
+from nightscribe.audio.decode import FULL_SCALE, blocks
 from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
 
 _SAMPLE_BYTES = 2
 _HELD_BYTES = 64 * 1024**2  # an encoded recording up to this size waits in memory, else on disk
 _COPIED_BYTES = 1024**2  # at a time
-_FEW_CORES = 4
 _STARTED = b"+"  # a worker's first word
 
 
@@ -72,17 +71,17 @@ Outcome = Samples | Rejected
 def decode_to(file: Path, encoded: BinaryIO | str) -> str | None:
     """Decode into a file of raw 16-bit samples; returns the warning, if there is one.
 
-    Raises what `audio.blocks` raises, and `NightscribeError` where the folder is full.
+    Raises what `decode.blocks` raises, and `NightscribeError` where the folder is full.
     """
     with told_if_full(), file.open("wb") as out:
-        blocks = audio.blocks(encoded)
+        decoded = blocks(encoded)
         while True:
             try:
-                block = next(blocks)
+                block = next(decoded)
             except StopIteration as end:
                 warning: str | None = end.value
                 return warning
-            out.write((block * audio.FULL_SCALE).astype(np.int16).tobytes())
+            out.write((block * FULL_SCALE).astype(np.int16).tobytes())
 
 
 class Decoders:
@@ -241,7 +240,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nightscribe.whisper.decoders"],
+            [sys.executable, "-m", "nightscribe.audio.workers"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -320,33 +319,6 @@ def _work() -> None:
 
 def _unreadable(error: Exception) -> Rejected:
     return Rejected(Reason.UNREADABLE, str(error) or type(error).__name__)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
-
-
-def takes_turns(device: str) -> bool:
-    """Whether decoding and computing are better done in turns: on a CPU of few cores.
-
-    Side by side, each matrix product waits there for the thread whose core is taken. Of many
-    cores, most would idle while the last recordings are decoded.
-    """
-    return device == "cpu" and usable_cores() <= _FEW_CORES
-
-
-def workers_for(device: str) -> int:
-    """Worker processes that keep up with a device.
-
-    A graphics card leaves the cores to them, but for this process's own. A CPU does so for as long
-    as they take turns, and else needs one for every four cores, since decoding is hundreds of
-    times faster than real time.
-    """
-    cores = usable_cores()
-    if takes_turns(device):
-        return cores
-    return max(1, cores - 1 if device.startswith("cuda") else cores // 4)
 
 
 if __name__ == "__main__":

@@ -19,16 +19,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nightscribe import audio
-from nightscribe.errors import NightscribeError, Reason, Rejected
-from nightscribe.whisper.decoders import (
+from nightscribe.audio.decode import decode
+from nightscribe.audio.workers import (
     Decoders,
     Outcome,
     Samples,
     decode_to,
-    takes_turns,
-    workers_for,
 )
+from nightscribe.errors import NightscribeError, Reason, Rejected
 from tests.nights import SAMPLES
 
 CLIPS = [
@@ -57,7 +55,7 @@ def test_samples_are_those_of_decoding_here(decoders: Decoders) -> None:
     for number, clip in numbers.items():
         outcome = found[number]
         assert isinstance(outcome, Samples)
-        expected = audio.decode(clip).samples
+        expected = decode(clip).samples
         np.testing.assert_array_equal(outcome.samples[:] / np.float32(32768), expected)
 
 
@@ -74,7 +72,7 @@ def test_a_full_folder_is_told_to_a_person() -> None:
 
 
 def test_large_files_wait_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("nightscribe.whisper.decoders._HELD_BYTES", 20_000)
+    monkeypatch.setattr("nightscribe.audio.workers._HELD_BYTES", 20_000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     here = Decoders(2)
     sizes = [clip.stat().st_size for clip in CLIPS]
@@ -217,7 +215,7 @@ def test_scripts_need_no_guard_around_their_main_program(repository: Path, tmp_p
     """As they do with multiprocessing, whose processes run the main program again."""
     script = tmp_path / "script.py"
     script.write_text(
-        "from nightscribe.whisper.decoders import Decoders\n"
+        "from nightscribe.audio.workers import Decoders\n"
         "decoders = Decoders(2)\n"
         f"for clip in {[str(clip) for clip in CLIPS]!r}:\n"
         "    decoders.submit(clip)\n"
@@ -246,22 +244,3 @@ def test_a_worker_that_was_taken_while_idle_costs_no_recording() -> None:
             worker.process.kill()
             worker.process.wait()
     decoders.close()
-
-
-@pytest.mark.parametrize(
-    ("cores", "device", "workers", "turns"),
-    [
-        (1, "cpu", 1, True),
-        (2, "cpu", 2, True),
-        (4, "cpu", 4, True),
-        (8, "cpu", 2, False),
-        (64, "cpu", 16, False),
-        (1, "cuda", 1, False),
-        (16, "cuda:1", 15, False),
-    ],
-)
-def test_workers_leave_the_cores_to_who_needs_them(
-    cores: int, device: str, workers: int, turns: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nightscribe.whisper.decoders.usable_cores", lambda: cores)
-    assert (workers_for(device), takes_turns(device)) == (workers, turns)

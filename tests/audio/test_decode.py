@@ -18,12 +18,12 @@ import pytest
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from nightscribe import audio
 from nightscribe.archive import AUDIO_SUFFIXES, Kind, kind_of
+from nightscribe.audio.decode import AudioInfo, blocks, decode, inspect, probe
 from nightscribe.errors import Reason, Rejected
 from tools.compare_audio import CASES, Case, compare, encode, read
 
-JFK = Path(__file__).parent / "fixtures" / "jfk.flac"
+JFK = Path(__file__).parents[1] / "fixtures" / "jfk.flac"
 
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None, reason="needs the ffmpeg command, as openai-whisper does"
@@ -67,7 +67,7 @@ def wav(samples: bytes, *, rate: int = 16_000, channels: int = 1) -> bytes:
 def rejection(content: bytes | BinaryIO, **limits: float) -> Rejected:
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     with pytest.raises(Rejected) as caught:
-        audio.decode(file, **limits)
+        decode(file, **limits)
     return caught.value
 
 
@@ -76,7 +76,7 @@ def rejection(content: bytes | BinaryIO, **limits: float) -> Rejected:
 
 def test_16_bit_16_khz_mono_samples_are_kept_exactly() -> None:
     samples = np.random.default_rng(0).integers(-32768, 32768, 50_000, dtype=np.int16)
-    decoded = audio.decode(io.BytesIO(wav(samples.tobytes())))
+    decoded = decode(io.BytesIO(wav(samples.tobytes())))
     assert decoded.samples.dtype == np.float32
     np.testing.assert_array_equal(decoded.samples, samples.astype(np.float32) / 32768.0)
     assert decoded.warning is None
@@ -86,7 +86,7 @@ def test_16_bit_16_khz_mono_samples_are_kept_exactly() -> None:
 def test_jfk_is_bit_identical_to_whispers_load_audio() -> None:
     from whisper.audio import load_audio
 
-    np.testing.assert_array_equal(audio.decode(JFK).samples, load_audio(str(JFK)))
+    np.testing.assert_array_equal(decode(JFK).samples, load_audio(str(JFK)))
 
 
 @needs_ffmpeg
@@ -97,7 +97,7 @@ def test_every_format_is_close_to_whispers_load_audio(
     from whisper.audio import load_audio
 
     file = encoded(case)
-    ours, theirs = audio.decode(file).samples, load_audio(str(file))
+    ours, theirs = decode(file).samples, load_audio(str(file))
     if case.codec == "ac3":
         # Recent FFmpeg drops the encoder's delay of 256 samples at 48 kHz from Matroska.
         assert -86 <= len(ours) - len(theirs) <= 0
@@ -144,7 +144,7 @@ def test_of_several_audio_streams_ffmpegs_choice_is_taken(tmp_path: Path) -> Non
     chosen = []
     for default in (None, 0, 1):
         file = two_streams(tmp_path / f"{default}.mkv", default)
-        decoded = audio.decode(file)
+        decoded = decode(file)
         np.testing.assert_array_equal(decoded.samples, load_audio(str(file)))
         chosen.append(decoded.info.channels)
     assert chosen == [2, 1, 2]
@@ -159,7 +159,7 @@ def test_a_recording_that_changes_its_sample_rate_midway_is_decoded_to_the_end(
     first, second = encoded("MP3, 44.1 kHz stereo"), encoded("MP3, 16 kHz mono")
     joined = tmp_path / "joined.mp3"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
-    ours, theirs = audio.decode(joined).samples, load_audio(str(joined))
+    ours, theirs = decode(joined).samples, load_audio(str(joined))
     assert len(ours) / 16_000 == pytest.approx(8.0, abs=0.2)
     # At the change, ffmpeg drops what its resampler still holds: about two milliseconds.
     assert 0 <= len(ours) - len(theirs) <= 40
@@ -173,10 +173,10 @@ def test_inspect_finds_the_duration_that_decode_has(
     case: Case, encoded: Callable[[Case], Path]
 ) -> None:
     file = encoded(case)
-    decoded, inspected = audio.decode(file), audio.inspect(file)
+    decoded, inspected = decode(file), inspect(file)
     assert inspected.duration_s == pytest.approx(len(decoded.samples) / 16_000, abs=0.001)
     assert inspected.duration_s == pytest.approx(4.0, abs=0.06)
-    assert inspected.info == decoded.info == audio.probe(file)
+    assert inspected.info == decoded.info == probe(file)
     assert inspected.info.channels == av.AudioLayout(case.layout).nb_channels
     assert inspected.warning is decoded.warning is None
     assert kind_of(file.name) is Kind.AUDIO
@@ -190,19 +190,19 @@ def test_every_suffix_is_in_the_documentation(repository: Path) -> None:
 
 def test_a_telephones_amr_is_read() -> None:
     frame = bytes([0x3C, *[0] * 31])  # 20 ms at 12.2 kbit/s (RFC 4867, section 5.3)
-    assert audio.inspect(io.BytesIO(b"#!AMR\n" + 50 * frame)).duration_s == pytest.approx(1.0)
+    assert inspect(io.BytesIO(b"#!AMR\n" + 50 * frame)).duration_s == pytest.approx(1.0)
     assert kind_of("call.AMR") is Kind.AUDIO
 
 
 def test_probe_says_what_ffmpeg_calls_it() -> None:
-    assert audio.probe(JFK) == audio.AudioInfo("flac", "flac", 44_100, 2, 11.0)
+    assert probe(JFK) == AudioInfo("flac", "flac", 44_100, 2, 11.0)
 
 
 def test_blocks_joined_are_what_decode_gives() -> None:
-    blocks = list(audio.blocks(JFK, block_s=0.7))
-    assert {len(block) for block in blocks[:-1]} == {11_200}
-    assert 0 < len(blocks[-1]) <= 11_200
-    np.testing.assert_array_equal(np.concatenate(blocks), audio.decode(JFK).samples)
+    found = list(blocks(JFK, block_s=0.7))
+    assert {len(block) for block in found[:-1]} == {11_200}
+    assert 0 < len(found[-1]) <= 11_200
+    np.testing.assert_array_equal(np.concatenate(found), decode(JFK).samples)
 
 
 def test_blocks_return_the_warning_at_their_end() -> None:
@@ -210,7 +210,7 @@ def test_blocks_return_the_warning_at_their_end() -> None:
     warnings = []
 
     def consume() -> Iterator[NDArray[np.float32]]:
-        warnings.append((yield from audio.blocks(io.BytesIO(content[: len(content) // 2]))))
+        warnings.append((yield from blocks(io.BytesIO(content[: len(content) // 2]))))
 
     assert len(list(consume())) == 1
     assert "cut short" in warnings[0]
@@ -220,8 +220,8 @@ def test_blocks_hold_one_block_however_long_the_recording() -> None:
     """A process that decodes two hours block by block stays within some megabytes."""
     script = """
 import io, resource, sys
-from nightscribe import audio
-from tests.test_audio import wav
+from nightscribe.audio.decode import blocks
+from tests.audio.test_decode import wav
 
 class Silence(io.RawIOBase):  # two hours of a WAV file, made as it is read
     head, size, at = wav(b"")[:40] + (230_400_000).to_bytes(4, "little"), 230_400_044, 0
@@ -238,13 +238,13 @@ class Silence(io.RawIOBase):  # two hours of a WAV file, made as it is read
         buffer[:count], self.at = part, self.at + count
         return count
 
-list(audio.blocks(io.BytesIO(wav(bytes(64_000)))))
+list(blocks(io.BytesIO(wav(bytes(64_000)))))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-count = sum(len(block) for block in audio.blocks(Silence()))
+count = sum(len(block) for block in blocks(Silence()))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 print(count, grown)
 """
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
@@ -273,17 +273,17 @@ def test_too_long_is_found_before_the_whole_is_decoded() -> None:
     assert "5 s" in rejected.detail
     assert file.served < 2 * 16_000 * 60
     with pytest.raises(Rejected, match="too_long"):
-        audio.inspect(io.BytesIO(wav(bytes(2 * 16_000 * 6))), max_duration_s=5.0)
+        inspect(io.BytesIO(wav(bytes(2 * 16_000 * 6))), max_duration_s=5.0)
 
 
 def test_a_recording_of_exactly_the_limits_is_accepted() -> None:
     file = io.BytesIO(wav(bytes(2 * 16_000)))
-    assert len(audio.decode(file, min_duration_s=1.0, max_duration_s=1.0).samples) == 16_000
+    assert len(decode(file, min_duration_s=1.0, max_duration_s=1.0).samples) == 16_000
 
 
 def test_a_twentieth_of_a_second_is_too_short_when_a_minimum_is_set() -> None:
     content = wav(bytes(2 * 800))
-    assert len(audio.decode(io.BytesIO(content)).samples) == 800
+    assert len(decode(io.BytesIO(content)).samples) == 800
     rejected = rejection(content, min_duration_s=0.1)
     assert rejected.reason is Reason.TOO_SHORT
     assert "0.050 s" in rejected.detail
@@ -301,7 +301,7 @@ def test_text_renamed_to_audio_is_not_audio(name: str, tmp_path: Path) -> None:
     file = tmp_path / name
     file.write_text("The quick brown fox jumps over the lazy dog.\n" * 400)
     with pytest.raises(Rejected) as caught:
-        audio.inspect(file)
+        inspect(file)
     assert caught.value.reason is Reason.NOT_AUDIO
 
 
@@ -320,7 +320,7 @@ def test_a_video_without_sound_has_no_audio_stream(tmp_path: Path) -> None:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     with pytest.raises(Rejected) as caught:
-        audio.probe(file)
+        probe(file)
     assert caught.value.reason is Reason.NO_AUDIO_STREAM
     assert "video" in caught.value.detail
 
@@ -340,7 +340,7 @@ def test_channels_that_cannot_be_mixed_are_refused_by_inspect_and_decode() -> No
     content = wav(bytes(2 * 63 * 1000), channels=63)
     assert "63 channels" in rejection(content).detail
     with pytest.raises(Rejected, match="not_audio"):
-        audio.inspect(io.BytesIO(content))
+        inspect(io.BytesIO(content))
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_playlist_cannot_make_us_read_another_file(
     file = tmp_path / "speech.mp3"
     file.write_text(playlist)
     with pytest.raises(Rejected) as caught:
-        audio.decode(file)
+        decode(file)
     assert caught.value.reason is Reason.NOT_AUDIO
 
 
@@ -383,7 +383,7 @@ def test_a_file_cut_in_half_is_decoded_with_a_warning(
 ) -> None:
     file = encoded(name)
     content = file.read_bytes()
-    whole, half = audio.decode(file), audio.decode(io.BytesIO(content[: len(content) // 2]))
+    whole, half = decode(file), decode(io.BytesIO(content[: len(content) // 2]))
     assert 1.0 < len(half.samples) / 16_000 < 3.0
     assert half.warning is not None
     assert "cut short" in half.warning
@@ -407,7 +407,7 @@ def test_a_file_damaged_in_the_middle_is_decoded_with_a_warning_that_says_where(
     name: str, encoded: Callable[[str], Path]
 ) -> None:
     content = damaged(encoded(name).read_bytes())
-    decoded, inspected = audio.decode(io.BytesIO(content)), audio.inspect(io.BytesIO(content))
+    decoded, inspected = decode(io.BytesIO(content)), inspect(io.BytesIO(content))
     assert 1.9 < len(decoded.samples) / 16_000 < 4.1  # a page of Ogg holds a second or two
     assert decoded.warning is not None
     where = re.search(r"(?:at about|cut short:) ([\d.]+) s", decoded.warning)
@@ -423,7 +423,7 @@ def test_variable_bit_rate_without_a_header_is_not_taken_for_cut_short(tmp_path:
     command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=44100:d=20"]
     command += ["-i", str(JFK), "-filter_complex", "[1:a][0:a]concat=n=2:v=0:a=1", "-q:a", "4"]
     subprocess.run([*command, "-write_xing", "0", str(file)], check=True)
-    inspected = audio.inspect(file)
+    inspected = inspect(file)
     assert inspected.duration_s == pytest.approx(31.0, abs=0.1)
     assert inspected.info.duration_s != pytest.approx(31.0, abs=3.0)
     assert inspected.warning is None
@@ -435,15 +435,15 @@ def test_a_large_cover_picture_does_not_hide_the_audio(encoded: Callable[[str], 
     picture = picture.ljust(10 + (3 << 20), b"\x55")
     size = len(picture)
     tag = b"ID3\x03\0\0" + bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0)) + picture
-    decoded = audio.decode(io.BytesIO(tag + content))
+    decoded = decode(io.BytesIO(tag + content))
     assert decoded.info.codec == "mp3"
-    np.testing.assert_array_equal(decoded.samples, audio.decode(io.BytesIO(content)).samples)
+    np.testing.assert_array_equal(decoded.samples, decode(io.BytesIO(content)).samples)
 
 
 def test_wav_of_a_program_that_could_not_know_the_size_has_no_warning() -> None:
     content = bytearray(wav(bytes(32_000)))
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
-    decoded = audio.decode(io.BytesIO(content))
+    decoded = decode(io.BytesIO(content))
     assert len(decoded.samples) == 16_000
     assert decoded.warning is None
 
@@ -451,24 +451,24 @@ def test_wav_of_a_program_that_could_not_know_the_size_has_no_warning() -> None:
 def test_wav_whose_header_counts_itself_has_no_warning() -> None:
     content = bytearray(wav(bytes(32_000)))
     content[4:8] = len(content).to_bytes(4, "little")  # the right size is 8 less
-    assert audio.inspect(io.BytesIO(content)).warning is None
+    assert inspect(io.BytesIO(content)).warning is None
 
 
 # Files and their surroundings
 
 
 def test_a_content_decodes_the_same_under_any_name(tmp_path: Path) -> None:
-    expected = audio.decode(JFK).samples
+    expected = decode(JFK).samples
     for name in ("a.wav", "b", "two\nlines 🎙️.txt", "http:c"):
         file = tmp_path / name
         shutil.copyfile(JFK, file)
-        np.testing.assert_array_equal(audio.decode(file).samples, expected)
+        np.testing.assert_array_equal(decode(file).samples, expected)
 
 
 def test_an_open_file_is_read_from_its_start_and_left_open() -> None:
     with open(JFK, "rb") as file:
         file.seek(1000)
-        assert audio.inspect(file).duration_s == 11.0
+        assert inspect(file).duration_s == 11.0
         assert not file.closed
 
 
@@ -481,11 +481,11 @@ def test_a_read_error_is_itself_and_not_taken_for_the_end(after: int, error: Bas
                 raise error
             return super().read(size)
 
-    for use in (audio.decode, audio.inspect):
+    for use in (decode, inspect):
         with pytest.raises(type(error), match=str(error)):
             use(Failing(JFK.read_bytes()))
     # and it does not come up again in a call that has nothing to do with it
-    assert audio.inspect(JFK).duration_s == 11.0
+    assert inspect(JFK).duration_s == 11.0
 
 
 def test_importing_starts_no_thread_and_bad_files_print_nothing(tmp_path: Path) -> None:
@@ -493,17 +493,17 @@ def test_importing_starts_no_thread_and_bad_files_print_nothing(tmp_path: Path) 
     script = """
 import os, sys
 sys.path[:0] = ["plugins"]
-from nightscribe import audio
+from nightscribe.audio.decode import inspect
 assert os.environ.get("OPENBLAS_NUM_THREADS") == "1"  # numpy's own threads
 assert len(os.listdir("/proc/self/task")) == 1, os.listdir("/proc/self/task")
-assert audio.inspect(sys.argv[1]).warning
+assert inspect(sys.argv[1]).warning
 assert len(os.listdir("/proc/self/task")) == 1
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "bad.flac")],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         env={"OPENBLAS_NUM_THREADS": "1"},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
