@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightscribe.audio.decode import SAMPLE_RATE, decode
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 
 MANIFEST = "manifest.csv"
 SHORTEST_S, LONGEST_S = 3.0, 150.0

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.archive import Recorded
 from benchmarks.table import table
-from nightscribe.audio.decode import SAMPLE_RATE, decode
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 from nightscribe.audio.workers import Decoders, Samples, decode_to
 
 ALL = "all of them, by worker processes"

@@ -14,7 +14,8 @@ from benchmarks.archive import Recorded
 from benchmarks.engines import Setup
 from benchmarks.measure import measure
 from benchmarks.table import table
-from nightscribe.audio.decode import FULL_SCALE, SAMPLE_RATE, decode
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from transformers import (
 )
 
 from benchmarks.engines import Run, Setup, Text
-from nightscribe.audio.decode import SAMPLE_RATE, decode
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 
 _WINDOW_S = 30
 

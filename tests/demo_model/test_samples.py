@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from nightscribe.audio.decode import decode, probe
+from nightscribe.audio.containers import probe
+from nightscribe.audio.decode import decode
 from tools.demo_model.grammar import is_held_out
 from tools.demo_model.lexicon import LANGUAGES
 

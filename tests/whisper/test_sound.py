@@ -10,7 +10,7 @@ import torch
 import whisper
 from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 
-from nightscribe.audio.decode import FULL_SCALE
+from nightscribe.audio.samples import FULL_SCALE
 from nightscribe.audio.workers import Stored
 from nightscribe.whisper.sound import Sound
 

@@ -27,7 +27,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nightscribe.audio.decode import FULL_SCALE, blocks
+from nightscribe.audio.decode import blocks
+from nightscribe.audio.samples import FULL_SCALE
 from nightscribe.errors import NightscribeError, Reason, Rejected, told_if_full
 
 _SAMPLE_BYTES = 2

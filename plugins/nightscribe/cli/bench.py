@@ -190,7 +190,7 @@ def _opened(file: File, settings: Settings) -> Iterator[BinaryIO]:
 
 def _excerpt(file: BinaryIO) -> bytes | None:
     """A short recording as it is, the beginning of a long one as WAV; None for what is no audio."""
-    from nightscribe.audio.decode import probe
+    from nightscribe.audio.containers import probe
     from nightscribe.errors import Rejected
 
     try:
@@ -207,7 +207,8 @@ def _wav(file: BinaryIO, seconds: float) -> bytes | None:
     """The first seconds of a recording as a WAV file; None where they cannot be decoded."""
     import numpy as np
 
-    from nightscribe.audio.decode import FULL_SCALE, SAMPLE_RATE, blocks
+    from nightscribe.audio.decode import blocks
+    from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
     from nightscribe.errors import Rejected
 
     try:

@@ -20,7 +20,7 @@ from whisper.audio import CHUNK_LENGTH, N_FRAMES
 from whisper.utils import compression_ratio, format_timestamp
 
 from nightscribe.audio.cores import takes_turns, workers_for
-from nightscribe.audio.decode import SAMPLE_RATE
+from nightscribe.audio.samples import SAMPLE_RATE
 from nightscribe.audio.workers import Decoders, Samples
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES

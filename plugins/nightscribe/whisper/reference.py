@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nightscribe.audio.decode import SAMPLE_RATE, Decoded, decode
+from nightscribe.audio.decode import Decoded, decode
+from nightscribe.audio.samples import SAMPLE_RATE
 from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.engine import (

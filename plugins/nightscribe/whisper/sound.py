@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, mel_filters
 
-from nightscribe.audio.decode import FULL_SCALE
+from nightscribe.audio.samples import FULL_SCALE
 from nightscribe.audio.workers import Stored
 
 _BLOCK_FRAMES = 6_000  # a minute
