@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,10 @@ from numpy.typing import NDArray
 from benchmarks.archive import Recorded
 from benchmarks.table import table
 from nightscribe.audio.decode import decode
+from nightscribe.audio.operations import Decoding
 from nightscribe.audio.samples import SAMPLE_RATE
-from nightscribe.audio.workers import Decoders, Samples, decode_to
+from nightscribe.audio.stored import Samples, decode_to
+from nightscribe.audio.workers import Workers
 
 ALL = "all of them, by worker processes"
 
@@ -70,16 +71,15 @@ def _speech(archive: Sequence[Recorded], count: int) -> NDArray[np.float32]:
 
 def _decoding(content: bytes) -> float:
     """Processor time, in seconds, of decoding one file here."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryFile() as samples:
         began = time.process_time()
-        decode_to(Path(folder) / "samples", io.BytesIO(content))
+        decode_to(samples, io.BytesIO(content))
         return time.process_time() - began
 
 
 def _handing_over(contents: Sequence[bytes], workers: int) -> float:
     """Wall time, in seconds, of decoding all by workers that run already."""
-    decoders = Decoders(workers)
-    try:
+    with Workers(workers, Decoding()) as decoders:
         for content in contents[: 2 * workers]:  # starts them
             decoders.submit(io.BytesIO(content))
         _finish(decoders)
@@ -88,11 +88,9 @@ def _handing_over(contents: Sequence[bytes], workers: int) -> float:
             decoders.submit(io.BytesIO(content))
         _finish(decoders)
         return time.perf_counter() - began
-    finally:
-        decoders.close()
 
 
-def _finish(decoders: Decoders) -> None:
+def _finish(decoders: Workers[Samples]) -> None:
     while decoders.pending:
         for _, outcome in decoders.finished(wait_for_one=True):
             if not isinstance(outcome, Samples):

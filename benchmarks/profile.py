@@ -23,7 +23,7 @@ from benchmarks.engines import Setup, load
 from benchmarks.table import table
 
 STAGES = {
-    "wait for audio": ("audio.workers.Decoders.submit", "audio.workers.Decoders.finished"),
+    "wait for audio": ("audio.workers.Workers.submit", "audio.workers.Workers.finished"),
     "mel": ("sound.Sound.__init__", "sound.Sound.window", "sound.Sound.opening"),
     "encode": ("network.Network.encode",),
     "detect language": ("batched.BatchedEngine._languages",),

@@ -17,7 +17,6 @@ name, `talk.wav`, and the n-th is called `talk%00n.wav`, which no file can be ca
 from __future__ import annotations
 
 import bz2
-import errno
 import gzip
 import io
 import lzma
@@ -38,6 +37,7 @@ from typing import BinaryIO, Protocol, cast
 
 from nightscribe import manifest
 from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected, told_if_full
+from nightscribe.file_slice import open_slice
 from nightscribe.settings import MIB, ArchiveLimits
 from nightscribe.storage import (
     Place,
@@ -605,43 +605,6 @@ def _check_member(expanded: int, ceiling: int | None, limits: ArchiveLimits) -> 
         )
 
 
-class _Window(io.RawIOBase):
-    """A stretch of an open local file, as a file of its own. Leaves the file's position alone."""
-
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
-        self._descriptor = descriptor
-        self._start = start
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        count = min(len(buffer), max(self._size - self._position, 0))
-        data = os.pread(self._descriptor, count, self._start + self._position)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
-def _in_place(descriptor: int, start: int, size: int) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Window(descriptor, start, size), 256 * 1024))
-
-
 # --------------------------------------------------------------------------- zip
 
 
@@ -716,7 +679,7 @@ def _open_zip_member(
     header = os.pread(container.descriptor, 30, info.header_offset)
     name_length, extra_length = struct.unpack_from("<HH", header, 26)
     start = info.header_offset + len(header) + name_length + extra_length
-    return _in_place(container.descriptor, start, info.file_size)
+    return open_slice(container.descriptor, start, info.file_size)
 
 
 # --------------------------------------------------------------------------- tar
@@ -865,7 +828,7 @@ def _open_tar_member(container: _Container, stream: _TarStream, info: tarfile.Ta
                 Reason.CORRUPT_ARCHIVE,
                 f"ends at byte {container.size_bytes}, inside the member {info.name!r}",
             )
-        return _in_place(container.descriptor, info.offset_data, info.size)
+        return open_slice(container.descriptor, info.offset_data, info.size)
     stream.seek(info.offset_data)
     # The stream accounts for what is expanded.
     return _spool(_TarMember(stream, info.size), info.size, container.limits)

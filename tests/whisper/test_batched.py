@@ -18,7 +18,9 @@ import whisper
 from benchmarks.compare import word_error_rate
 from benchmarks.shapes import SHAPES, write_checkpoint
 from nightscribe.audio.decode import decode
-from nightscribe.audio.workers import Decoders
+from nightscribe.audio.operations import Decoding
+from nightscribe.audio.stored import Samples
+from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason
 from nightscribe.whisper import batched, network, reference
 from nightscribe.whisper.engine import (
@@ -448,24 +450,24 @@ def test_both_tasks_share_decoding_and_encoding(
 def test_in_turns_nothing_is_computed_while_audio_is_decoded(
     model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crews: list[Decoders] = []
+    started: list[Workers[Samples]] = []
     pending = []
     went_on = batched.BatchedEngine._went_on
 
     def two_cores(_: str) -> int:
         return 2
 
-    def hired(count: int) -> Decoders:
-        crews.append(Decoders(count))
-        return crews[-1]
+    def start(count: int, operation: Decoding) -> Workers[Samples]:
+        started.append(Workers(count, operation))
+        return started[-1]
 
     def watched(engine: batched.BatchedEngine, verbose: bool | None) -> bool:
-        pending.append(crews[-1].pending)
+        pending.append(started[-1].pending)
         return went_on(engine, verbose)
 
     monkeypatch.setattr(batched, "workers_for", two_cores)
     monkeypatch.setattr(batched, "takes_turns", lambda _: True)
-    monkeypatch.setattr(batched, "Decoders", hired)
+    monkeypatch.setattr(batched, "Workers", start)
     monkeypatch.setattr(batched.BatchedEngine, "_went_on", watched)
     engine = batched.BatchedEngine(model, slots=2)
     short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]

@@ -11,7 +11,7 @@ import whisper
 from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 
 from nightscribe.audio.samples import FULL_SCALE
-from nightscribe.audio.workers import Stored
+from nightscribe.audio.stored import Stored
 from nightscribe.whisper.sound import Sound
 
 LENGTHS = [0, 1, 159, 160, 200, 201, 479_999, 480_000, 480_001, 12_000 * 160 - 1, 12_001 * 160]
@@ -23,7 +23,7 @@ def test_windows_are_those_of_the_reference(count: int, bins: int, tmp_path: Pat
     samples = (np.random.default_rng(count).normal(0, 0.1, count) * FULL_SCALE).astype(np.int16)
     file = tmp_path / "samples"
     file.write_bytes(samples.tobytes())
-    sound = Sound(Stored(file), bins, "cpu")
+    sound = Sound(Stored(file.open("rb")), bins, "cpu")
     heard = samples.astype(np.float32) / FULL_SCALE
     mel = log_mel_spectrogram(heard, bins, padding=N_SAMPLES)
     content = mel.shape[1] - N_FRAMES

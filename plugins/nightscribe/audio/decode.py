@@ -62,11 +62,11 @@ def inspect(
         OSError: the file could not be read.
     """
     with opened(file) as recording:
-        decoding = _Decoding(recording)
-        frames = decoding.frames(min_duration_s, max_duration_s)
+        decoder = _Decoder(recording)
+        frames = decoder.frames(min_duration_s, max_duration_s)
         deque(quantised(islice(frames, 1)), maxlen=0)  # can it be resampled?
         deque(frames, maxlen=0)
-        return Inspected(recording.info, float(decoding.decoded_s), decoding.warning())
+        return Inspected(recording.info, float(decoder.decoded_s), decoder.warning())
 
 
 def blocks(
@@ -87,11 +87,11 @@ def blocks(
         OSError: the file could not be read.
     """
     with opened(file) as recording:
-        decoding = _Decoding(recording)
-        frames = decoding.frames(min_duration_s, max_duration_s)
+        decoder = _Decoder(recording)
+        frames = decoder.frames(min_duration_s, max_duration_s)
         for block in in_blocks(quantised(frames), round(block_s * SAMPLE_RATE)):
             yield as_float(block)
-        return decoding.warning()
+        return decoder.warning()
 
 
 def decode(
@@ -104,8 +104,8 @@ def decode(
         OSError: the file could not be read.
     """
     with opened(file) as recording:
-        decoding = _Decoding(recording)
-        frames = decoding.frames(min_duration_s, max_duration_s)
+        decoder = _Decoder(recording)
+        frames = decoder.frames(min_duration_s, max_duration_s)
         pieces = deque(in_blocks(quantised(frames), round(BLOCK_S * SAMPLE_RATE)))
         samples = np.empty(sum(len(piece) for piece in pieces), dtype=np.float32)
         filled = 0
@@ -113,10 +113,10 @@ def decode(
             piece = pieces.popleft()
             samples[filled : filled + len(piece)] = as_float(piece)
             filled += len(piece)
-        return Decoded(samples, recording.info, decoding.warning())
+        return Decoded(samples, recording.info, decoder.warning())
 
 
-class _Decoding:
+class _Decoder:
     """An opened recording on its way through the decoder."""
 
     def __init__(self, recording: Opened) -> None:

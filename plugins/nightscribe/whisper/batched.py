@@ -20,8 +20,10 @@ from whisper.audio import CHUNK_LENGTH, N_FRAMES
 from whisper.utils import compression_ratio, format_timestamp
 
 from nightscribe.audio.cores import takes_turns, workers_for
+from nightscribe.audio.operations import Decoding
 from nightscribe.audio.samples import SAMPLE_RATE
-from nightscribe.audio.workers import Decoders, Samples
+from nightscribe.audio.stored import Samples
+from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.alignment import Reading, align
@@ -31,6 +33,7 @@ from nightscribe.whisper.engine import (
     LoadedModel,
     Request,
     Transcript,
+    failures_of,
     indigestible,
 )
 from nightscribe.whisper.lane import Answer, Kind, Lane, Task
@@ -119,7 +122,7 @@ class BatchedEngine:
     ) -> Iterator[Transcript | Failure]:
         """Transcribe; requests are pulled as slots become free."""
         arriving = iter(requests)
-        decoders = Decoders(workers_for(self._model.device))
+        decoders = Workers(workers_for(self._model.device), Decoding())
         on_the_way: dict[int, Request] = {}
         more = True
         try:
@@ -142,7 +145,8 @@ class BatchedEngine:
                     try:
                         on_the_way[decoders.submit(request.audio)] = request
                     except OSError as error:
-                        self._fail(request, Reason.UNREADABLE, str(error))
+                        rejected = Rejected(Reason.UNREADABLE, str(error))
+                        self._done += failures_of(request, rejected)
                 if self._takes_turns:
                     self._arrived += _all_of(decoders, on_the_way)
                 elif len(self._threads) < at_once and not self._arrived:
@@ -187,12 +191,9 @@ class BatchedEngine:
             thread.recording.features.clear()
         torch.cuda.empty_cache()
 
-    def _fail(self, request: Request, reason: Reason, detail: str) -> None:
-        self._done += [Failure(request.recording_id, job, reason, detail) for job in request.jobs]
-
     def _begin(self, request: Request, outcome: Samples | Rejected, verbose: bool | None) -> None:
         if isinstance(outcome, Rejected):
-            self._fail(request, outcome.reason, outcome.detail)
+            self._done += failures_of(request, outcome)
             return
         sound = Sound(outcome.samples, self._network.dims.n_mels, self._model.device)
         duration_s = len(outcome.samples) / SAMPLE_RATE
@@ -399,7 +400,7 @@ class BatchedEngine:
 
 
 def _all_of(
-    decoders: Decoders, on_the_way: dict[int, Request]
+    decoders: Workers[Samples], on_the_way: dict[int, Request]
 ) -> list[tuple[Request, Samples | Rejected]]:
     """Wait for all that is being decoded; in the order in which it was handed in."""
     outcomes: dict[int, Samples | Rejected] = {}

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
-from nightscribe.errors import ConfigurationError, Reason
+from nightscribe.audio.workers import Crashed
+from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.whisper.models import Checkpoint, load, pick_device, pick_precision, resolve
 from nightscribe.whisper.options import Options
 
@@ -128,6 +129,17 @@ def engine_named(name: str, *, slots: int = 0) -> Engine:
     if name not in engines:
         raise ConfigurationError(f"engine {name!r}: choose one of {', '.join(engines)}")
     return engines[name]
+
+
+def failures_of(request: Request, rejected: Rejected) -> list[Failure]:
+    """The outcome of all jobs of a recording that could not be decoded.
+
+    What could not be read may be readable the next night. A file over which the decoder crashed
+    will crash it again, so that is a failure of another kind, which is not tried again.
+    """
+    crashed = isinstance(rejected, Crashed)
+    reason = Reason.TRANSCRIPTION_FAILED if crashed else rejected.reason
+    return [Failure(request.recording_id, job, reason, rejected.detail) for job in request.jobs]
 
 
 def indigestible(recording_id: str, job: Job, error: Exception) -> Failure:

@@ -18,7 +18,7 @@ from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, mel_filters
 
 from nightscribe.audio.samples import FULL_SCALE
-from nightscribe.audio.workers import Stored
+from nightscribe.audio.stored import Stored
 
 _BLOCK_FRAMES = 6_000  # a minute
 _KEPT_FRAMES = 2 * _BLOCK_FRAMES
