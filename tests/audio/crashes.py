@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,17 @@ import pytest
 CRASHING = b"crash the decoder" * 99
 ENDLESS = b"never come to an end" * 99
 
-_SITECUSTOMIZE = f"""
+_SITECUSTOMIZE = """
 import os, signal, av
 
 opened = av.open
 
 def open_or_die(file, *args, **kwargs):
-    head = file.read(17)
+    content = file.read(1 << 30)
     file.seek(0)
-    if head == {CRASHING[:17]!r}:
+    if content in {crashing!r}:
         os.kill(os.getpid(), signal.SIGSEGV)
-    while head == {ENDLESS[:17]!r}:
+    while content == {endless!r}:
         pass
     return opened(file, *args, **kwargs)
 
@@ -27,11 +28,14 @@ av.open = open_or_die
 """
 
 
-def crash_decoders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def crash_decoders(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, crashing: Iterable[bytes] = (CRASHING,)
+) -> None:
     """Have workers that start from now on die where FFmpeg would open one of these contents.
 
     Python imports `sitecustomize` when it starts; workers find the one in `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
+    text = _SITECUSTOMIZE.format(crashing=list(crashing), endless=ENDLESS)
+    (folder / "sitecustomize.py").write_text(text)
     monkeypatch.syspath_prepend(folder)
