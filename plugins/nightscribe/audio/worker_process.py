@@ -34,9 +34,12 @@ _AHEAD_BYTES = 2 * INLINE_BYTES
 # find nothing to take along.
 _ENVIRONMENT = re.compile(
     r"PATH|TMPDIR|TEMP|TMP|TZ|LANG|LANGUAGE|LC_\w+|LD_LIBRARY_PATH|LD_PRELOAD"
-    r"|GLIBC_TUNABLES|MALLOC_\w+|(OMP|OPENBLAS|MKL|NUMEXPR)_\w+"
+    r"|GLIBC_TUNABLES|MALLOC_\w+"
     r"|PYTHON(HOME|UTF8|WARNINGS|FAULTHANDLER|DONTWRITEBYTECODE|PYCACHEPREFIX|NOUSERSITE)"
 )
+
+# numpy's libraries start a thread for each core as soon as they are imported; no worker needs them.
+_ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
 
 
 class Worker:
@@ -132,4 +135,4 @@ def environment(given: Mapping[str, str], path: Sequence[str]) -> dict[str, str]
     if library not in folders:
         folders.append(library)
     kept = {name: value for name, value in given.items() if _ENVIRONMENT.fullmatch(name)}
-    return {**kept, "PYTHONPATH": os.pathsep.join(folders)}
+    return {**kept, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(folders)}
