@@ -26,9 +26,9 @@ from benchmarks.scoring import by_count as scored_by_count
 from benchmarks.scoring import shown as scoring_table
 from benchmarks.shapes import SHAPES
 from benchmarks.table import comparison
+from nightscribe.audio.cores import usable_cores, workers_for
 from nightscribe.errors import ConfigurationError, ModelError
 from nightscribe.whisper.checkpoints import resolve
-from nightscribe.whisper.decoders import usable_cores, workers_for
 from nightscribe.whisper.devices import pick_device
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224

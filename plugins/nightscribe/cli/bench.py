@@ -196,11 +196,11 @@ def _opened(file: File, settings: Settings) -> Iterator[BinaryIO]:
 
 def _excerpt(file: BinaryIO) -> bytes | None:
     """A short recording as it is, the beginning of a long one as WAV; None for what is no audio."""
-    from nightscribe import audio
+    from nightscribe.audio.containers import probe
     from nightscribe.errors import Rejected
 
     try:
-        stated = audio.probe(file).duration_s
+        stated = probe(file).duration_s
         file.seek(0)
         if stated is not None and stated <= _EXCERPT_S:
             return file.read()
@@ -213,19 +213,20 @@ def _wav(file: BinaryIO, seconds: float) -> bytes | None:
     """The first seconds of a recording as a WAV file; None where they cannot be decoded."""
     import numpy as np
 
-    from nightscribe import audio
+    from nightscribe.audio.decode import blocks
+    from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
     from nightscribe.errors import Rejected
 
     try:
-        samples = next(audio.blocks(file, block_s=seconds))
+        samples = next(blocks(file, block_s=seconds))
     except Rejected:
         return None
     written = io.BytesIO()
     with wave.open(written, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
-        wav.setframerate(audio.SAMPLE_RATE)
-        wav.writeframes((samples * audio.FULL_SCALE).astype(np.int16).tobytes())
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes((samples * FULL_SCALE).astype(np.int16).tobytes())
     return written.getvalue()
 
 

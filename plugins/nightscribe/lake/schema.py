@@ -84,7 +84,7 @@ REJECTED = pa.schema(
         _required("version", pa.string(), "etag or modification time of the file; may be empty"),
         _required("reason", pa.string(), "from the closed list `nightscribe.errors.Reason`"),
         _required("detail", pa.string(), "what was found, in words"),
-        _column("recording_id", pa.string(), "set when the input failed after it was ingested"),
+        _column("recording_id", pa.string(), "set when the input failed after it was hashed"),
         _column("model_id", pa.string(), "set when the input failed in transcription"),
         _column("task", pa.string(), "set when the input failed in transcription"),
         _column("options_key", pa.string(), "set when the input failed in transcription"),

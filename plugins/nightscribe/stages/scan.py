@@ -99,7 +99,9 @@ def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Fou
                  AND NOT EXISTS (SELECT 1 FROM rejected AS r
                    WHERE (r.uri, r.version) = (l.uri, l.version)
                      AND r.model_id IS NULL AND NOT $force
-                     AND r.reason NOT IN ('changed', 'unreadable', 'manifest_missing_file'))
+                     -- With a recording_id, the file was read to its end and crashed the decoder.
+                     AND (r.recording_id IS NOT NULL OR r.reason NOT IN
+                       ('changed', 'unreadable', 'manifest_missing_file')))
                ORDER BY archive, position""",
             params={"force": force},
         ).to_arrow_table()
