@@ -18,6 +18,7 @@ from nightscribe.audio.worker_process import Worker
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
+from nightscribe.settings import Settings
 from nightscribe.stages import ingest as ingestion
 from nightscribe.stages.ingest import Ingested, ingest
 from nightscribe.stages.run_ids import new_run_id, work_folder
@@ -43,7 +44,7 @@ def take_in(lake: Lake, folder: Path, *, force: bool = False) -> tuple[Scanned, 
     """What a night does before it plans."""
     run_id = new_run_id()
     found = scan(lake, [str(folder)], run_id, folder=work_folder(run_id), force=force)
-    return found, [ingest(lake, spec, run_id) for spec in found.specs]
+    return found, [ingest(lake, spec, run_id, settings=Settings()) for spec in found.specs]
 
 
 def rejected(lake: Lake, folder: Path) -> dict[str, tuple[str, str, str]]:
