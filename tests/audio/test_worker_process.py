@@ -59,6 +59,7 @@ def test_a_workers_environment_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     worker = Worker(60)
     try:
+        assert worker.pipe.recv(99) == READY  # right after its start, it has no environment yet
         entries = Path(f"/proc/{worker.process.pid}/environ").read_bytes().split(b"\0")
     finally:
         worker.end()

@@ -450,3 +450,33 @@ def test_scripts_need_no_guard_around_their_main_program(repository: Path, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(CLIPS)
+
+
+def test_workers_end_with_the_process_that_started_them(repository: Path) -> None:
+    script = (
+        "import io, time\n"
+        "from nightscribe.audio.operations import Inspection\n"
+        "from nightscribe.audio.workers import Workers\n"
+        "workers = Workers(2, Inspection())\n"
+        "for _ in range(2):\n"
+        "    workers.submit(io.BytesIO(b'no audio'))\n"
+        "while workers.pending:\n"
+        "    list(workers.finished(wait_for_one=True))\n"
+        "print(*(worker.process.pid for worker in workers._workers), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(repository / "plugins")}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = parent.stdout.readline().split()
+        assert len(pids) == 2
+        parent.kill()
+    wait_until(lambda: not any(is_worker(pid) for pid in pids))
+
+
+def is_worker(pid: str) -> bool:
+    try:
+        return b"nightscribe.audio.worker_program" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False

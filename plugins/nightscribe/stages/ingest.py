@@ -122,7 +122,7 @@ class _Work:
     )
     committed: float = field(default_factory=time.monotonic)
     files: deque[_File] = field(default_factory=deque)
-    decoded: dict[str, int] = field(default_factory=dict)  # recording_id → number at the workers
+    numbers: dict[str, int] = field(default_factory=dict)  # recording_id → number at the workers
     waiting: dict[int, list[_File]] = field(default_factory=dict)  # that number → its files
 
     def __post_init__(self) -> None:
@@ -160,10 +160,10 @@ class _Work:
 
     def _inspect(self, entry: _File, file: BinaryIO) -> None:
         """Hand a content to the workers, unless they have it from another file."""
-        number = self.decoded.get(entry.recording_id)
+        number = self.numbers.get(entry.recording_id)
         if number is None:
             number = self.workers.submit(file)
-            self.decoded[entry.recording_id] = number
+            self.numbers[entry.recording_id] = number
         self.waiting.setdefault(number, []).append(entry)
         entry.waiting = True
 
@@ -179,7 +179,7 @@ class _Work:
             for entry in self.waiting.pop(number):
                 entry.outcome = outcome
                 entry.waiting = False
-                self.decoded.pop(entry.recording_id, None)
+                self.numbers.pop(entry.recording_id, None)
         while self.files and not self.files[0].waiting:
             self._record(self.files.popleft())
 
