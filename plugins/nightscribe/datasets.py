@@ -18,8 +18,8 @@ from nightscribe.lake.catalog import connect
 from nightscribe.lake.rows import KEYS, rejected_row, rows_of
 from nightscribe.lake.store import Lake
 from nightscribe.layouts import Utterance
+from nightscribe.new_files import LISTED, Found, find_new
 from nightscribe.pipeline import work_folder
-from nightscribe.scan import find_new
 from nightscribe.settings import Settings
 from nightscribe.storage import canonical_uri
 
@@ -54,18 +54,10 @@ def add_dataset(
     settings = settings or Settings()
     rows = _annotations(utterances)
     archives = rows["archive"].unique().to_pylist()
-    found = find_new(lake, archives)
     named, asked = set(_uris(rows)), set(archives)
-    wanted = [
-        # A tar that merely lies in the folder of the lists is none of the data set's.
-        archive in asked if kind == Kind.CONTAINER else source_uri(archive, member) in named
-        for archive, member, kind in zip(
-            *(found.fresh[column].to_pylist() for column in ("archive", "member", "kind")),
-            strict=True,
-        )
-    ]
-    fresh = found.fresh.filter(pa.array(wanted, pa.bool_()))
-    _reject(lake, [row for row in found.rejected if row["uri"] in named | asked], run_id)
+    with find_new(lake, archives) as found:
+        fresh = _of_the_data_set(found, named, asked)
+        _reject(lake, _rejected_of(found, named | asked), run_id)
     if fresh.num_rows:
         spec = lake.write_spec(f"{work_folder(run_id)}/ingest-00000.parquet", fresh)
         log.info(ingest(lake, spec, run_id, settings=settings).summary())
@@ -87,6 +79,27 @@ def add_dataset(
         missing=sorted(missing),
         datasets=pc.unique(rows["dataset"]).to_pylist(),
     )
+
+
+def _of_the_data_set(found: Found, named: set[str], asked: set[str]) -> pa.Table:
+    """The new files of a listing that are named, and the new containers that are asked for."""
+    tables = [LISTED.empty_table()]
+    for batch in found.fresh():
+        wanted = [
+            # A tar that merely lies in the folder of the lists is none of the data set's.
+            archive in asked if kind == Kind.CONTAINER else uri in named
+            for archive, uri, kind in zip(
+                *(batch[column].to_pylist() for column in ("archive", "uri", "kind")), strict=True
+            )
+        ]
+        tables.append(pa.Table.from_batches([batch]).filter(pa.array(wanted, pa.bool_())))
+    return pa.concat_tables(tables)
+
+
+def _rejected_of(found: Found, uris: set[str]) -> list[dict[str, Any]]:
+    """What the listing rejects, of these places."""
+    batches = found.rows("FROM unusable ORDER BY rowid")
+    return [row for batch in batches for row in batch.to_pylist() if row["uri"] in uris]
 
 
 def _annotations(utterances: Sequence[Utterance]) -> pa.Table:

@@ -189,13 +189,19 @@ class Lake:
         """Whether a commit that carried this application-transaction id is in the table."""
         return self.table(name).transaction_version(transaction) is not None
 
-    def write_spec(self, path: str, rows: pa.Table) -> str:
+    def write_spec(self, path: str, rows: pa.Table | pa.RecordBatchReader) -> str:
         """Keep the description of a piece of work in the lake; returns `path`.
 
-        Tasks pass each other these paths instead of the rows, which can be many.
+        Tasks pass each other these paths instead of the rows, which can be many. Of a reader,
+        one batch is in memory at a time.
         """
-        with self.filesystem.open(self._native(path), "wb") as file:
-            pq.write_table(rows, file, compression="zstd")
+        batches = rows.to_reader() if isinstance(rows, pa.Table) else rows
+        with (
+            self.filesystem.open(self._native(path), "wb") as file,
+            pq.ParquetWriter(file, rows.schema, compression="zstd") as writer,
+        ):
+            for batch in batches:
+                writer.write_batch(batch)
         return path
 
     def has_spec(self, path: str) -> bool:
