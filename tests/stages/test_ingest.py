@@ -43,7 +43,9 @@ def folder(tmp_path: Path) -> Path:
 def take_in(lake: Lake, folder: Path, *, force: bool = False) -> tuple[Scanned, list[Ingested]]:
     """What a night does before it plans."""
     run_id = new_run_id()
-    found = scan(lake, [str(folder)], run_id, folder=work_folder(run_id), force=force)
+    found = scan(
+        lake, [str(folder)], run_id, settings=Settings(), folder=work_folder(run_id), force=force
+    )
     return found, [ingest(lake, spec, run_id, settings=Settings()) for spec in found.specs]
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print counts per archive."""
     from nightscribe.lake.opening import open_lake
-    from nightscribe.stages.scan import find_new
+    from nightscribe.stages.new_files import find_new
 
     archives = tuple(arguments.archives or Settings().archives)
     if not archives:
@@ -32,12 +32,9 @@ def execute(arguments: argparse.Namespace) -> int:
         # To a lake that is not there yet, everything is new.
         lake = lake_of(arguments) if has_lake(arguments) else open_lake(empty)
         for archive in archives:
-            found = find_new(lake, [archive])
-            sizes = [
-                row["size_bytes"] for row in found.fresh.to_pylist() if row["kind"] != "manifest"
-            ]
-            print(
-                f"{archive}: {found.listed.num_rows} files, {len(sizes)} new or changed "
-                f"({sum(sizes) / 1e6:.1f} MB), {len(found.rejected)} that cannot be used"
-            )
+            with find_new(lake, [archive]) as found:
+                print(
+                    f"{archive}: {found.files} files, {found.new_files} new or changed "
+                    f"({found.new_bytes / 1e6:.1f} MB), {found.unusable} that cannot be used"
+                )
     return 0
