@@ -20,7 +20,9 @@ from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages import ingest as ingestion
-from nightscribe.stages.ingest import Ingested, ingest
+from nightscribe.stages import ingest_queue
+from nightscribe.stages.ingest import ingest
+from nightscribe.stages.ingest_queue import Ingested
 from nightscribe.stages.run_ids import new_run_id, work_folder
 from nightscribe.stages.scan import Scanned, scan
 from tests.audio.crashes import CRASHING, crash_decoders
@@ -239,16 +241,16 @@ def test_few_files_are_ahead_of_the_workers(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each may be an open file or hold memory: so many, however many there are."""
-    monkeypatch.setattr(ingestion, "_AHEAD_FILES", 4)
+    monkeypatch.setattr(ingest_queue, "_AHEAD_FILES", 4)
     most = 0
-    take_up = ingestion._Work._take_up
+    take_up = ingest_queue.IngestQueue._take_up
 
-    def watched(work: ingestion._Work, entry: Any) -> None:
+    def watched(work: ingest_queue.IngestQueue, entry: Any) -> None:
         nonlocal most
         take_up(work, entry)
         most = max(most, len(work.files), work.workers.pending)
 
-    monkeypatch.setattr(ingestion._Work, "_take_up", watched)
+    monkeypatch.setattr(ingest_queue.IngestQueue, "_take_up", watched)
     for number in range(30):
         write_noise(folder / f"{number:02}.wav", seed=number, seconds=5.0)
     open_files = len(os.listdir("/proc/self/fd"))

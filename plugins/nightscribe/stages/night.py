@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
-from nightscribe.stages.ingest import Ingested, ingest
+from nightscribe.stages.ingest import ingest
+from nightscribe.stages.ingest_queue import Ingested
 from nightscribe.stages.order import Order
 from nightscribe.stages.plan import Plan, batch_audio_s, expected_rtfx, plan
 from nightscribe.stages.publish import publish
