@@ -117,49 +117,54 @@ def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Ite
 
 def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> None:
     """`listed`: the files of the archives; `unusable`: what the listing rejects."""
-    files: list[dict[str, object]] = []
-    rejections: list[dict[str, object]] = []
+    files: list[File] = []
+    rejections: list[Rejection] = []
+    listed = 0
 
     def flush() -> None:
-        _add(database, "listed", pa.Table.from_pylist(files, LISTED))
-        _add(database, "unusable", pa.Table.from_pylist(rejections, UNUSABLE))
+        nonlocal listed
+        _add(database, "listed", _listed_rows(files, listed))
+        _add(database, "unusable", _unusable_rows(rejections))
+        listed += len(files)
         files.clear()
         rejections.clear()
 
-    position = 0
     for archive in archives:
         for entry in list_files(archive):
             if isinstance(entry, Rejection):
                 log.warning("%s: %s: %s", entry.uri, entry.reason.value, entry.detail)
-                rejections.append(_unusable_row(entry))
+                rejections.append(entry)
             else:
-                files.append(_listed_row(entry, position))
-                position += 1
+                files.append(entry)
             if len(files) + len(rejections) == _CHUNK:
                 flush()
     flush()
 
 
-def _listed_row(file: File, position: int) -> dict[str, object]:
-    return {
-        "collection": file.collection,
-        "archive": file.archive,
-        "member": file.member,
-        "uri": file.uri,
-        "kind": file.kind.value,
-        "size_bytes": file.size_bytes,
-        "version": file.version,
-        "position": position,
+def _listed_rows(files: Sequence[File], first: int) -> pa.Table:
+    """Rows like `LISTED`, whose positions begin with `first`."""
+    columns = {
+        "collection": [file.collection for file in files],
+        "archive": [file.archive for file in files],
+        "member": [file.member for file in files],
+        "uri": [file.uri for file in files],
+        "kind": [file.kind.value for file in files],
+        "size_bytes": [file.size_bytes for file in files],
+        "version": [file.version for file in files],
+        "position": range(first, first + len(files)),
     }
+    return pa.table(columns, LISTED)
 
 
-def _unusable_row(rejection: Rejection) -> dict[str, object]:
-    return {
-        "uri": rejection.uri,
-        "version": rejection.version,
-        "reason": rejection.reason.value,
-        "detail": rejection.detail,
+def _unusable_rows(rejections: Sequence[Rejection]) -> pa.Table:
+    """Rows like `UNUSABLE`."""
+    columns = {
+        "uri": [one.uri for one in rejections],
+        "version": [one.version for one in rejections],
+        "reason": [one.reason.value for one in rejections],
+        "detail": [one.detail for one in rejections],
     }
+    return pa.table(columns, UNUSABLE)
 
 
 def _add(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
@@ -176,8 +181,8 @@ def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
            FROM listed ANTI JOIN sources USING (archive, member, size_bytes, version)"""
     )
     database.execute(
-        """CREATE OR REPLACE TABLE fresh AS
-           FROM fresh ANTI JOIN scans USING (uri, size_bytes, version)"""
+        """DELETE FROM fresh WHERE position IN (
+             SELECT position FROM fresh SEMI JOIN scans USING (uri, size_bytes, version))"""
     )
     if force:
         database.execute(
@@ -188,12 +193,13 @@ def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
         )
     else:
         database.execute(
-            """CREATE OR REPLACE TABLE fresh AS
-               FROM fresh ANTI JOIN (FROM rejected WHERE model_id IS NULL
-                 -- With a recording_id, the file was read to its end and crashed the decoder.
-                 AND (recording_id IS NOT NULL OR reason NOT IN
-                   ('changed', 'unreadable', 'manifest_missing_file')))
-               USING (uri, version)"""
+            """DELETE FROM fresh WHERE position IN (
+                 SELECT position FROM fresh SEMI JOIN (
+                   FROM rejected WHERE model_id IS NULL
+                   -- With a recording_id, the file was read to its end and crashed the decoder.
+                   AND (recording_id IS NOT NULL OR reason NOT IN
+                     ('changed', 'unreadable', 'manifest_missing_file')))
+                 USING (uri, version))"""
         )
 
 
