@@ -1,4 +1,4 @@
-"""Tables on standard output."""
+"""Print tables on standard output."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["print_table"]
 
-_WIDE = 10_000
-"""Characters of a line in a file or pipe: no row is broken there."""
+_PIPE_WIDTH = 10_000
+"""Characters per line in a file or pipe: more than any row has, so that no row is wrapped."""
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print rows below their headings; numbers are aligned to the right, None is empty.
+    """Print rows below the column names. Numbers are right-aligned; None is an empty cell.
 
-    On a terminal, long cells are broken to its width. In a file or pipe a row is one line.
+    On a terminal, long cells are wrapped to its width. In a file or pipe, each row is one line.
     """
     from rich.console import Console
     from rich.table import Table
@@ -26,5 +26,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Non
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else _WIDE
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
