@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from benchmarks.archive import Recorded
 from benchmarks.engines import BASELINE, Text
 from benchmarks.measure import Measured
-from evaluation.metrics import error_rate, word_counts
-from evaluation.normalize import normalize
+from evaluation.measure.counts import word_counts
+from evaluation.measure.normalize import normalize
+from evaluation.measure.rates import error_rate
 
 
 @dataclass(frozen=True)

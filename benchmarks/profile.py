@@ -1,14 +1,14 @@
-"""Where the engine's time goes: its own methods, timed from outside.
+"""Where the engine's time goes: its functions are timed, stage by stage.
 
-Each stage counts the time in its methods less that in the stages they call; what no stage counts
-is the host's: control flow, scheduling, tokens to text. On CUDA the device is waited for at every
-boundary, or its work would be counted where its outcome is first looked at: the shares hold, the
-sum is longer than a run's that nobody watches.
+A stage counts the time in its functions, without the time in other stages that they call. The
+rest counts as the host's: control flow, scheduling, tokens to text. On CUDA every boundary waits
+for the device; otherwise its work would count where its result is first read. So the shares are
+right, but the whole takes longer than a run that is not profiled.
 """
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,23 +24,30 @@ from benchmarks.table import table
 
 STAGES = {
     "wait for audio": ("decoders.Decoders.submit", "decoders.Decoders.finished"),
-    "mel": ("sound.Sound.__init__", "sound.Sound.window", "sound.Sound.opening"),
-    "encode": ("network.Network.encode",),
-    "detect language": ("batched.BatchedEngine._languages",),
-    "read prompts": ("network.Network.hear", "network.Network.read"),
-    "decode steps": ("network.Network.next",),
-    "logit rules": ("lane.restrict",),
-    "choose tokens": ("lane.Lane._choose",),
-    "admit and move slots": ("lane.Lane.admit", "lane.Lane._close_gaps"),
+    "mel": (
+        "batched.log_mel.LogMel.__init__",
+        "batched.log_mel.LogMel.window",
+        "batched.log_mel.LogMel.first_30_s",
+    ),
+    "encode": ("batched.model.Network.encode",),
+    "detect language": ("batched.scheduler.detect_languages",),
+    "prefill": ("batched.model.Network.fill_cross_cache", "batched.model.Network.prefill"),
+    "decode steps": ("batched.model.Network.decode_step",),
+    "token rules": ("batched.slots.apply_token_rules",),
+    "choose tokens": ("batched.slots.SlotPool._append_next",),
+    "start and move slots": (
+        "batched.slots.SlotPool.start_windows",
+        "batched.slots.SlotPool._close_gaps",
+    ),
 }
-"""Stages and what belongs to them, in `nightscribe.whisper`."""
+"""Stages and the functions that belong to them, in `nightscribe.whisper`."""
 
 HOST = "host"
 
 
 @dataclass
 class Spent:
-    """Time in a stage, in seconds, and how often it was entered."""
+    """Time in a stage, in seconds, and the number of calls."""
 
     seconds: float = 0.0
     calls: int = 0
@@ -52,7 +59,7 @@ class Profile:
 
     wall_s: float
     stages: dict[str, Spent]
-    decoders_s: float  # processor time of the processes that decode audio, beside all the rest
+    decoders_s: float  # processor time of the processes that decode audio, at the same time
     rows: int  # tokens computed, over all decode steps
     windows: int  # encoded
 
@@ -96,7 +103,7 @@ def profile(engine: str, setup: Setup, paths: Sequence[str], warm_up: Sequence[s
 
 
 class _Clock:
-    """Gives the time that passes to the stage that was entered last and not left."""
+    """Counts the time that passes for the innermost stage that is running."""
 
     def __init__(self, on_device: bool) -> None:
         self.spent = {name: Spent() for name in (*STAGES, HOST)}
@@ -133,7 +140,7 @@ class _Clock:
 
 @contextmanager
 def _timed(clock: _Clock) -> Iterator[None]:
-    """Let every method of the stages tell the clock, as long as the context lasts."""
+    """Time every function of the stages, within the context."""
     patches = [
         patch.object(owner, name, _watched(getattr(owner, name), stage, name, clock))
         for stage, places in STAGES.items()
@@ -149,11 +156,9 @@ def _timed(clock: _Clock) -> Iterator[None]:
 
 
 def found(place: str) -> tuple[Any, str]:
-    """Module or class that holds a method, and the method's name in it."""
-    module, *path, name = place.split(".")
-    owner: Any = importlib.import_module(f"nightscribe.whisper.{module}")
-    for part in path:
-        owner = getattr(owner, part)
+    """The module or class that has a function, and the name of the function in it."""
+    path, _, name = place.rpartition(".")
+    owner: Any = pkgutil.resolve_name(f"nightscribe.whisper.{path}")
     if not hasattr(owner, name):
         raise SystemExit(f"nightscribe.whisper.{place} is gone: benchmarks/profile.py names it")
     return owner, name
@@ -163,12 +168,12 @@ def _watched(method: Callable[..., Any], stage: str, name: str, clock: _Clock) -
     def watched(*args: Any, **kwargs: Any) -> Any:
         clock.enter(stage)
         try:
-            if name == "next":
+            if name == "decode_step":
                 clock.rows += len(args[1])
             elif name == "encode":
                 clock.windows += len(args[1])
             outcome = method(*args, **kwargs)
-            # A generator works when it is drawn from: here, so that it is this stage's time.
+            # A generator works when its items are taken: here, so that this stage counts it.
             return iter(list(outcome)) if name == "finished" else outcome
         finally:
             clock.leave()

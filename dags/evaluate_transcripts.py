@@ -31,10 +31,10 @@ def evaluate_transcripts() -> None:
 
         from airflow.sdk.exceptions import AirflowFailException
 
-        from evaluation.baseline_view import summary
-        from evaluation.files import InputError
-        from evaluation.gate_file import read_gate
-        from evaluation.nightly import evaluate_lake
+        from evaluation.errors import InputError
+        from evaluation.gate.against import summary
+        from evaluation.gate.rules_file import read_gate
+        from evaluation.lake import evaluate_lake
         from nightscribe.airflow.tasks import lake_of
         from nightscribe.settings import Settings
 

@@ -1,28 +1,30 @@
-"""`python -m evaluation`: scores from two files, without a lake."""
+"""`python -m evaluation`: scores hypotheses from a file against references from a file."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.files import InputError, Joined, join
+from evaluation.errors import InputError
+from evaluation.pairs.from_files import Joined, join
 
+# The other modules take a second to import (sacrebleu, matplotlib). They are imported when they
+# are needed, so that wrong usage is reported at once.
 if TYPE_CHECKING:
-    from evaluation.against import Against
-    from evaluation.gate import Rules
+    from evaluation.gate.against import Against
+    from evaluation.gate.rules import Rules
 
 _DESCRIPTION = """\
 Scores transcripts against references: WER, CER, BLEU, chrF++ and language identification
 per language, with 95 % intervals.
 
-Both files are .csv, .tsv or .jsonl in UTF-8 and share a column `id` (or `path`).
+Both files are .csv, .tsv or .jsonl in UTF-8 and have a column `id` (or `path`).
 References: language, text (the words spoken) and/or translation (into English).
-Hypotheses: text and/or translation, and language where the system detected it.
+Hypotheses: text and/or translation, and language if the system detected it.
 An empty text means that nothing was said; an empty translation, that there is none.
 """
 
@@ -32,7 +34,7 @@ examples:
   python -m evaluation --references refs.jsonl --hypotheses hyps.jsonl --out report/
   python -m evaluation --references refs.csv --hypotheses english.csv --task translate
   python -m evaluation --references refs.csv --hypotheses new.csv --baseline old.csv
-  python -m evaluation --references refs.csv --hypotheses new.csv --baseline old.csv \
+  python -m evaluation --references refs.csv --hypotheses new.csv --baseline old.csv \\
       --gate gate.toml
 
 exit codes:
@@ -44,7 +46,8 @@ exit codes:
 
 _SHOWN_IDS = 5
 _SHOWN_CHANGES = 3
-_GATE_FAILED = 3
+
+_NOTHING_TO_SCORE, _WRONG_USAGE, _GATE_FAILED = 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,64 +55,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.gate is not None and options.baseline is None:
-        parser.error("--gate needs --baseline: worse than what?")
-    tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
+        parser.error("--gate needs --baseline, the file to compare with")
     try:
-        joined = join(
-            options.references,
-            options.hypotheses,
-            tasks=tasks,
-            dataset=options.dataset or options.references.stem,
-            model=options.model or options.hypotheses.stem,
-        )
-        rules = None
-        if options.gate is not None:
-            from evaluation.gate_file import read_gate
-
-            rules = read_gate(options.gate)
-        baseline = None
-        if options.baseline is not None:
-            baseline = join(
-                options.references,
-                options.baseline,
-                tasks=tasks,
-                dataset=options.dataset or options.references.stem,
-                model=options.baseline.stem,
-            )
-        if options.out is not None:
-            _make_folder(options.out)
+        return _run(options)
     except InputError as error:
-        print(f"evaluation: {error}", file=sys.stderr)
-        return 2
+        _say(str(error))
+        return _WRONG_USAGE
+
+
+def _run(options: argparse.Namespace) -> int:
+    tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
+    joined = _join(options, tasks, options.hypotheses, options.model)
+    rules = None if options.gate is None else _rules(options.gate)
+    baseline = None
+    if options.baseline is not None:
+        baseline = _join(options, tasks, options.baseline, None)
+    if options.out is not None:
+        _make_folder(options.out)
     _report_unmatched(joined, options.references, options.hypotheses)
     if joined.pairs.num_rows == 0:
-        print(
-            f"evaluation: nothing to score: no id has a text to {' or '.join(tasks)} both in "
+        _say(
+            f"nothing to score: no id has a text to {' or '.join(tasks)} both in "
             f"{options.references} and in {options.hypotheses}: check that the ids are spelled "
-            "the same and that the columns `text` or `translation` are filled in both",
-            file=sys.stderr,
+            "the same and that the columns `text` or `translation` are filled in both"
         )
-        return 1
-    try:
-        compared = None
-        if baseline is not None:
-            _report_unmatched(baseline, options.references, options.baseline)
-            compared = _compare(baseline, joined, rules)
-            if compared is None:
-                print(
-                    f"evaluation: nothing to compare: {options.hypotheses} and {options.baseline} "
-                    "share no id that has a reference",
-                    file=sys.stderr,
-                )
-                return 1
-        _score(joined, options.out, options.references, options.hypotheses, compared)
-    except OSError as error:
-        print(
-            f"evaluation: {error.filename}: cannot be written: {error.strerror}: free the space "
-            "or give --out another folder",
-            file=sys.stderr,
-        )
-        return 2
+        return _NOTHING_TO_SCORE
+    compared = None
+    if baseline is not None:
+        _report_unmatched(baseline, options.references, options.baseline)
+        compared = _compare(baseline, joined, rules)
+        if compared is None:
+            _say(
+                f"nothing to compare: {options.hypotheses} and {options.baseline} share no id "
+                "that has a reference"
+            )
+            return _NOTHING_TO_SCORE
+    _score(joined, options.out, options.references, options.hypotheses, compared)
     return _GATE_FAILED if rules is not None and compared is not None and compared.alarms else 0
 
 
@@ -120,35 +101,62 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--references", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--hypotheses", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--references", type=Path, required=True, metavar="FILE", help="what was said"
+    )
+    parser.add_argument(
+        "--hypotheses", type=Path, required=True, metavar="FILE", help="what the system wrote"
+    )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="write report.html, report.md and scores.json here",
+        help="write report.html, report.md and scores.json into this folder",
     )
     parser.add_argument(
         "--task",
         choices=("transcribe", "translate", "both"),
         default="both",
-        help="what to score (default: both, as far as the files have texts for it)",
+        help="what to score (default: both, if the files have texts for both)",
     )
     parser.add_argument(
         "--baseline",
         type=Path,
         metavar="FILE",
-        help="hypotheses to compare with: paired bootstrap over the ids that both have",
+        help="hypotheses to compare with, by paired tests on the ids that both files have",
     )
     parser.add_argument(
         "--gate",
         type=Path,
         metavar="FILE",
-        help="gate.toml: exit with 3 if a language is worse than the baseline beyond its rules",
+        help="rules in TOML: exit with 3 if a language is worse than the baseline by more than "
+        "they tolerate",
     )
-    parser.add_argument("--dataset", metavar="NAME", help="default: the references file's name")
-    parser.add_argument("--model", metavar="NAME", help="default: the hypotheses file's name")
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="name in the report (default: the references file's name)"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="name in the report (default: the hypotheses file's name)"
+    )
     return parser
+
+
+def _join(
+    options: argparse.Namespace, tasks: tuple[str, ...], hypotheses: Path, model: str | None
+) -> Joined:
+    return join(
+        options.references,
+        hypotheses,
+        tasks=tasks,
+        dataset=options.dataset or options.references.stem,
+        model=model or hypotheses.stem,
+    )
+
+
+def _rules(path: Path) -> Rules:
+    from evaluation.gate.rules_file import read_gate
+
+    return read_gate(path)
 
 
 def _make_folder(folder: Path) -> None:
@@ -168,36 +176,27 @@ def _report_unmatched(joined: Joined, references: Path, hypotheses: Path) -> Non
         if identifiers:
             shown = ", ".join(repr(identifier) for identifier in identifiers[:_SHOWN_IDS])
             more = ", …" if len(identifiers) > _SHOWN_IDS else ""
-            print(
-                f"evaluation: left out {len(identifiers)} ids of {here} that are not in {there}: "
-                f"{shown}{more}",
-                file=sys.stderr,
+            _say(
+                f"left out {len(identifiers)} ids of {here} that are not in {there}: {shown}{more}"
             )
 
 
 def _compare(baseline: Joined, candidate: Joined, rules: Rules | None) -> Against | None:
     """Print what changed and what the gate says; None if the files share no recording."""
-    from evaluation.against import against
-    from evaluation.gate import Rules
-    from evaluation.summary import comparison_table
+    from evaluation.gate.against import against
+    from evaluation.gate.rules import Rules
+    from evaluation.report.text import changed_text, comparison_table
 
     found = against(baseline.pairs, candidate.pairs, rules or Rules())
     if not found.comparison.num_rows:
         return None
     print(comparison_table(found.comparison))
     if rules is not None:
-        for kind, messages in (("worse", found.alarms), ("warning", found.warnings)):
-            for message in messages:
-                print(f"evaluation: {kind}: {message}", file=sys.stderr)
-    for one in (one for group in found.changed for one in group[:_SHOWN_CHANGES]):
-        unit = "errors" if one.candidate["task"] == "transcribe" else "chrF++"
-        how = "worse" if one.change > 0 else "better"
-        pair = one.candidate
-        print(f"{pair['recording_id']} ({pair['language']}): {abs(one.change):g} {unit} {how}")
-        print(f"  reference  {pair['reference']}")
-        print(f"  baseline   {one.baseline['hypothesis']}")
-        print(f"  candidate  {pair['hypothesis']}")
-    print()
+        for message in found.alarms:
+            _say(f"worse: {message}")
+        for message in found.warnings:
+            _say(f"warning: {message}")
+    print(changed_text(one for group in found.changed for one in group[:_SHOWN_CHANGES]))
     return found
 
 
@@ -208,40 +207,34 @@ def _score(
     hypotheses: Path,
     compared: Against | None,
 ) -> None:
-    # Scoring loads torch (see `evaluation.normalize`); wrong usage is told without the wait.
-    from evaluation.against import as_data
-    from evaluation.report import WORST_PER_LANGUAGE, Facts, render_html, render_markdown
-    from evaluation.scoring import evaluate
-    from evaluation.summary import text_table
+    """Print the scores; write the reports if there is a folder for them."""
+    from evaluation.measure.scoring import evaluate
+    from evaluation.report.contents import WORST_PER_LANGUAGE
+    from evaluation.report.text import text_table
+    from evaluation.two_files import facts_of_files, reports_of_files
 
     evaluation = evaluate(joined.pairs, WORST_PER_LANGUAGE)
     print(text_table(evaluation.scores), end="")
     if out is None:
         return
-    facts = Facts(
-        title="Transcripts against references",
-        created_at=datetime.now(UTC),
-        details={
-            "References": str(references),
-            "Hypotheses": str(hypotheses),
-            "Not compared": f"{len(joined.only_in_references)} references without hypothesis, "
-            f"{len(joined.only_in_hypotheses)} hypotheses without reference",
-        },
-    )
-    machine_readable = {
-        "created_at": facts.created_at.isoformat(),
-        "details": facts.details,
-        "scores": evaluation.scores.to_pylist(),
-        "confusion": evaluation.confusion.to_pylist(),
-        **({} if compared is None else as_data(compared)),
-    }
-    for name, content in (
-        ("report.html", render_html(evaluation, facts, compared)),
-        ("report.md", render_markdown(evaluation, facts, compared)),
-        ("scores.json", json.dumps(machine_readable, ensure_ascii=False, indent=1) + "\n"),
-    ):
-        (out / name).write_text(content, encoding="utf-8")
+    facts = facts_of_files(joined, references, hypotheses, datetime.now(UTC))
+    _write(out, reports_of_files(evaluation, facts, compared))
     print(f"\nreport: {out / 'report.html'}")
+
+
+def _write(folder: Path, reports: Mapping[str, str]) -> None:
+    try:
+        for name, content in reports.items():
+            (folder / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be written: {error.strerror}: free the space or give --out "
+            "another folder"
+        ) from error
+
+
+def _say(message: str) -> None:
+    print(f"evaluation: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from nightscribe.stages.order import Order
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import Transcribed, transcribe_batch
-from nightscribe.whisper.engines import model_loader
+from nightscribe.whisper.engines import engine_named, model_loader
 from tests.nights import SAMPLES, archive_of, write_noise
 
 ENGLISH = SAMPLES / "english"
@@ -349,4 +349,5 @@ def plan_night(lake: Lake, folder: Path) -> None:
 def transcribe_planned(lake: Lake, folder: Path) -> Transcribed:
     settings = Settings(device="cpu")
     spec = f"{work_folder(RUN_ID)}/batch-00000.parquet"
-    return transcribe_batch(lake, spec, RUN_ID, model_loader(settings), settings=settings)
+    engine = engine_named(settings.engine, slots=settings.slots)
+    return transcribe_batch(lake, spec, RUN_ID, model_loader(settings), engine, settings=settings)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.nightly import Evaluated, evaluate_lake
+from evaluation.lake import Evaluated, evaluate_lake
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ print(*sorted({{"torch", "whisper"}} & sys.modules.keys()))
 
 
 INNER = "nightscribe.whisper.batched."
-"""The batched engine, which `engine_named` imports: its modules may import torch."""
+"""Modules of the batched engine, which are imported when it is called: they may import torch."""
 
 
 def test_every_module_imports_where_there_is_no_airflow(repository: Path) -> None:
@@ -133,11 +134,36 @@ def test_every_package_is_listed_for_installation(
     repository: Path, project: dict[str, Any]
 ) -> None:
     listed = set(project["tool"]["setuptools"]["packages"])
-    found = {"evaluation"} | {
-        ".".join(("nightscribe", *path.parent.relative_to(repository / "plugins").parts[1:]))
-        for path in (repository / "plugins" / "nightscribe").rglob("__init__.py")
+    found = {
+        ".".join(path.parent.relative_to(root).parts)
+        for root, package in roots_of(repository)
+        for path in (root / package).rglob("__init__.py")
     }
     assert found == listed
+
+
+def test_every_data_file_is_listed_for_installation(
+    repository: Path, project: dict[str, Any]
+) -> None:
+    listed = project["tool"]["setuptools"]["package-data"]
+    found = [
+        (".".join(path.parent.relative_to(root).parts), path.name)
+        for root, package in roots_of(repository)
+        for path in (root / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    assert ("evaluation.report", "report.html") in found
+    missing = [
+        (package, name)
+        for package, name in found
+        if not any(fnmatch(name, pattern) for pattern in listed.get(package, []))
+    ]
+    assert missing == []
+
+
+def roots_of(repository: Path) -> list[tuple[Path, str]]:
+    """Each package, with the folder that it lies in."""
+    return [(repository / "plugins", "nightscribe"), (repository, "evaluation")]
 
 
 def test_the_console_script_is_installed_and_tells_the_version(repository: Path) -> None:

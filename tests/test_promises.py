@@ -24,7 +24,6 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows, read
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages import transcribe
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from nightscribe.whisper.contract import Request, Transcript
@@ -243,9 +242,8 @@ def night_of_made_up_text(lake: str, archive: str) -> None:
                     request.recording_id, job, "en", None, " hm" * 5, [segment] * 5, 0.3
                 )
 
-    transcribe.engine_named = lambda name, slots: engine  # type: ignore[assignment]
     settings = Settings(device="cpu", batch_minutes=0.9 / 60, expected_rtfx=1.0)
-    run(open_lake(lake), Order((archive,), "demo", language="en"), settings)
+    run(open_lake(lake), Order((archive,), "demo", language="en"), settings, engine=engine)
 
 
 # 4. Any process may be killed at any moment; running again finishes the rest

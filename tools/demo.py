@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from evaluation.summary import text_table
+from evaluation.report.text import text_table
 from nightscribe.airflow.standalone import REPOSITORY, free_port, running
 from nightscribe.errors import NightscribeError
 from nightscribe.lake.opening import open_lake

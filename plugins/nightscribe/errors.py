@@ -34,6 +34,7 @@ class Reason(StrEnum):
     MANIFEST_BAD_ROW = "manifest_bad_row"
     CHANGED = "changed"
     TRANSCRIPTION_FAILED = "transcription_failed"
+    POSTPONED = "postponed"
 
 
 class Rejected(Exception):

@@ -16,6 +16,9 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 
+EngineName = Literal["batched", "reference"]
+
+
 class ArchiveLimits(BaseSettings):
     """Limits of a container (zip or tar), from `NIGHTSCRIBE_ARCHIVE_*`; they stop zip bombs."""
 
@@ -66,7 +69,7 @@ class Settings(BaseSettings):
         "`float32`, `float16` (GPU only) or `bfloat16` (GPUs since Ampere and some CPUs, engine "
         "`batched` only). A change transcribes nothing again",
     )
-    engine: str = Field(
+    engine: EngineName = Field(
         "batched",
         description="`batched`: many recordings at a time, with openai-whisper's transcripts; "
         "`reference`: openai-whisper itself",

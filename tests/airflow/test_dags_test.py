@@ -16,7 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from evaluation.baselines import Chosen, set_baselines
+from evaluation.gate.baselines import set_baselines
+from evaluation.pairs.systems import Chosen
 from nightscribe.airflow.standalone import Standalone, free_port
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read

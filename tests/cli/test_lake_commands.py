@@ -228,6 +228,21 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert line.startswith("error: NIGHTSCRIBE_ARCHIVE_MAX_RATIO=0: ")
 
 
+@pytest.mark.parametrize("command", ["run", "scan", "bench"])
+def test_an_unknown_engine_stops_a_command_before_it_reads_an_archive(
+    command: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSCRIBE_ENGINE", "batchd")
+    monkeypatch.setenv("NIGHTSCRIBE_LAKE", str(tmp_path / "lake"))
+    ran = nightscribe(command, "--archives", archive)
+    assert ran.code == 2
+    assert ran.out == ""
+    [line] = ran.err.splitlines()
+    assert line.startswith("error: NIGHTSCRIBE_ENGINE=batchd: ")
+    assert "'batched' or 'reference'" in line
+    assert not (tmp_path / "lake").exists()
+
+
 def test_a_lake_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for arguments in (

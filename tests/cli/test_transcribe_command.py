@@ -501,6 +501,16 @@ def test_a_precision_that_cannot_be_had_is_a_usage_error(
     assert mistake in capsys.readouterr().err
 
 
+def test_an_unknown_engine_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        run_ours("talk.wav", "--engine", "batchd")
+    assert exit.value.code == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --engine: invalid choice: 'batchd'" in message
+    assert "batched" in message
+    assert "reference" in message
+
+
 @pytest.mark.parametrize(
     ("flags", "precision"),
     [

@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from evaluation.normalize import normalize
+from evaluation.measure.normalize import normalize
 from tools.demo_model.grammar import TEMPLATES, Sentence, is_held_out, sentences, vocabulary
 from tools.demo_model.labels import Labeller
 from tools.demo_model.lexicon import LANGUAGES

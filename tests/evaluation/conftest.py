@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from evaluation.scoring import PAIRS
+from evaluation.pairs.table import PAIRS
 
 SAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "en": (
@@ -85,6 +85,16 @@ def make_pair(**changed: Any) -> dict[str, Any]:
     return row | changed
 
 
+def table(*rows: dict[str, Any]) -> pa.Table:
+    """A table of pairs."""
+    return pa.Table.from_pylist(list(rows), schema=PAIRS)
+
+
+def by_metric(scores: pa.Table) -> dict[str, dict[str, Any]]:
+    """The scores of one group by their metrics."""
+    return {row["metric"]: row for row in scores.to_pylist()}
+
+
 @pytest.fixture(scope="session")
 def pair() -> PairMaker:
     """Makes one row of pairs."""
@@ -118,4 +128,4 @@ def sample_pairs() -> pa.Table:
                     detected_language=detected,
                 )
             )
-    return pa.Table.from_pylist(rows, schema=PAIRS)
+    return table(*rows)

@@ -27,7 +27,7 @@ from nightscribe.lake.schema import LAKE_FORMAT, SCHEMAS
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages import transcribe
+from nightscribe.stages.attempt import Attempt
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from tests.nights import archive_of, assert_same_tables, contents
@@ -376,14 +376,14 @@ def test_disk_that_fills_during_a_commit_is_one_clear_error_and_the_next_run_fin
     for name in ("recordings", "sources", "rejected", "scans"):
         assert version(lake, name) == 0
     ballast = small_disk / "ballast"
-    real_commit = transcribe._Attempt.commit
+    real_commit = Attempt.commit
 
-    def fill_and_commit(*arguments: Any) -> None:
+    def fill_and_commit(*arguments: Any, **options: Any) -> None:
         fill(ballast, free_bytes)
-        real_commit(*arguments)
+        real_commit(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transcribe._Attempt, "commit", fill_and_commit)
+        patch.setattr(Attempt, "commit", fill_and_commit)
         with pytest.raises(LakeError) as caught:
             run(lake, order, given)
     assert "writing to" in str(caught.value)

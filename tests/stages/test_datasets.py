@@ -17,6 +17,7 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.layouts.registry import read_layout
+from nightscribe.settings import Settings
 from nightscribe.stages.datasets import add_dataset
 from nightscribe.uris import canonical_uri, split_uri
 from tests.nights import SAMPLES
@@ -125,7 +126,7 @@ def test_every_layouts_audio_and_references_come_into_the_lake(
 ) -> None:
     path = MAKERS[layout](tmp_path / "data", manifest)
     utterances = read_layout(layout, path)
-    added = add_dataset(lake, utterances, "first")
+    added = add_dataset(lake, utterances, "first", Settings())
     assert (added.recordings, added.missing) == (len(utterances), [])
     references = read(lake, "SELECT * FROM reference_texts").to_pylist()
     texts = [one for one in utterances if one.text]
@@ -138,7 +139,7 @@ def test_every_layouts_audio_and_references_come_into_the_lake(
     assert read(lake, "SELECT count(*) AS n FROM recordings")["n"].to_pylist() == [len(utterances)]
 
     before = lake.table("recordings").version()
-    again = add_dataset(lake, utterances, "second")
+    again = add_dataset(lake, utterances, "second", Settings())
     assert again == added
     assert lake.table("recordings").version() == before
 
@@ -215,10 +216,10 @@ def test_a_list_without_a_language_keeps_the_language_that_the_lake_has(
     folder = tmp_path / "calls"
     copy(GERMAN, folder / "one.flac")
     write(folder / "manifest.csv", "path,language,speaker\none.flac,de,Anna\n")
-    add_dataset(lake, read_layout("manifest", folder / "manifest.csv"), "first")
+    add_dataset(lake, read_layout("manifest", folder / "manifest.csv"), "first", Settings())
     text = manifest[GERMAN]["text"]
     refs = write(tmp_path / "calls" / "refs.csv", f'path,text\none.flac,"{text}"\n')
-    add_dataset(lake, read_layout("manifest", refs), "second")
+    add_dataset(lake, read_layout("manifest", refs), "second", Settings())
     [source] = read(lake, "SELECT language_hint, metadata FROM sources").to_pylist()
     assert source == {"language_hint": "de", "metadata": '{"speaker": "Anna"}'}
     [reference] = read(lake, "SELECT language, text FROM reference_texts").to_pylist()
@@ -229,7 +230,7 @@ def test_only_listed_files_are_read(manifest: Texts, lake: Lake, tmp_path: Path)
     refs = make_manifest(tmp_path, manifest)
     with tarfile.open(tmp_path / "calls" / "backup.tar", "w") as tar:
         tar.add(SAMPLES / ENGLISH, "other.flac")
-    added = add_dataset(lake, read_layout("manifest", refs), "first")
+    added = add_dataset(lake, read_layout("manifest", refs), "first", Settings())
     assert added.recordings == 1
     assert read(lake, "SELECT member FROM sources")["member"].to_pylist() == ["calls/one.flac"]
 
@@ -240,7 +241,7 @@ def test_listed_audio_is_rejected_for_what_is_wrong_with_it(lake: Lake, tmp_path
     (folder / "empty.wav").touch()
     (folder / "link.wav").symlink_to(SAMPLES / GERMAN)
     refs = write(folder / "refs.csv", "path,text\nempty.wav,a\nlink.wav,b\ngone.wav,c\n")
-    added = add_dataset(lake, read_layout("manifest", refs), "first")
+    added = add_dataset(lake, read_layout("manifest", refs), "first", Settings())
     assert added.recordings == 0
     rejected = read(lake, "SELECT uri, reason FROM rejected ORDER BY uri").to_pylist()
     archive = f"file://{tmp_path}/gr%FC%DFe"
@@ -261,7 +262,7 @@ def test_rejections_of_a_data_set_below_a_folder_called_wow_lead_to_its_files(
     (root / "cmn_hans_cn" / "audio" / "test.tar.gz").write_bytes(b"damaged")
     with tarfile.open(root / "de_de" / "audio" / "test.tar.gz", "w:gz") as tar:
         tar.add(SAMPLES / GERMAN, "test/unlisted.flac")
-    added = add_dataset(lake, read_layout("fleurs", root), "first")
+    added = add_dataset(lake, read_layout("fleurs", root), "first", Settings())
     rejected = read(lake, "SELECT uri, version, reason FROM rejected").to_pylist()
     reasons = {split_uri(row["uri"]): row["reason"] for row in rejected}
     tars = {

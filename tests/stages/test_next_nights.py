@@ -17,14 +17,14 @@ from nightscribe.lake.reading import read
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages import transcribe
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.night import plan_run, run
 from nightscribe.stages.order import Order
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import Scanned, _parts, scan
+from nightscribe.stages.transcribe import transcribe_batch
 from nightscribe.whisper.contract import Failure
-from nightscribe.whisper.engines import model_loader
+from nightscribe.whisper.engines import engine_named, model_loader
 from tests.nights import archive_of, write_noise
 
 CPU = Settings(device="cpu")
@@ -79,7 +79,9 @@ def test_archive_that_is_away_while_it_is_transcribed_is_transcribed_once_it_is_
     ingested(lake, wanted, "first")
     [spec] = plan_run(lake, wanted, "first", CPU, 10).specs
     archive.rename(tmp_path / "away")
-    gone = transcribe.transcribe_batch(lake, spec, "first", model_loader(CPU), settings=CPU)
+    gone = transcribe_batch(
+        lake, spec, "first", model_loader(CPU), engine_named("batched"), settings=CPU
+    )
     assert (gone.transcripts, gone.rejections) == (0, 2)
     (tmp_path / "away").rename(archive)
     night = run(lake, wanted, CPU)
@@ -139,23 +141,20 @@ def test_file_as_old_as_the_manifest_that_missed_it_is_taken_in_when_it_comes(
     assert ingested(lake, wanted, "second").new_files == 1
 
 
-def test_recording_that_fails_again_is_left_alone_again(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recording_that_fails_again_is_left_alone_again(lake: Lake, tmp_path: Path) -> None:
     def failing(requests: Any, model: Any, *, verbose: bool | None = None) -> Any:
         for request in requests:
             for job in request.jobs:
                 reason = Reason.TRANSCRIPTION_FAILED
                 yield Failure(request.recording_id, job, reason, "planted")
 
-    monkeypatch.setattr(transcribe, "engine_named", lambda name, slots: failing)
     archive = archive_of(tmp_path / "radio", CLIPS[:1])
     wanted = order(archive)
-    assert run(lake, wanted, CPU).plan.transcripts == 1
-    assert run(lake, wanted, CPU).plan.transcripts == 0
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 1
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 0
     os.utime(archive / "en-01.flac")  # its source is another version: one more try
-    assert run(lake, wanted, CPU).plan.transcripts == 1
-    assert run(lake, wanted, CPU).plan.transcripts == 0
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 1
+    assert run(lake, wanted, CPU, engine=failing).plan.transcripts == 0
     assert read(lake, "FROM rejected").num_rows == 1
 
 
@@ -170,13 +169,74 @@ def test_force_reads_again_what_a_limit_kept_out(lake: Lake, tmp_path: Path) -> 
     assert read(lake, "FROM recordings").num_rows == 1
 
 
+HASTY = Settings(device="cpu", batch_hours_max=1e-9)
+"""A batch commits its first transcript and is out of time."""
+
+
 def test_batch_that_runs_out_of_time_commits_what_it_has(lake: Lake, tmp_path: Path) -> None:
     archive = archive_of(tmp_path / "radio", CLIPS)
-    hasty = Settings(device="cpu", batch_hours_max=1e-9)
-    first = run(lake, order(archive, force=True), hasty)
-    assert [done.transcripts for done in first.transcribed] == [1]
-    second = run(lake, order(archive), hasty)
+    first = run(lake, order(archive, force=True), HASTY)
+    assert [(done.transcripts, done.postponed) for done in first.transcribed] == [(1, 1)]
+    second = run(lake, order(archive), HASTY)
     assert (second.plan.already_done, second.transcribed[0].transcripts) == (1, 1)
+
+
+def made(lake: Lake) -> dict[str, str]:
+    """Recordings, and the transcripts that they have now."""
+    rows = read(lake, "SELECT recording_id, transcript_id FROM transcripts").to_pylist()
+    found = {row["recording_id"]: row["transcript_id"] for row in rows}
+    assert len(found) == len(rows), "a recording has two transcripts"
+    return found
+
+
+def replaced(before: dict[str, str], after: dict[str, str]) -> int:
+    """How many transcripts were made again."""
+    assert before.keys() == after.keys()
+    return sum(before[recording] != after[recording] for recording in before)
+
+
+def test_forced_batch_that_runs_out_of_time_is_finished_by_the_next_runs(
+    lake: Lake, tmp_path: Path
+) -> None:
+    """Over transcripts that exist: the old ones stay visible until they are made again."""
+    clips = [*CLIPS, "english/en-02.mp3"]
+    archive = archive_of(tmp_path / "radio", clips)
+    run(lake, order(archive), CPU)
+    old = made(lake)
+    assert len(old) == len(clips) == 3
+
+    forced = run(lake, order(archive, force=True), HASTY)
+    assert [(done.transcripts, done.postponed) for done in forced.transcribed] == [(1, 2)]
+    assert replaced(old, made(lake)) == 1
+    reasons = read(lake, "SELECT reason FROM rejected")["reason"].to_pylist()
+    assert reasons == [Reason.POSTPONED, Reason.POSTPONED]
+
+    second = run(lake, order(archive), HASTY)
+    assert (second.plan.already_done, second.plan.transcripts) == (1, 2)
+    assert [(done.transcripts, done.postponed) for done in second.transcribed] == [(1, 1)]
+    assert replaced(old, made(lake)) == 2
+
+    third = run(lake, order(archive), CPU)
+    assert third.plan.transcripts == 1
+    assert replaced(old, made(lake)) == 3
+    assert run(lake, order(archive), CPU).plan.transcripts == 0
+
+
+def test_retry_of_a_forced_batch_makes_only_what_is_left_of_it(lake: Lake, tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "radio", CLIPS)
+    run(lake, order(archive), CPU)
+    old = made(lake)
+    [spec] = plan_run(lake, order(archive, force=True), "forced", CPU, 10).specs
+    load, engine = model_loader(CPU), engine_named("batched")
+    first = transcribe_batch(lake, spec, "forced", load, engine, settings=HASTY)
+    assert (first.transcripts, first.postponed, first.skipped) == (1, 1, 0)
+    between = made(lake)
+    second = transcribe_batch(lake, spec, "forced", load, engine, settings=CPU)
+    assert (second.transcripts, second.postponed, second.skipped) == (1, 0, 1)
+    assert replaced(between, made(lake)) == 1
+    assert replaced(old, made(lake)) == 2
+    third = transcribe_batch(lake, spec, "forced", load, engine, settings=CPU)
+    assert (third.transcripts, third.skipped) == (0, 2)
 
 
 @pytest.mark.parametrize("model", ["turbo", "large-v3-turbo", "base.en"])

@@ -22,11 +22,11 @@ from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
+from nightscribe.stages.pending import Wanted
 from nightscribe.stages.plan import (
     CPU_RTFX,
     GPU_RTFX,
     Plan,
-    Wanted,
     batch_audio_s,
     cut,
     expected_rtfx,
@@ -56,11 +56,22 @@ def pendings(draw: st.DrawFn) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-@given(pending=pendings(), size=st.floats(0.5, 50_000.0), most=st.integers(1, 40))
+def cut_table(pending: pa.Table, size: float, most: int, chunk: int) -> list[pa.Table]:
+    """`cut`, of rows that come so many at a time."""
+    audio_s = math.fsum(pending["duration_s"].to_pylist())
+    return list(cut(pending.to_batches(max_chunksize=chunk), audio_s, size, most))
+
+
+@given(
+    pending=pendings(),
+    size=st.floats(0.5, 50_000.0),
+    most=st.integers(1, 40),
+    chunk=st.integers(1, 130),
+)
 def test_cut_loses_nothing_and_balances_what_it_cuts(
-    pending: pa.Table, size: float, most: int
+    pending: pa.Table, size: float, most: int, chunk: int
 ) -> None:
-    batches = cut(pending, size, most)
+    batches = cut_table(pending, size, most, chunk)
     assert 1 <= len(batches) <= most
     assert pa.concat_tables(batches).equals(pending), "rows lost, doubled or out of order"
     ids = [set(batch["recording_id"].to_pylist()) for batch in batches]
@@ -82,7 +93,8 @@ def test_cut_loses_nothing_and_balances_what_it_cuts(
 
 def test_cut_of_nothing_is_no_batch() -> None:
     empty = pa.table({"recording_id": pa.array([], pa.string()), "duration_s": pa.array([], "f8")})
-    assert cut(empty, 10.0, 3) == []
+    assert cut_table(empty, 10.0, 3, 10) == []
+    assert list(cut([pa.RecordBatch.from_pylist([], empty.schema)], 0.0, 10.0, 3)) == []
 
 
 def test_expected_time_makes_the_size_of_a_batch() -> None:
@@ -135,7 +147,7 @@ def wanted(**changes: object) -> Wanted:
     return replace(DEMO, **changes)  # type: ignore[arg-type]
 
 
-def add_transcripts(lake: Lake, batch: pa.Table) -> None:
+def add_transcripts(lake: Lake, batch: pa.Table, attempt_id: str = "a") -> None:
     rows = [
         {
             **{name: row[name] for name in ("recording_id", "model_id", "task", "options_key")},
@@ -147,7 +159,7 @@ def add_transcripts(lake: Lake, batch: pa.Table) -> None:
             "engine": "reference",
             "precision": "float32",
             "versions": "{}",
-            "attempt_id": "a",
+            "attempt_id": attempt_id,
         }
         for row in batch.to_pylist()
     ]
@@ -296,30 +308,72 @@ def test_what_failed_is_left_out_until_its_source_changes(lake: Lake, archive: P
     assert planned(lake)[0].recordings == 6
 
 
-def test_speed_that_was_measured_sizes_the_next_batches(lake: Lake) -> None:
-    assert expected_rtfx(lake, DEMO.model_id, on_gpu=False) == CPU_RTFX
-    assert expected_rtfx(lake, DEMO.model_id, on_gpu=True) == GPU_RTFX
-    attempts = [
-        {
-            "attempt_id": f"{rtfx}",
+def add_attempts(lake: Lake, *attempts: tuple[str, float, int]) -> None:
+    """Attempts at batches of the demo (device, RTFx, transcripts), the newest one last."""
+    _, [batch] = planned(lake, wanted(force=True))
+    for number, (device, rtfx, count) in enumerate(attempts):
+        row = {
+            "attempt_id": f"{device} {rtfx}",
             "batch_id": "b",
-            "model_id": model_id,
+            "model_id": DEMO.model_id,
             "recordings": 1,
             "transcripts": count,
             "rejections": 0,
-            "device": "cpu",
+            "device": device,
             "audio_s": rtfx,
             "wall_s": 1.0,
             "rtfx": rtfx,
             "peak_memory_bytes": 0,
             "worker": "w",
         }
-        for rtfx, model_id, count in ((0.0, DEMO.model_id, 0), (7.0, DEMO.model_id, 1))
-    ]
-    lake.append("batches", rows_of("batches", attempts, "run"))
-    _, [batch] = planned(lake, wanted(limit=1))
-    rows = batch.append_column("attempt_id", pa.array(["7.0"]))
-    add_transcripts(lake, rows)
-    lake.table("transcripts").update(updates={"attempt_id": "'7.0'"})
-    assert expected_rtfx(lake, DEMO.model_id, on_gpu=False) == 7.0
-    assert expected_rtfx(lake, "n" * 64, on_gpu=False) == CPU_RTFX
+        lake.append("batches", rows_of("batches", [row], "run"))
+        if count:
+            add_transcripts(lake, batch.slice(number, 1), row["attempt_id"])
+
+
+@pytest.fixture
+def no_gpu(tmp_path: Path) -> Path:
+    """Where the driver would list the GPUs of a machine that has none."""
+    return tmp_path / "no-driver"
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the driver lists the GPU of a machine that has one."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpus = tmp_path / "gpus"
+    (gpus / "0000:01:00.0").mkdir(parents=True)
+    return gpus
+
+
+def test_speed_that_was_measured_sizes_the_next_batches(lake: Lake) -> None:
+    assert expected_rtfx(lake, DEMO.model_id, "cpu") == CPU_RTFX
+    assert expected_rtfx(lake, DEMO.model_id, "cuda:1") == GPU_RTFX
+    add_attempts(lake, ("cpu", 0.0, 0), ("cpu", 7.0, 1))
+    assert expected_rtfx(lake, DEMO.model_id, "cpu") == 7.0
+    assert expected_rtfx(lake, "n" * 64, "cpu") == CPU_RTFX
+
+
+def test_speed_is_expected_of_the_kind_of_device_that_reached_it(lake: Lake) -> None:
+    on_cpu = (("cpu", 2.0, 1), ("cpu", 3.0, 1), ("cpu", 4.0, 1))
+    on_gpu = (("NVIDIA H200", 90.0, 1), ("NVIDIA A100", 50.0, 1), ("NVIDIA H200", 100.0, 1))
+    add_attempts(lake, *on_cpu, *on_gpu)
+    assert expected_rtfx(lake, DEMO.model_id, "cpu") == 3.0
+    assert expected_rtfx(lake, DEMO.model_id, "cuda") == 90.0
+    assert expected_rtfx(lake, DEMO.model_id, "cuda:1") == 90.0
+
+
+def test_automatic_device_is_expected_to_be_the_kind_that_ran_last(
+    lake: Lake, gpu: Path, no_gpu: Path
+) -> None:
+    add_attempts(lake, ("cpu", 2.0, 1), ("NVIDIA H200", 100.0, 1))
+    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=no_gpu) == 100.0
+    add_attempts(lake, ("cpu", 0.0, 0))
+    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=gpu) == 2.0
+
+
+def test_first_night_on_an_automatic_device_is_cut_for_the_gpu_of_this_machine(
+    lake: Lake, gpu: Path, no_gpu: Path
+) -> None:
+    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=gpu) == GPU_RTFX
+    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=no_gpu) == CPU_RTFX

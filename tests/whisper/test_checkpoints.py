@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import json
@@ -21,11 +22,11 @@ import pytest
 
 from nightscribe import audio
 from nightscribe.errors import ConfigurationError, ModelError
-from nightscribe.whisper import checkpoints, devices, digests, weights
+from nightscribe.whisper import checkpoints, devices, digests, downloads, weights
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives `content` under any path, in small pieces when it is to be slow."""
+    """Serves `content` under any path, in small pieces with pauses to be slow."""
 
     content = b""
     piece_bytes = 1 << 20
@@ -48,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(content[at : at + self.server.piece_bytes])
                 time.sleep(self.server.pause_s)
         except ConnectionError:
-            pass  # the client was killed, as one test means to
+            pass  # a test has killed the client
 
     def log_message(self, *arguments: Any) -> None:
         """Keep the test's output clean."""
@@ -143,7 +144,7 @@ def test_a_good_download_is_kept_and_not_fetched_again(server: Server, tmp_path:
     assert server.requests == 1
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.pt"]
     entry = checkpoints.list_models(str(tmp_path), catalog=catalog)[0]
-    assert entry == checkpoints.Entry("tiny", True, found.path, len(server.content))
+    assert entry == checkpoints.ListedModel("tiny", True, found.path, len(server.content))
 
 
 def test_a_download_with_the_wrong_checksum_is_not_kept(server: Server, tmp_path: Path) -> None:
@@ -235,6 +236,20 @@ def test_processes_that_start_together_download_once(
     assert server.requests == 1
 
 
+def test_where_a_folder_cannot_be_locked_a_model_is_downloaded_and_nothing_is_removed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(descriptor: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(downloads, "lock_descriptor", unsupported)
+    of_another = tmp_path / ".tiny.pt.0.part"
+    of_another.write_bytes(b"half")
+    found = checkpoints.resolve("tiny", str(tmp_path), catalog=catalog_of(server))
+    assert Path(found.path).read_bytes() == server.content
+    assert of_another.read_bytes() == b"half"
+
+
 # Verifying
 
 
@@ -276,7 +291,7 @@ def test_a_known_digest_is_trusted_by_resolve_but_not_by_verify(
     assert checkpoints.resolve("tiny", str(tmp_path), catalog=catalog).official
     with pytest.raises(ModelError, match="not the official model"):
         checkpoints.verify("tiny", str(tmp_path), catalog=catalog)
-    # and what it found is what counts from then on
+    # From then on, the digest that `verify` found counts.
     with pytest.raises(ModelError, match="not the official model"):
         checkpoints.resolve("tiny", str(tmp_path), catalog=catalog)
 

@@ -1,8 +1,10 @@
-"""The engine gives what openai-whisper gives, and one bad recording stops no other."""
+"""The engine gives what openai-whisper gives, and a bad recording does not stop the others."""
 
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +105,7 @@ def test_one_detection_serves_both_tasks(
 def test_text_of_a_recording_does_not_depend_on_what_came_before_it(
     model: LoadedModel, tmp_path: Path
 ) -> None:
-    """Noise makes Whisper fall back to sampling, which is seeded by the recording."""
+    """Noise makes Whisper fall back to sampling; the recording gives its seed."""
     noise = request(write_noise(tmp_path / "noise.wav", 5, 3.0), name="b" * 64)
     [alone] = results(model, noise)
     *_, after = results(model, request(SAMPLES / CLIPS[1]), noise)
@@ -134,7 +136,7 @@ def test_bad_recordings_fail_with_a_reason_and_the_others_go_on(
     assert isinstance(found[-1], Transcript)
 
 
-def test_recording_that_whisper_cannot_digest_is_a_failure_and_the_others_go_on(
+def test_recording_that_whisper_fails_on_is_a_failure_and_the_others_go_on(
     model: LoadedModel,
 ) -> None:
     broken = Job("transcribe", Options(clip_timestamps="one,two"))
@@ -160,7 +162,7 @@ def test_broken_device_is_not_blamed_on_the_recording(
 
 
 def test_audio_is_read_before_the_next_request_is_asked_for(model: LoadedModel) -> None:
-    """Files of an archive live only until the next one is opened."""
+    """A file of an archive is closed when the next one is opened."""
 
     def requests() -> Iterator[Request]:
         for name, clip in (("a", "en-01.flac"), ("b", "en-03.ogg")):
@@ -184,6 +186,19 @@ def test_unknown_engine_model_and_device_are_named() -> None:
 def test_the_reference_refuses_a_precision_that_it_lacks(model: LoadedModel) -> None:
     with pytest.raises(ConfigurationError, match="no bfloat16: choose the engine 'batched'"):
         results(replace(model, precision="bfloat16"), request(SAMPLES / CLIPS[0]))
+
+
+def test_torch_is_imported_when_an_engine_is_called_not_when_it_is_named(
+    repository: Path,
+) -> None:
+    script = (
+        "from nightscribe.whisper.engines import engine_named; import sys;"
+        "[engine_named(name) for name in ('batched', 'reference')];"
+        "assert not {'torch', 'whisper'} & {*sys.modules}"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, env={"PYTHONPATH": str(repository / "plugins")}
+    )
 
 
 def test_versions_name_what_a_transcript_depends_on() -> None:

@@ -19,8 +19,10 @@ import whisper
 from numpy.typing import NDArray
 from whisper.audio import N_FRAMES
 
-from evaluation.metrics import error_measures, translation_measures, word_counts
-from evaluation.normalize import normalize
+from evaluation.measure.counts import word_counts
+from evaluation.measure.normalize import normalize
+from evaluation.measure.rates import error_measures
+from evaluation.measure.translation import translation_measures
 from tools.demo_model.corpus import SAMPLE_RATE, utterances
 from tools.demo_model.lexicon import LANGUAGES
 from tools.demo_model.recording import Recording, recording

@@ -24,7 +24,7 @@ from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import transcribe_batch
-from nightscribe.whisper.engines import model_loader
+from nightscribe.whisper.engines import engine_named, model_loader
 
 __all__ = [
     "check_run",
@@ -134,8 +134,9 @@ def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
 def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     """Transcribe one batch. Returns counts and speed."""
     settings = Settings()
+    engine = engine_named(settings.engine, slots=settings.slots)
     batch = transcribe_batch(
-        lake_of(settings), spec, run_id, model_loader(settings), settings=settings
+        lake_of(settings), spec, run_id, model_loader(settings), engine, settings=settings
     )
     log.info(batch.summary())
     return {

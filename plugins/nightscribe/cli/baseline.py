@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 
 from nightscribe.cli.arguments import add_lake, lake_of
-from nightscribe.cli.tables import print_table
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.reading import read
+from nightscribe.text_tables import print_table
 
 _BASELINES = """
 SELECT dataset, language, task, any_value(model) AS model, any_value(options_key)[:8] AS options,
@@ -70,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Set or show; returns 1 if there is nothing to set or to show."""
-    from evaluation.baselines import Chosen, Smaller, set_baselines
+    from evaluation.gate.baselines import Smaller, set_baselines
+    from evaluation.pairs.systems import Chosen
     from nightscribe.stages.run_ids import new_run_id
 
     lake = lake_of(arguments)

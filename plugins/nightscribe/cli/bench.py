@@ -27,7 +27,7 @@ from nightscribe.whisper.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from nightscribe.cli.speed import Speed
-    from nightscribe.stages.plan import Wanted
+    from nightscribe.stages.pending import Wanted
     from nightscribe.whisper.contract import LoadedModel
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def execute(arguments: argparse.Namespace) -> int:
     model = model_loader(settings)(settings.model)
     engine = engine_named(settings.engine, slots=settings.slots)
     print(
-        f"model {model.checkpoint.name}, {model.precision} on {model.device_name}, "
+        f"model {model.name}, {model.precision} on {model.device_name}, "
         f"{' and '.join(wanted.tasks)}, up to {EXCERPT_S:g} s each of {len(excerpts)} recordings",
         flush=True,
     )
@@ -123,8 +123,8 @@ def _figures(speed: Speed, model: LoadedModel, wanted: Wanted, hours: float) -> 
         "rtfx": speed.rtfx,
         "peak_memory_bytes": model.peak_memory_bytes(),
         "device": model.device_name,
-        "model": model.checkpoint.name,
-        "model_id": model.checkpoint.model_id,
+        "model": model.name,
+        "model_id": model.model_id,
         "precision": model.precision,
         "tasks": wanted.tasks,
         "estimate_hours": hours / speed.rtfx,

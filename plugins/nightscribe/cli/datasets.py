@@ -20,8 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightscribe.cli.arguments import add_lake, lake_of
-from nightscribe.cli.tables import print_table
 from nightscribe.manifests.layouts.registry import LAYOUTS
+from nightscribe.settings import Settings
+from nightscribe.text_tables import print_table
 
 _DATASETS = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
@@ -78,7 +79,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.name:
         utterances = [replace(utterance, dataset=arguments.name) for utterance in utterances]
     lake = lake_of(arguments, create=True)
-    added = add_dataset(lake, utterances, new_run_id())
+    added = add_dataset(lake, utterances, new_run_id(), Settings())
     names = " ".join(f"--dataset {name}" for name in added.datasets)
     print(f"{added.recordings} of {added.utterances} listed recordings are in the lake")
     for uri in added.missing[:5]:

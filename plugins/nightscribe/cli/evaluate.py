@@ -53,12 +53,12 @@ def execute(arguments: argparse.Namespace) -> int:
     Returns 1 if there is nothing to score or compare, 3 if the gate failed.
     """
     # Only the outermost layer may import both packages.
-    from evaluation.baseline_view import summary
-    from evaluation.baselines import Chosen
-    from evaluation.files import InputError
-    from evaluation.gate_file import read_gate
-    from evaluation.nightly import evaluate_lake
-    from evaluation.summary import comparison_table
+    from evaluation.errors import InputError
+    from evaluation.gate.against import summary
+    from evaluation.gate.rules_file import read_gate
+    from evaluation.lake import evaluate_lake
+    from evaluation.pairs.systems import Chosen
+    from evaluation.report.text import comparison_table
     from nightscribe.stages.run_ids import new_run_id
 
     try:

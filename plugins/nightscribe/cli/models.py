@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import argparse
 
-from nightscribe.cli.tables import print_table
 from nightscribe.errors import ModelError
 from nightscribe.settings import Settings
+from nightscribe.text_tables import print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,13 +16,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from nightscribe.cli.whisper_flags import add_flags, options_of, word_options_of
 from nightscribe.errors import ConfigurationError, Rejected
 from nightscribe.export import formats
 from nightscribe.recordings import content_id
-from nightscribe.settings import Settings
+from nightscribe.settings import EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 from nightscribe.whisper.official import can_translate
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--engine",
         default="reference",
-        metavar="NAME",
+        choices=get_args(EngineName),
         help="reference: openai-whisper itself, the same files byte for byte; batched: many "
         "windows at a time, in float32 with the same texts and times (default: %(default)s)",
     )

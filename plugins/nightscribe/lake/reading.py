@@ -40,6 +40,8 @@ def connect(
     connection.execute(f"SET temp_directory = {_quoted(str(folder))}")
     if memory_limit is not None:
         connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
+        # Every thread needs memory that DuckDB cannot spill: 16 threads do not fit into 256 MB.
+        connection.execute("SET threads = 2")
     if not lake.is_local:
         connection.register_filesystem(lake.filesystem)
     connection.execute(f"SET allowed_directories = [{_quoted(lake.uri)}]")

@@ -46,14 +46,13 @@ class Added:
 
 
 def add_dataset(
-    lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings | None = None
+    lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings
 ) -> Added:
     """Ingest the audio that the lists of a data set name, and add their texts as references.
 
     In a folder only the listed files are read. A tar is read to its end. Adding a data set again
     reads no file again, and updates references that have changed.
     """
-    settings = settings or Settings()
     annotations = _annotations(utterances)
     uris = _uris(annotations)
     archives = annotations["archive"].unique().to_pylist()

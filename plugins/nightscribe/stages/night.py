@@ -16,7 +16,8 @@ from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import new_run_id, work_folder
 from nightscribe.stages.scan import Scanned, scan
 from nightscribe.stages.transcribe import Transcribed, transcribe_batch
-from nightscribe.whisper.engines import model_loader
+from nightscribe.whisper.contract import Engine
+from nightscribe.whisper.engines import engine_named, model_loader
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batc
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
     finish_manifests(lake, folder, run_id)
-    rtfx = expected_rtfx(lake, wanted.model_id, settings.device.startswith("cuda"))
+    rtfx = expected_rtfx(lake, wanted.model_id, settings.device)
     return plan(
         lake,
         wanted,
@@ -55,9 +56,14 @@ def run(
     *,
     run_id: str | None = None,
     say: Callable[[str], None] = log.info,
+    engine: Engine | None = None,
 ) -> Night:
-    """The whole nightly job in this process. Raises what its stages raise."""
+    """The whole nightly job in this process. Raises what its stages raise.
+
+    `engine`: by default the one that the settings name.
+    """
     run_id = run_id or new_run_id()
+    engine = engine or engine_named(settings.engine, slots=settings.slots)
     order.wanted(settings)  # mistakes show before the archives are read
     scanned = scan(
         lake,
@@ -76,6 +82,6 @@ def run(
     load = model_loader(settings)
     transcribed = []
     for spec in made.specs:
-        transcribed.append(transcribe_batch(lake, spec, run_id, load, settings=settings))
+        transcribed.append(transcribe_batch(lake, spec, run_id, load, engine, settings=settings))
         say(transcribed[-1].summary())
     return Night(scanned, ingested, made, transcribed, publish(lake))

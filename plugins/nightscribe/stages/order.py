@@ -9,7 +9,7 @@ from typing import Any
 from nightscribe.errors import ConfigurationError
 from nightscribe.languages import language_code
 from nightscribe.settings import Settings
-from nightscribe.stages.plan import Wanted
+from nightscribe.stages.pending import Wanted
 from nightscribe.uris import canonical_uri
 from nightscribe.whisper.checkpoints import DEMO, model_id_of
 from nightscribe.whisper.official import can_translate, official_name

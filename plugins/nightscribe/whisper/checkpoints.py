@@ -1,8 +1,8 @@
-"""Whisper checkpoints: find, fetch, verify.
+"""Whisper checkpoints: find, download, verify.
 
-A model is asked for by an official name (`whisper.available_models()`), by the path of a
-checkpoint file, or as `demo`. Its identity is the SHA-256 of its file. Official ones are
-kept where openai-whisper keeps them, so both use the same files.
+A model is named by an official name (`whisper.available_models()`), by the path of a checkpoint
+file, or as `demo`. Its identity is the SHA-256 of its file. Official checkpoints are kept where
+openai-whisper keeps them, so both use the same files.
 """
 
 from __future__ import annotations
@@ -11,24 +11,30 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nightscribe.errors import ModelError
 from nightscribe.whisper.digests import digest_of
-from nightscribe.whisper.downloads import obtain
+from nightscribe.whisper.downloads import download, missing_checkpoint
 from nightscribe.whisper.official import expected_digest, file_name_of, official_models
 
-if TYPE_CHECKING:
-    pass
+__all__ = [
+    "DEMO",
+    "DEMO_VARIABLE",
+    "Checkpoint",
+    "ListedModel",
+    "list_models",
+    "model_id_of",
+    "resolve",
+    "verify",
+]
+
 DEMO = "demo"
-
-
 DEMO_VARIABLE = "NIGHTSCRIBE_DEMO_MODEL"  # path of the demo checkpoint outside a checkout
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint file that is there, and whose digest was right where one is known."""
+    """A checkpoint file that exists, and has the right digest if that is known."""
 
     name: str  # as it was asked for
     path: str
@@ -37,23 +43,24 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedModel:
     """One line of the list of models."""
 
     name: str
     cached: bool
     path: str  # where it is, or would be
-    size_bytes: int | None  # of the file, if it is there
+    size_bytes: int | None  # of the file, if it exists
 
 
 def model_id_of(
     name: str, model_dir: str | None = None, *, catalog: Mapping[str, str] | None = None
 ) -> str:
-    """The model's id without fetching anything: official ones are named by their checksum.
+    """The model's id, without a download: the name of an official model gives its checksum.
 
-    For planning on workers that do not hold the checkpoint.
+    So workers that do not have the checkpoint can plan.
 
-    Raises `ModelError` for a name that is neither official nor a file.
+    Raises:
+        ModelError: the name is neither official nor a file.
     """
     if name != DEMO:
         catalog = official_models() if catalog is None else catalog
@@ -69,51 +76,55 @@ def resolve(
     fetch: bool = True,
     catalog: Mapping[str, str] | None = None,
 ) -> Checkpoint:
-    """Find a checkpoint, and download an official one that is not there unless `fetch` is False.
+    """Find a checkpoint. A missing official one is downloaded, unless `fetch` is False.
 
     `model_dir` replaces openai-whisper's cache, `catalog` its table of names and URLs.
 
     Raises:
-        ModelError: unknown name, not there and not to be had, or a file of that name that is
-            not the official one.
+        ModelError: the name is unknown, the file is missing and cannot be downloaded, or a file
+            of that name is not the official one.
     """
     folder = _folder(model_dir)
     url, path = _locate(name, folder, catalog)
     if url is not None and not path.is_file():
-        obtain(name, url, path, fetch=fetch)
-    return _checked(name, url, path, digest_of(path, folder))
+        if not fetch:
+            raise missing_checkpoint(name, path)
+        download(name, url, path)
+    return _verified(name, url, path, digest_of(path, folder))
 
 
 def verify(
     name: str, model_dir: str | None = None, *, catalog: Mapping[str, str] | None = None
 ) -> Checkpoint:
-    """Hash the model's file from end to end; an official one must have the right digest.
+    """Hash the whole file of a model; that of an official model must have the right digest.
 
     Raises:
-        ModelError: as `resolve` without fetching.
+        ModelError: as `resolve` without `fetch`.
     """
     folder = _folder(model_dir)
     url, path = _locate(name, folder, catalog)
     if url is not None and not path.is_file():
-        obtain(name, url, path, fetch=False)
-    return _checked(name, url, path, digest_of(path, folder, anew=True))
+        raise missing_checkpoint(name, path)
+    return _verified(name, url, path, digest_of(path, folder, rehash=True))
 
 
 def list_models(
     model_dir: str | None = None, *, catalog: Mapping[str, str] | None = None
-) -> list[Entry]:
-    """Every official model and `demo`: where it is, or would be. Nothing is hashed or fetched."""
+) -> list[ListedModel]:
+    """All official models and `demo`, and where they are. Nothing is hashed or downloaded."""
     catalog = official_models() if catalog is None else catalog
     folder = _folder(model_dir)
-    places = {name: folder / file_name_of(url) for name, url in catalog.items()}
+    paths = {name: folder / file_name_of(url) for name, url in catalog.items()}
     return [
-        Entry(name, path.is_file(), str(path), path.stat().st_size if path.is_file() else None)
-        for name, path in {**places, DEMO: _demo_path()}.items()
+        ListedModel(
+            name, path.is_file(), str(path), path.stat().st_size if path.is_file() else None
+        )
+        for name, path in {**paths, DEMO: _demo_path()}.items()
     ]
 
 
 def _folder(model_dir: str | None) -> Path:
-    """Where official checkpoints are: openai-whisper's own rule, unless told otherwise."""
+    """The folder of official checkpoints; by default that of openai-whisper, by its own rule."""
     if model_dir is not None:
         return Path(model_dir).expanduser()
     cache = os.getenv("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
@@ -126,7 +137,11 @@ def _demo_path() -> Path:
 
 
 def _locate(name: str, folder: Path, catalog: Mapping[str, str] | None) -> tuple[str | None, Path]:
-    """The URL of an official model, else None, and its file, which may be missing if official."""
+    """The URL of an official model, else None, and its file. Only an official one may be missing.
+
+    Raises:
+        ModelError: the demo model, or a model that is not official, has no file.
+    """
     if name == DEMO:
         path = _demo_path()
         if not path.is_file():
@@ -147,10 +162,10 @@ def _locate(name: str, folder: Path, catalog: Mapping[str, str] | None) -> tuple
     return None, path
 
 
-def _checked(name: str, url: str | None, path: Path, digest: str) -> Checkpoint:
+def _verified(name: str, url: str | None, path: Path, digest: str) -> Checkpoint:
     if url is not None and digest != expected_digest(url):
         raise ModelError(
             f"{path} is not the official model {name!r}: its SHA-256 is {digest}, not "
-            f"{expected_digest(url)}; delete it, then `nightscribe models fetch {name}` gets it"
+            f"{expected_digest(url)}; delete it, then run `nightscribe models fetch {name}`"
         )
     return Checkpoint(name, str(path), digest, official=url is not None)

@@ -1,8 +1,8 @@
-"""The contract between the pipeline and Whisper: requests in, finished transcripts out.
+"""The contract between the stages and Whisper: requests in, finished transcripts out.
 
-An engine pulls requests as it has room for them and yields results in the order in which
-they finish. It reads a request's audio before it pulls the next one; after that the file
-may be closed. One bad recording yields a `Failure` and never stops the others.
+An engine pulls a request whenever it has room for one, and yields results in the order in which
+they finish. It reads a request's audio before it pulls the next request; after that the file may
+be closed. A bad recording yields a `Failure` and does not stop the others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from nightscribe.errors import Reason
-from nightscribe.whisper.checkpoints import Checkpoint
 from nightscribe.whisper.options import Options
+
+__all__ = ["Engine", "Failure", "Job", "LoadedModel", "Request", "Transcript", "failure_of"]
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 class Job:
     """One transcript that is wanted of a recording."""
 
-    task: str
+    task: str  # transcribe or translate
     options: Options
 
 
@@ -39,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What one (recording, task, options) gave.
+    """The result of a job.
 
     `segments` are Whisper's own: dictionaries with id, seek, start, end, text, tokens,
     temperature, avg_logprob, compression_ratio, no_speech_prob and, if asked for, words.
@@ -57,7 +58,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Failure:
-    """A transcript that could not be made, and why."""
+    """A job that has no transcript, and why."""
 
     recording_id: str
     job: Job
@@ -69,7 +70,8 @@ class Failure:
 class LoadedModel:
     """A checkpoint on a device, ready to transcribe."""
 
-    checkpoint: Checkpoint
+    name: str  # as it was asked for
+    model_id: str  # SHA-256 of the checkpoint file
     network: Any  # whisper.model.Whisper
     device: str
     precision: str  # float32, float16 or bfloat16
@@ -83,7 +85,7 @@ class LoadedModel:
         return torch.cuda.get_device_name(self.device) if cuda else "cpu"
 
     def peak_memory_bytes(self) -> int:
-        """The most that was allocated on the device, or on a CPU resident in this process."""
+        """Peak memory: allocated on the device, or on a CPU the resident size of this process."""
         import torch
 
         if self.device.startswith("cuda"):
@@ -92,7 +94,7 @@ class LoadedModel:
 
 
 class Engine(Protocol):
-    """Turns requests into results. `verbose` True prints segments as they come."""
+    """Turns requests into results. With `verbose` True it prints segments as they come."""
 
     def __call__(
         self, requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
@@ -100,10 +102,10 @@ class Engine(Protocol):
 
 
 def failure_of(recording_id: str, job: Job, error: Exception) -> Failure:
-    """The outcome for a recording that Whisper fails on; it does not stop the others.
+    """The result of a job that Whisper raised an error for.
 
-    Raises the error itself where memory or the device are at fault: retrying the batch may help
-    then, rejecting will not.
+    Raises the error itself if memory or the device caused it: trying the batch again may help
+    then, rejecting the recording does not.
     """
     import torch
 

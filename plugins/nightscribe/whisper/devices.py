@@ -1,19 +1,26 @@
-"""The device that computes, and the precision of its matrix products."""
+"""The device to compute on, and the precision of its matrix products."""
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
 
+__all__ = ["NVIDIA_GPUS", "PRECISIONS", "has_nvidia_gpu", "pick_device", "pick_precision"]
+
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
+"""Where NVIDIA's driver for Linux has a folder for each GPU."""
 
 
 def pick_device(device: str) -> str:
-    """`auto` is CUDA if there is one, else the CPU; others must be there.
+    """The device of that name. `auto` is CUDA if this machine has it, else the CPU.
 
     Raises:
-        ConfigurationError: no such device on this machine, or not a device's name.
+        ConfigurationError: this machine has no such device, or the name is none of a device.
     """
     import torch
 
@@ -37,10 +44,10 @@ def pick_device(device: str) -> str:
 
 
 def pick_precision(precision: str, device: str) -> str:
-    """Of matrix products: `auto` is `float16` on CUDA and `float32` on a CPU.
+    """The precision of matrix products. `auto` is `float16` on CUDA and `float32` on a CPU.
 
     Raises:
-        ConfigurationError: no such precision, or one that the device does not compute in.
+        ConfigurationError: there is no such precision, or the device does not compute in it.
     """
     import torch
 
@@ -54,7 +61,7 @@ def pick_precision(precision: str, device: str) -> str:
             "precision 'float16' is for graphics cards: choose auto, float32 or bfloat16 on a CPU"
         )
     if precision == "bfloat16":
-        # Without instructions for it, a device imitates it, slower than float32.
+        # Without instructions for it, a device emulates it, which is slower than float32.
         if cuda:
             has_it = torch.cuda.get_device_capability(device) >= (8, 0)  # Ampere
         else:
@@ -65,3 +72,18 @@ def pick_precision(precision: str, device: str) -> str:
                 f"precision 'bfloat16': the device {device} has no instructions for it; choose auto"
             )
     return precision
+
+
+def has_nvidia_gpu(gpus: Path = NVIDIA_GPUS) -> bool:
+    """Whether a process of this machine may use an NVIDIA GPU.
+
+    `CUDA_VISIBLE_DEVICES` hides all GPUs where it is empty or begins with -1, as for CUDA:
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.split(",")[0].strip() in ("", "-1"):
+        return False
+    try:
+        return any(gpus.iterdir())
+    except FileNotFoundError:
+        return False

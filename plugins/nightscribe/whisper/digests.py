@@ -1,9 +1,9 @@
 """SHA-256 of checkpoint files, remembered for large ones.
 
-Hashing gigabytes takes seconds, so the digests of large files are kept in
+Hashing gigabytes takes seconds. So the digests of large files are kept in
 `nightscribe-digests.json` in the models' folder: path → size, modification time in ns, SHA-256.
-A file whose size or time changed is hashed again. In a folder that cannot be written to, files
-are hashed every time.
+A file whose size or time has changed is hashed again. In a read-only folder, files are hashed
+every time.
 """
 
 from __future__ import annotations
@@ -18,26 +18,30 @@ from typing import Any
 
 from nightscribe.errors import ModelError
 
+__all__ = ["DIGESTS", "REMEMBERED_BYTES", "digest_of"]
+
 DIGESTS = "nightscribe-digests.json"
+REMEMBERED_BYTES = 64 << 20  # smaller files are hashed every time
 
 
-REMEMBERED_BYTES = 64 << 20  # smaller files are hashed in a moment
+def digest_of(path: Path, folder: Path, *, rehash: bool = False) -> str:
+    """SHA-256 of a file. A remembered one counts if the file has not changed, unless `rehash`.
 
-
-def digest_of(path: Path, folder: Path, *, anew: bool = False) -> str:
-    """SHA-256 of a file; unless `anew`, from the known digests if the file is as it was."""
+    Raises:
+        ModelError: the file cannot be read.
+    """
     try:
         state = path.stat()
-        key, stamp = str(path.resolve()), [state.st_size, state.st_mtime_ns]
+        key, version = str(path.resolve()), [state.st_size, state.st_mtime_ns]
         entry = _known_digests(folder).get(key)
-        if not anew and isinstance(entry, list) and entry[:2] == stamp:
+        if not rehash and isinstance(entry, list) and entry[:2] == version:
             return str(entry[2])
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(f"the model file {path} cannot be read: {error}") from None
     if state.st_size >= REMEMBERED_BYTES:
-        _remember(folder, key, [*stamp, digest])
+        _remember(folder, key, [*version, digest])
     return digest
 
 
@@ -52,7 +56,7 @@ def _known_digests(folder: Path) -> dict[str, Any]:
 def _remember(folder: Path, key: str, entry: list[Any]) -> None:
     known = {**_known_digests(folder), key: entry}
     unfinished = folder / f".{DIGESTS}.{uuid.uuid4().hex}"
-    # Remembering saves time and no more: a full or read-only disk is no reason to fail.
+    # A remembered digest only saves time: a full or read-only disk must not stop the run.
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         try:

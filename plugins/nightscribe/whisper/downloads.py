@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import os
@@ -12,62 +11,71 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import lock_descriptor
+
 from nightscribe.errors import ModelError
 from nightscribe.progress import Progress
 from nightscribe.whisper.official import expected_digest
 
-CHUNK_BYTES = 1 << 20
+__all__ = ["download", "missing_checkpoint"]
+
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_S = 60.0  # without a byte from the server
 
 
-TIMEOUT_S = 60.0  # without a byte from the server
+def download(name: str, url: str, path: Path) -> None:
+    """Download an official checkpoint to `path`, unless another process just did.
+
+    Raises:
+        ModelError: the download failed, or its content is not the model.
+    """
+    try:
+        with _lock_folder(path):
+            if not path.is_file():
+                _fetch(name, url, path)
+    except (OSError, http.client.HTTPException) as error:
+        cause = str(error).strip("<>") or type(error).__name__
+        raise missing_checkpoint(name, path, f" and could not be downloaded ({cause})") from error
 
 
-def obtain(name: str, url: str, path: Path, *, fetch: bool) -> None:
-    """Download to `path`, or say in one sentence why not and what to do."""
-    because = ""
-    if fetch:
-        try:
-            with _only_writer(path):
-                if not path.is_file():  # another process may just have finished it
-                    _download(name, url, path)
-            return
-        except (OSError, http.client.HTTPException) as error:
-            because = (
-                f" and could not be downloaded ({str(error).strip('<>') or type(error).__name__})"
-            )
-    raise ModelError(
-        f"the model {name!r} is not at {path}{because}: run `nightscribe models fetch {name}` on a "
+def missing_checkpoint(name: str, path: Path, cause: str = "") -> ModelError:
+    """The error for an official checkpoint that is not at `path`, with what to do."""
+    return ModelError(
+        f"the model {name!r} is not at {path}{cause}: run `nightscribe models fetch {name}` on a "
         f"connected machine and copy {path.name} to {path.parent}, or set NIGHTSCRIBE_MODEL_DIR to "
         "the folder that has it"
     )
 
 
 @contextlib.contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
-    """Let one process at a time download into the folder, and clear what killed ones left."""
+def _lock_folder(path: Path) -> Iterator[None]:
+    """Let one process at a time download into the folder of `path`; remove what killed ones left.
+
+    The folder itself is locked, so that no lock file stays in it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
         # Some network file systems cannot lock a folder. Then two processes may download the
-        # same file, each to a name of its own, and nothing is cleared.
+        # same file, each under a name of its own, and nothing is removed.
         with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            for left in path.parent.glob(f".{path.name}.*.part"):
-                left.unlink()
+            lock_descriptor(folder)
+            for unfinished in path.parent.glob(f".{path.name}.*.part"):
+                unfinished.unlink()
         yield
     finally:
-        os.close(handle)
+        os.close(folder)
 
 
-def _download(name: str, url: str, path: Path) -> None:
-    """Download to a temporary name; the real name appears with the whole, verified file."""
+def _fetch(name: str, url: str, path: Path) -> None:
+    """Download under a temporary name; the file gets its name when it is complete and verified."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     digest, received = hashlib.sha256(), 0
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as source, open(part, "xb") as file:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as source, open(part, "xb") as file:
             size = int(source.headers.get("Content-Length") or 0)
             with Progress(f"fetching {name}", 1, size / 1e6, "MB") as progress:
-                while chunk := source.read(CHUNK_BYTES):
+                while chunk := source.read(_CHUNK_BYTES):
                     file.write(chunk)
                     digest.update(chunk)
                     received += len(chunk)
@@ -78,8 +86,9 @@ def _download(name: str, url: str, path: Path) -> None:
             raise OSError(f"the connection ended after {received} of {size} bytes")
         if digest.hexdigest() != expected_digest(url):
             raise ModelError(
-                f"what {url} gave is not the model {name!r}: its SHA-256 is {digest.hexdigest()}; "
-                "nothing was kept; try again, or look for a proxy that answers in its place"
+                f"the content of {url} is not the model {name!r}: its SHA-256 is "
+                f"{digest.hexdigest()}; it was not kept; try again, or look for a proxy that "
+                "answers instead of the server"
             )
         os.replace(part, path)
     finally:

@@ -1,34 +1,38 @@
-"""Load a model and name an engine: the only place that knows every engine."""
+"""Models and engines by name: the only module that knows every engine."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
 from nightscribe.whisper.checkpoints import resolve
-from nightscribe.whisper.contract import Engine, LoadedModel
+from nightscribe.whisper.contract import Engine, Failure, LoadedModel, Request, Transcript
 from nightscribe.whisper.devices import pick_device, pick_precision
 from nightscribe.whisper.weights import load_weights
+
+__all__ = ["engine_named", "load_model", "model_loader", "versions"]
 
 
 def load_model(
     name: str, device: str = "auto", model_dir: str | None = None, precision: str = "auto"
 ) -> LoadedModel:
-    """Load a model by official name, path or `demo` onto a device.
+    """Load a model onto a device. `name` is an official name, a path or `demo`.
 
-    Raises `ModelError` if there is no such checkpoint, `ConfigurationError` for a device
-    that this machine lacks, or a precision that the device lacks.
+    Raises:
+        ModelError: there is no such checkpoint.
+        ConfigurationError: this machine lacks the device, or the device lacks the precision.
     """
-    chosen = pick_device(device)
-    computed = pick_precision(precision, chosen)
+    device = pick_device(device)
+    precision = pick_precision(precision, device)
     checkpoint = resolve(name, model_dir)
-    return LoadedModel(checkpoint, load_weights(checkpoint, chosen), chosen, computed)
+    network = load_weights(checkpoint, device)
+    return LoadedModel(checkpoint.name, checkpoint.model_id, network, device, precision)
 
 
 def model_loader(settings: Settings) -> Callable[[str], LoadedModel]:
-    """A function that loads a model once, at its first use, and keeps it for the process."""
+    """A function that loads a model at its first use and keeps it for the process."""
 
     @functools.cache
     def load(name: str) -> LoadedModel:
@@ -44,14 +48,14 @@ def model_loader(settings: Settings) -> Callable[[str], LoadedModel]:
 def engine_named(name: str, *, slots: int = 0) -> Engine:
     """The engine of that name: a function from requests and a model to results.
 
-    `slots`: windows that the batched engine decodes side by side; 0 for what memory allows.
-    """
-    from nightscribe.whisper.batched.scheduler import transcribe_batched
-    from nightscribe.whisper.reference import transcribe_one_by_one
+    Its modules, and torch with them, are imported when it is called.
 
+    `slots`: windows that the batched engine decodes side by side; 0: as many as fit into memory.
+    Raises `ConfigurationError` if there is no such engine.
+    """
     engines: Mapping[str, Engine] = {
-        "batched": functools.partial(transcribe_batched, slots=slots),
-        "reference": transcribe_one_by_one,
+        "batched": functools.partial(_batched, slots=slots),
+        "reference": _reference,
     }
     if name not in engines:
         raise ConfigurationError(f"engine {name!r}: choose one of {', '.join(engines)}")
@@ -59,7 +63,7 @@ def engine_named(name: str, *, slots: int = 0) -> Engine:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a transcript depends on."""
+    """Versions of the packages that a transcript depends on."""
     from importlib.metadata import version
 
     import nightscribe
@@ -68,3 +72,19 @@ def versions() -> dict[str, str]:
         "nightscribe": nightscribe.__version__,
         **{name: version(name) for name in ("openai-whisper", "torch", "av")},
     }
+
+
+def _batched(
+    requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None, slots: int
+) -> Iterator[Transcript | Failure]:
+    from nightscribe.whisper.batched.scheduler import transcribe_batched
+
+    return transcribe_batched(requests, model, verbose=verbose, slots=slots)
+
+
+def _reference(
+    requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
+) -> Iterator[Transcript | Failure]:
+    from nightscribe.whisper.reference import transcribe_one_by_one
+
+    return transcribe_one_by_one(requests, model, verbose=verbose)

@@ -1,12 +1,20 @@
-"""OpenAI's models: their names, what they can do, and the file that each one is."""
+"""OpenAI's models: their names, their files, and which of them can translate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+__all__ = [
+    "can_translate",
+    "expected_digest",
+    "file_name_of",
+    "official_models",
+    "official_name",
+]
+
 
 def official_models() -> Mapping[str, str]:
-    """openai-whisper's own table: name → URL, whose last folder is the file's SHA-256."""
+    """openai-whisper's own table: name → URL, whose last folder is the SHA-256 of the file."""
     from whisper import _MODELS
 
     table: dict[str, str] = _MODELS
@@ -14,24 +22,26 @@ def official_models() -> Mapping[str, str]:
 
 
 def official_name(model_id: str, *, catalog: Mapping[str, str] | None = None) -> str | None:
-    """The official model that a file with this SHA-256 is, whatever it is called here."""
+    """The official model whose file has this SHA-256, or None."""
     catalog = official_models() if catalog is None else catalog
     names = (name for name, url in catalog.items() if expected_digest(url) == model_id)
     return next(names, None)
 
 
 def can_translate(name: str) -> bool:
-    """Whether a model of this name knows the task `translate`.
+    """Whether a model of this name was trained on the task `translate`.
 
-    English-only models do not, nor does turbo, which was fine-tuned on transcription alone
-    (openai-whisper's README, "Available models and languages"). Other files are taken to.
+    English-only models were not, nor was turbo, which was fine-tuned on transcription alone
+    (openai-whisper's README, "Available models and languages"). Other models are assumed to be.
     """
     return not name.endswith(".en") and name not in {"turbo", "large-v3-turbo"}
 
 
 def file_name_of(url: str) -> str:
+    """The file name in a checkpoint's URL."""
     return url.rsplit("/", 1)[-1]
 
 
 def expected_digest(url: str) -> str:
+    """The SHA-256 in a checkpoint's URL."""
     return url.split("/")[-2]

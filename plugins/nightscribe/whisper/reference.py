@@ -13,14 +13,18 @@ from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript, failure_of
 
+__all__ = ["detect_language", "transcribe_one_by_one"]
+
 
 def transcribe_one_by_one(
     requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None
 ) -> Iterator[Transcript | Failure]:
     """Transcribe every request's jobs with `whisper.transcribe`, in order.
 
-    `verbose` is passed on: True prints each segment as it comes, None prints nothing.
-    Raises `ConfigurationError` for bfloat16, which openai-whisper does not know.
+    `verbose` is passed to whisper: True prints each segment as it comes, None prints nothing.
+
+    Raises:
+        ConfigurationError: the precision is bfloat16, which openai-whisper does not support.
     """
     if model.precision == "bfloat16":
         raise ConfigurationError(
@@ -50,9 +54,9 @@ def transcribe_one_by_one(
 
 
 def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float]:
-    """The language spoken in the first 30 s and its probability, as `whisper.transcribe` does.
+    """The language of the first 30 s and its probability, detected as `whisper.transcribe` does.
 
-    `samples`: float32, shape = (n,), 16 kHz. English-only models say English, with probability 1.
+    `samples`: float32, shape (n,), 16 kHz. English-only models return English, with probability 1.
     """
     import torch
     from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
@@ -60,7 +64,7 @@ def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float
     network = model.network
     if not network.is_multilingual:
         return "en", 1.0
-    # The maximum that the log-mel is clamped by is the whole recording's: no trimming before.
+    # The log-mel is clamped by the maximum of the whole recording, so it is trimmed afterwards.
     mel = log_mel_spectrogram(samples, network.dims.n_mels, padding=N_SAMPLES)
     dtype = torch.float16 if model.precision == "float16" else torch.float32
     _, probabilities = network.detect_language(pad_or_trim(mel, N_FRAMES).to(model.device, dtype))
@@ -79,7 +83,7 @@ def _transcribe_one(
     import torch
     import whisper
 
-    # Fallback temperatures sample: seeded, the same recording gives the same text in any batch.
+    # Temperatures above 0 sample. With this seed, a recording gives the same text in any batch.
     torch.manual_seed(int(request.recording_id[:15] or "0", 16))
     given = dataclasses.asdict(job.options)
     language = given.pop("language")

@@ -1,4 +1,4 @@
-"""Load a checkpoint's weights onto a device. Only weights are read: no code in a file is run."""
+"""Load a checkpoint's weights onto a device, without running code that a file may contain."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from nightscribe.whisper.checkpoints import Checkpoint
 if TYPE_CHECKING:
     from whisper.model import Whisper
 
+__all__ = ["load_weights"]
+
 
 def load_weights(checkpoint: Checkpoint, device: str) -> Whisper:
     """Load a checkpoint onto a device, as `whisper.load_model` does.
 
-    Only weights are read: a file that would run code when it is loaded is refused. The file
-    is mapped into memory, not read into it, where its format allows.
+    Only weights are read: a file that would run code when it is loaded is refused. The file is
+    mapped into memory if its format allows that.
 
     Raises:
         ModelError: the file is not a Whisper checkpoint.
@@ -38,9 +40,9 @@ def load_weights(checkpoint: Checkpoint, device: str) -> Whisper:
         model = Whisper(ModelDimensions(**content["dims"]))
         model.load_state_dict(content["model_state_dict"])
     except pickle.UnpicklingError:
-        # torch's own message advises to load the file without this protection.
+        # torch's own message recommends to load the file without this protection.
         raise ModelError(
-            f"{checkpoint.path} is not a Whisper checkpoint: it does not hold plain weights, and "
+            f"{checkpoint.path} is not a Whisper checkpoint: it does not hold plain weights; "
             "nothing in it was run"
         ) from None
     except (RuntimeError, EOFError, LookupError, TypeError, ValueError, ArithmeticError) as error:
@@ -56,7 +58,7 @@ def load_weights(checkpoint: Checkpoint, device: str) -> Whisper:
 
 
 def _can_be_mapped(path: str) -> bool:
-    """Whether the tensors lie in the file as they are: in a zip archive, uncompressed."""
+    """Whether the tensors are stored as they are: uncompressed in a zip archive."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""Packed linear layers give what PyTorch's own give."""
+"""Packed linear layers compute what PyTorch's own compute."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_layer_gives_what_pytorch_gives(
     torch.testing.assert_close(found, F.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
 
 
-def test_a_slice_of_a_larger_tensor_is_read_as_it_is() -> None:
+def test_input_may_be_a_slice_of_a_larger_tensor() -> None:
     random = torch.Generator().manual_seed(0)
     weight = torch.randn(30, 20, generator=random)
     x = torch.randn(4, 6, 40, generator=random)[:, ::2, 10:30]
@@ -52,6 +52,6 @@ def test_bfloat16_is_rounded_once() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_other_precisions_go_pytorchs_way(dtype: torch.dtype) -> None:
+def test_other_precisions_use_pytorchs_own_layer(dtype: torch.dtype) -> None:
     weight, x = torch.eye(3, dtype=dtype), torch.tensor([[1.0, 2.0, 3.0]], dtype=dtype)
     assert torch.equal(Linear(weight)(x), x)

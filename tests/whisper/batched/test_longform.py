@@ -1,6 +1,6 @@
-"""The long-form algorithm takes every turn that `whisper.transcribe` takes.
+"""The long-form algorithm decides as `whisper.transcribe` does, in every branch.
 
-Both are given the same made-up answers of a network: any tokens that the rules allow, any
+Both get the same made-up answers of a network: any tokens that the rules allow, any
 probabilities, any word times. So every branch is compared without a network.
 """
 
@@ -21,19 +21,25 @@ from hypothesis import strategies as st
 from whisper.decoding import DecodingOptions, DecodingResult
 from whisper.tokenizer import get_tokenizer
 
-from nightscribe.whisper.batched import longform
-from nightscribe.whisper.batched.longform import Align, Decode, Decoded, Detect, Shape
+from nightscribe.whisper.batched.longform import clip_bounds, transcribe_recording
+from nightscribe.whisper.batched.model_shape import ModelShape
+from nightscribe.whisper.batched.network_requests import (
+    AlignWords,
+    DecodedWindow,
+    DecodeWindow,
+    DetectLanguage,
+)
 from nightscribe.whisper.batched.word_timestamps import WordTiming
 from nightscribe.whisper.options import Options
 
-SHAPE = Shape(multilingual=True, languages=99, audio_context=1500, text_context=448)
+SHAPE = ModelShape(multilingual=True, languages=99, audio_context=1500, text_context=448)
 TOKENIZER = get_tokenizer(True, num_languages=99, language="en", task="transcribe")
 ZERO, EOT = TOKENIZER.timestamp_begin, TOKENIZER.eot
 WORDS = [*TOKENIZER.encode(' The doctor. "Well", she said: it is (a) - long... time! 新 的。'), 220]
 
 
 class Endless(Exception):
-    """Made-up answers can keep a window where it is for ever; those of a network do not."""
+    """Made-up answers can keep the algorithm at one window for ever; those of a network do not."""
 
 
 class Script:
@@ -42,7 +48,7 @@ class Script:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def decoded(self, prompt: tuple[int, ...], seek: int, temperature: float) -> Decoded:
+    def decoded(self, prompt: tuple[int, ...], seek: int, temperature: float) -> DecodedWindow:
         pick = random.Random(f"{self._seed} {prompt} {seek} {temperature}")
         tokens: list[int] = []
         clock = pick.choice([0, 0, pick.randint(0, 50)])
@@ -59,7 +65,7 @@ class Script:
             tokens += [ZERO + clock, *pick.choices(WORDS, k=pick.randint(1, 4))]
         elif ending < 0.6:
             tokens = pick.choices(WORDS, k=pick.randint(0, 5))
-        return Decoded(
+        return DecodedWindow(
             tokens,
             temperature,
             avg_logprob=-pick.choice([0.1, 0.9, 1.0, 1.5, 3.0]),
@@ -84,21 +90,25 @@ class Script:
 
 
 def ours(script: Script, frames: int, options: Options) -> dict[str, Any]:
-    steps = longform.transcribe(frames, "transcribe", options, SHAPE)
+    algorithm = transcribe_recording(frames, "transcribe", options, SHAPE)
     answer: Any = None
     for _ in range(2500):
         try:
-            wish = steps.send(answer)
+            request = algorithm.send(answer)
         except StopIteration as end:
-            text = end.value
-            return {"text": text.text, "segments": text.segments, "language": text.language}
-        if isinstance(wish, Detect):
+            result = end.value
+            return {
+                "text": result.text,
+                "segments": result.segments,
+                "language": result.language,
+            }
+        if isinstance(request, DetectLanguage):
             answer = ("en", 0.5)
-        elif isinstance(wish, Decode):
-            answer = script.decoded(wish.prompt[-223:], wish.seek, wish.temperature)
+        elif isinstance(request, DecodeWindow):
+            answer = script.decoded(request.prompt[-223:], request.window.seek, request.temperature)
         else:
-            assert isinstance(wish, Align)
-            answer = script.timings(wish.text_tokens)
+            assert isinstance(request, AlignWords)
+            answer = script.timings(request.text_tokens)
     raise Endless
 
 
@@ -119,7 +129,7 @@ class Network:
         self._calls += 1
         if self._calls > 2000:
             raise Endless
-        # The spectrogram holds the number of each frame: so the window tells where it begins.
+        # The spectrogram holds the number of each frame, and so where the window starts.
         prompt = tuple(options.prompt[-223:])  # type: ignore[index]
         found = self._script.decoded(prompt, round(float(mel[0, 0])), options.temperature)
         return DecodingResult(
@@ -180,7 +190,7 @@ OPTIONS = st.builds(
 def test_any_answers_give_the_reference_result(seed: int, frames: int, options: Options) -> None:
     script = Script(seed)
     inside = all(last <= frames for _, last in clips_as_given(options.clip_timestamps, frames))
-    assume(inside)  # or the reference does not come to an end
+    assume(inside)  # otherwise the reference never ends
     assert_same(script, frames, options)
 
 
@@ -200,8 +210,8 @@ def clips_as_given(timestamps: str, frames: int) -> list[tuple[int, int]]:
     return list(zip(points[::2], points[1::2], strict=True))
 
 
-def test_a_clip_behind_the_end_of_the_recording_ends_with_it() -> None:
-    assert longform.clips("5,100", 2000) == [(500, 2000)]
+def test_a_clip_that_ends_after_the_recording_ends_with_it() -> None:
+    assert clip_bounds("5,100", 2000) == [(500, 2000)]
     assert ours(Script(1), 2000, Options(clip_timestamps="30,100"))["segments"] == []
 
 

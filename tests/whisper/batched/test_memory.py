@@ -1,4 +1,4 @@
-"""Free memory is what the control groups around a process leave of the machine's."""
+"""Free memory respects the limits of all control groups that contain the process."""
 
 from __future__ import annotations
 

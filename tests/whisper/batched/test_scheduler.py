@@ -1,4 +1,4 @@
-"""The batched engine gives the reference's transcripts, whatever else is in the batch."""
+"""The batched engine gives the transcripts of the reference, whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import wave
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,22 +20,22 @@ from benchmarks.compare import word_error_rate
 from benchmarks.shapes import SHAPES, write_checkpoint
 from nightscribe import audio
 from nightscribe.errors import Reason
-from nightscribe.whisper import reference
-from nightscribe.whisper.batched import model as network
-from nightscribe.whisper.batched import scheduler
+from nightscribe.whisper.batched.model import Network
+from nightscribe.whisper.batched.scheduler import BatchedEngine, transcribe_batched
 from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
 from nightscribe.whisper.decoders import Decoders
 from nightscribe.whisper.engines import load_model
 from nightscribe.whisper.options import TASKS, Options
+from nightscribe.whisper.reference import transcribe_one_by_one
 from tests.nights import SAMPLES
 
 SOUND = {".flac", ".mp3", ".ogg", ".wav", ".m4a"}
 BOTH = (Job("transcribe", Options()), Job("translate", Options()))
 CLOSE = 1e-4  # of probabilities
-TIE = 1e-3  # logits so close that rounding may decide between them
+TIE = 1e-3  # difference of logits that rounding may reverse
 RECORDINGS = int(os.environ.get("PARITY_RECORDINGS", "30"))
-"""How many made-up recordings are compared; from 101 on, one of them is ten minutes long, and all
-long samples are compared, too, not one alone."""
+"""Number of made-up recordings. From 101 on, one of them is ten minutes long, and all long samples
+are compared instead of one."""
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +100,8 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
 ) -> None:
     wanted = requests(clips, *BOTH)
     ours, theirs = (
-        run(scheduler.transcribe_batched, wanted, model),
-        run(reference.transcribe_one_by_one, wanted, model),
+        run(transcribe_batched, wanted, model),
+        run(transcribe_one_by_one, wanted, model),
     )
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
     for key, result in theirs.items():
@@ -110,28 +111,29 @@ def test_samples_are_transcribed_and_translated_as_by_the_reference(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_real_voice_is_misheard_as_by_the_reference(
+def test_a_real_voice_gives_the_text_of_the_reference(
     model: LoadedModel, real_voice: Path, task: str
 ) -> None:
-    """The demo checkpoint never heard one; from temperature 0 on, both would draw."""
+    """The demo checkpoint was not trained on one. Above temperature 0, both would sample."""
     options = Options(temperature=(0.0,), logprob_threshold=None, no_speech_threshold=None)
     jobs = (Job(task, options), Job(task, replace(options, beam_size=3, word_timestamps=True)))
     wanted = requests([real_voice], *jobs)
     ours, theirs = (
-        run(scheduler.transcribe_batched, wanted, model),
-        run(reference.transcribe_one_by_one, wanted, model),
+        run(transcribe_batched, wanted, model),
+        run(transcribe_one_by_one, wanted, model),
     )
+    assert len(theirs) == len(jobs)
     assert all(result.text for result in theirs.values())
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
 
 
-def test_bfloat16_reads_nearly_the_same(
+def test_bfloat16_gives_nearly_the_same_texts(
     model: LoadedModel, clips: list[Path], bfloat16: str
 ) -> None:
     timed = Job("transcribe", Options(word_timestamps=True))
     wanted = requests(clips[::4], timed, BOTH[1])
-    exact = run(scheduler.transcribe_batched, wanted, model)
-    rough = run(scheduler.transcribe_batched, wanted, replace(model, precision=bfloat16))
+    exact = run(transcribe_batched, wanted, model)
+    rough = run(transcribe_batched, wanted, replace(model, precision=bfloat16))
     assert {key: result.language for key, result in exact.items()} == {
         key: result.language for key, result in rough.items()
     }
@@ -165,7 +167,7 @@ CASES = {
     "no thresholds": Options(
         compression_ratio_threshold=None, logprob_threshold=None, no_speech_threshold=None
     ),
-    "all is taken for silence": Options(no_speech_threshold=0.0, logprob_threshold=0.0),
+    "everything counts as silence": Options(no_speech_threshold=0.0, logprob_threshold=0.0),
     "clips": Options(clip_timestamps="1,3.5,20,40.2"),
     "words": Options(word_timestamps=True),
     "words, other punctuation": Options(
@@ -175,7 +177,7 @@ CASES = {
     "prefix and few tokens": Options(prefix="The doctor", sample_len=9),
     "no timestamps": Options(without_timestamps=True),
     "blanks, and a late start": Options(suppress_blank=False, max_initial_timestamp=None),
-    "words and doubts": Options(word_timestamps=True, hallucination_silence_threshold=0.3),
+    "words and hallucinations": Options(word_timestamps=True, hallucination_silence_threshold=0.3),
 }
 
 
@@ -186,7 +188,7 @@ def test_every_option_does_what_it_does_in_the_reference(
     names = ("english/en-06.wav", "chinese/zh-01.flac", "long/long-es.mp3")
     length = {"clip_timestamps": "0,45"} if options.clip_timestamps == "0" else {}
     task = "translate" if options == CASES["beam search"] else "transcribe"
-    # Behind a recording's end, the reference does not come to an end of a clip.
+    # The reference never finishes a clip that ends after the recording.
     short = names[:2] if options.clip_timestamps == "0" else ()
     wanted = requests([SAMPLES / name for name in short], Job(task, options))
     wanted += [
@@ -194,8 +196,8 @@ def test_every_option_does_what_it_does_in_the_reference(
         for one in requests([SAMPLES / names[2]], Job(task, replace(options, **length)))
     ]
     ours, theirs = (
-        run(scheduler.transcribe_batched, wanted, model),
-        run(reference.transcribe_one_by_one, wanted, model),
+        run(transcribe_batched, wanted, model),
+        run(transcribe_one_by_one, wanted, model),
     )
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
 
@@ -222,8 +224,8 @@ def test_official_shapes_give_the_reference_result(
     both = Job("translate", replace(options, clip_timestamps="3,45", word_timestamps=True))
     wanted.append(Request("f" * 64, str(SAMPLES / "long/long-es.mp3"), (both,)))
     ours, theirs = (
-        run(scheduler.transcribe_batched, wanted, model),
-        run(reference.transcribe_one_by_one, wanted, model),
+        run(transcribe_batched, wanted, model),
+        run(transcribe_one_by_one, wanted, model),
     )
     assert all(len(result.segments) > 0 for result in theirs.values())
     assert {k: d for k, r in theirs.items() if (d := differences(ours[k], r))} == {}
@@ -272,15 +274,13 @@ def made_up(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list
 
 
 @pytest.mark.timeout(900)
-def test_recordings_of_all_sorts_differ_by_ties_at_most(
-    model: LoadedModel, made_up: list[Path]
-) -> None:
-    """Greedy: sampling has its own random numbers here, and is compared in other tests."""
+def test_made_up_recordings_differ_by_ties_at_most(model: LoadedModel, made_up: list[Path]) -> None:
+    """Greedy: sampling uses random numbers of its own, and is compared in other tests."""
     greedy = Job("transcribe", Options(temperature=(0.0,)))
     wanted = requests(made_up, greedy)
     ours, theirs = (
-        run(scheduler.transcribe_batched, wanted, model),
-        run(reference.transcribe_one_by_one, wanted, model),
+        run(transcribe_batched, wanted, model),
+        run(transcribe_one_by_one, wanted, model),
     )
     different = {k[0]: d for k, r in theirs.items() if (d := differences(ours[k], r))}
     assert len(different) <= max(1, len(made_up) // 100), different
@@ -292,34 +292,36 @@ def test_recordings_of_all_sorts_differ_by_ties_at_most(
 def first_difference_is_a_tie(
     model: LoadedModel, ours: Transcript, theirs: Transcript, path: Path
 ) -> bool:
-    """Whether the two best logits where the tokens part lie within `TIE` of each other."""
-    mine = [(s["seek"], t) for s in ours.segments for t in s["tokens"]]
+    """Whether the two logits at the first different token are within `TIE` of each other."""
+    own = [(s["seek"], t) for s in ours.segments for t in s["tokens"]]
     other = [(s["seek"], t) for s in theirs.segments for t in s["tokens"]]
-    at = next(n for n, (a, b) in enumerate(zip(mine, other, strict=False)) if a != b)
+    at = next(n for n, (a, b) in enumerate(zip(own, other, strict=False)) if a != b)
     seek = other[at][0]
     before = [token for s, token in other[:at] if s < seek][-223:]
-    said = [token for s, token in other[:at] if s == seek]
+    sampled = [token for s, token in other[:at] if s == seek]
     tokenizer = whisper.tokenizer.get_tokenizer(
         True, num_languages=99, language=theirs.language, task="transcribe"
     )
     prompt = [tokenizer.sot_prev, *before] if before else []
-    tokens = torch.tensor([[*prompt, *tokenizer.sot_sequence, *said]])
+    tokens = torch.tensor([[*prompt, *tokenizer.sot_sequence, *sampled]])
     mel = whisper.log_mel_spectrogram(audio.decode(path).samples, 80, padding=480_000)
     size = min(3000, mel.shape[1] - 3000 - seek)
     window = whisper.pad_or_trim(mel[:, seek : seek + size], 3000)
     with torch.no_grad():
         logits = model.network.decoder(tokens, model.network.encoder(window[None]))[0, -1]
-    pair = logits[[mine[at][1], other[at][1]]]
+    pair = logits[[own[at][1], other[at][1]]]
     return bool((pair[0] - pair[1]).abs() < TIE)
 
 
-def test_a_result_does_not_depend_on_its_company(model: LoadedModel, made_up: list[Path]) -> None:
-    """Not on what else is in the batch, on its order, or on the number of slots."""
+def test_a_result_does_not_depend_on_the_other_recordings(
+    model: LoadedModel, made_up: list[Path]
+) -> None:
+    """Neither on the other recordings, nor on their order, nor on the number of slots."""
     wanted = requests(made_up[1:20], Job("transcribe", Options()))
-    once = run(scheduler.transcribe_batched, wanted, model)
+    once = run(transcribe_batched, wanted, model)
     for seed, slots in ((1, 1), (2, 5), (3, 32)):
         shuffled = random.Random(seed).sample(wanted, len(wanted) - seed)
-        engine = scheduler.BatchedEngine(model, slots=slots, encoded_at_once=seed)
+        engine = BatchedEngine(model, slots=slots, encoder_batch=seed)
         again = {(r.recording_id, r.job): r for r in engine.run(shuffled, verbose=None)}
         assert len(again) == len(shuffled)
         for key, result in again.items():
@@ -328,39 +330,39 @@ def test_a_result_does_not_depend_on_its_company(model: LoadedModel, made_up: li
             assert differences(result, expected) == [], key
 
 
-def test_hot_temperatures_are_tried_in_the_reference_order(
+def test_temperatures_are_tried_in_the_order_of_the_reference(
     model: LoadedModel, clips: list[Path]
 ) -> None:
-    """Nothing is ever good enough here: so every window ends at the highest temperature."""
+    """No text passes the thresholds here, so every window ends at the highest temperature."""
     options = Options(logprob_threshold=0.0, best_of=2, no_speech_threshold=None)
     wanted = requests(clips[:2], Job("transcribe", options))
     ours, theirs = (
-        run(scheduler.transcribe_batched, wanted, model),
-        run(reference.transcribe_one_by_one, wanted, model),
+        run(transcribe_batched, wanted, model),
+        run(transcribe_one_by_one, wanted, model),
     )
     for key, result in theirs.items():
         temperatures = {segment["temperature"] for segment in result.segments}
         assert temperatures == {s["temperature"] for s in ours[key].segments} == {1.0}
-    assert run(scheduler.transcribe_batched, wanted, model) == ours
+    assert run(transcribe_batched, wanted, model) == ours
 
 
-INDIGESTIBLE = {
+IMPOSSIBLE = {
     "prompt and prefix take 504 tokens; 448 can be read": Options(prefix="no " * 501),
     "not in tuple": Options(language="yue"),  # which models of 99 languages do not know
     "disallowed special token": Options(initial_prompt="<|endoftext|>"),
 }
 
 
-@pytest.mark.parametrize("detail", INDIGESTIBLE)
-def test_what_whisper_cannot_digest_fails_alone(
+@pytest.mark.parametrize("detail", IMPOSSIBLE)
+def test_job_that_whisper_cannot_do_fails_alone(
     detail: str, model: LoadedModel, clips: list[Path]
 ) -> None:
-    broken, sound = (Job("transcribe", options) for options in (INDIGESTIBLE[detail], Options()))
+    broken, sound = (Job("transcribe", options) for options in (IMPOSSIBLE[detail], Options()))
     wanted = [
         Request("a" * 64, str(clips[0]), (broken, sound)),
         Request("b" * 64, str(clips[1]), (sound,)),
     ]
-    found = run(scheduler.transcribe_batched, wanted, model)
+    found = run(transcribe_batched, wanted, model)
     failure = found["a" * 64, broken]
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.TRANSCRIPTION_FAILED
@@ -370,128 +372,143 @@ def test_what_whisper_cannot_digest_fails_alone(
 
 
 def test_two_jobs_of_a_recording_may_be_at_different_windows(model: LoadedModel) -> None:
-    """One decodes each window anew at higher temperatures, while the other has gone on."""
+    """One decodes each window again at higher temperatures, while the other is further on."""
     short = Options(sample_len=2, no_speech_threshold=None, clip_timestamps="0,90")
     slow = Job("transcribe", replace(short, logprob_threshold=1.0))
     quick = Job("translate", replace(short, temperature=(0.0,)))
     request = Request("a" * 64, str(SAMPLES / "long" / "long-es.mp3"), (slow, quick))
-    found = run(scheduler.transcribe_batched, [request], model)
+    found = run(transcribe_batched, [request], model)
     assert all(isinstance(result, Transcript) for result in found.values())
 
 
+class ScarceNetwork(Network):
+    """Is out of memory at some calls of the encoder and of the decoder, counted from 0."""
+
+    def __init__(
+        self, whisper_model: Any, *, encoder_fails: set[int], decoder_fails: set[int]
+    ) -> None:
+        super().__init__(whisper_model, torch.float32)
+        self._encoder_fails, self._encoder_calls = encoder_fails, itertools.count()
+        self._decoder_fails, self._decoder_calls = decoder_fails, itertools.count()
+
+    def encode(self, mel: torch.Tensor) -> torch.Tensor:
+        if next(self._encoder_calls) in self._encoder_fails:
+            raise torch.OutOfMemoryError("not enough")
+        return super().encode(mel)
+
+    def decode_step(self, *given: Any) -> torch.Tensor:
+        if next(self._decoder_calls) in self._decoder_fails:
+            raise torch.OutOfMemoryError("not enough")
+        return super().decode_step(*given)
+
+
 def test_out_of_memory_halves_the_slots_and_loses_nothing(
-    model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+    model: LoadedModel, clips: list[Path]
 ) -> None:
     wanted = requests(clips[:6], *BOTH)
-    expected = run(scheduler.transcribe_batched, wanted, model)
-
-    def scarce(name: str, moments: set[int]) -> None:
-        real, calls = getattr(network.Network, name), itertools.count()
-
-        def fails_at_times(self: Any, *given: Any) -> Any:
-            if next(calls) in moments:
-                raise torch.OutOfMemoryError("not enough")
-            return real(self, *given)
-
-        monkeypatch.setattr(network.Network, name, fails_at_times)
-
-    scarce("encode", {2, 9})
-    scarce("next", {3, 30})
-    engine = scheduler.BatchedEngine(model, slots=32)
+    expected = run(transcribe_batched, wanted, model)
+    network = ScarceNetwork(model.network, encoder_fails={2, 9}, decoder_fails={3, 30})
+    engine = BatchedEngine(model, network=network, slots=32)
     found = {(r.recording_id, r.job): r for r in engine.run(wanted, verbose=None)}
-    assert engine._slots == 2
+    assert engine.slots == 2
     assert found.keys() == expected.keys()
     assert {k: d for k, r in expected.items() if (d := differences(found[k], r))} == {}
 
 
-@pytest.mark.parametrize("given", ["", "-1", "-1,13,11", "0,5", "-2"])
-@pytest.mark.parametrize("untimed", [False, True])
-def test_what_is_suppressed_is_what_the_reference_suppresses(
-    model: LoadedModel, given: str, untimed: bool
+def test_out_of_memory_with_a_single_slot_is_an_error(
+    model: LoadedModel, clips: list[Path]
 ) -> None:
-    options = whisper.DecodingOptions(
-        language="en", suppress_tokens=given, without_timestamps=untimed, suppress_blank=False
-    )
-    task = whisper.decoding.DecodingTask(model.network, options)
-    logits = torch.zeros(1, 51865)
-    stamp = task.tokenizer.timestamp_begin
-    # Words behind a timestamp: what the list does not name may follow, but for earlier timestamps.
-    said = torch.tensor([[*task.initial_tokens, stamp, 440, 441]])
-    for rule in task.logit_filters:
-        if not isinstance(rule, whisper.decoding.ApplyTimestampRules):
-            rule.apply(logits, said)
-    expected = set(torch.nonzero(logits[0] == -torch.inf)[:, 0].tolist())
-    if not untimed:  # which the reference's rule for timestamps sees to
-        expected.add(task.tokenizer.no_timestamps)
-    ours = scheduler.suppressed(task.tokenizer, given, timed=not untimed)
-    assert {token % 51865 for token in ours} == expected
+    network = ScarceNetwork(model.network, encoder_fails=set(), decoder_fails={3})
+    engine = BatchedEngine(model, network=network, slots=1)
+    with pytest.raises(torch.OutOfMemoryError):
+        list(engine.run(requests(clips[:1], BOTH[0]), verbose=None))
 
 
 def test_bad_recordings_fail_with_a_reason_and_the_others_go_on(
     model: LoadedModel, clips: list[Path], tmp_path: Path
 ) -> None:
     paths = [clips[0], SAMPLES / "bad" / "notes.mp3", SAMPLES / "bad" / "empty.wav", clips[1]]
-    found = run(
-        scheduler.transcribe_batched, requests([*paths, tmp_path / "none.wav"], *BOTH), model
-    )
+    found = run(transcribe_batched, requests([*paths, tmp_path / "none.wav"], *BOTH), model)
     reasons = [found[f"{n:064x}", BOTH[0]] for n in range(5)]
     assert [r.reason if isinstance(r, Failure) else None for r in reasons] == [
         *(None, Reason.NOT_AUDIO, Reason.EMPTY_FILE, None, Reason.UNREADABLE)
     ]
 
 
-def test_both_tasks_share_decoding_and_encoding(
-    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class WatchedNetwork(Network):
+    """Calls `watch` with the number of windows before it encodes them, and with 0 before a step."""
+
+    def __init__(self, whisper_model: Any, watch: Callable[[int], None]) -> None:
+        super().__init__(whisper_model, torch.float32)
+        self._watch = watch
+
+    def encode(self, mel: torch.Tensor) -> torch.Tensor:
+        self._watch(len(mel))
+        return super().encode(mel)
+
+    def decode_step(self, *given: Any) -> torch.Tensor:
+        self._watch(0)
+        return super().decode_step(*given)
+
+
+def test_both_tasks_share_decoding_and_encoding(model: LoadedModel) -> None:
     wanted = requests([SAMPLES / "long" / "long-es.mp3"], *BOTH)
-    encoded = []
-    real = network.Network.encode
-
-    def counted(self: Any, mel: torch.Tensor) -> torch.Tensor:
-        encoded.append(len(mel))
-        return real(self, mel)
-
-    monkeypatch.setattr(network.Network, "encode", counted)
-    found = run(scheduler.transcribe_batched, wanted, model)
-    windows = [
-        {segment["seek"] for segment in found[wanted[0].recording_id, job].segments} for job in BOTH
-    ]
-    shared = windows[0] & windows[1]
-    assert shared
-    assert sum(encoded) <= len(windows[0] | windows[1]) + 2
+    encoded: list[int] = []
+    network = WatchedNetwork(model.network, encoded.append)
+    engine = BatchedEngine(model, network=network)
+    found = {(r.recording_id, r.job): r for r in engine.run(wanted, verbose=None)}
+    windows = []
+    for job in BOTH:
+        result = found[wanted[0].recording_id, job]
+        assert isinstance(result, Transcript)
+        windows.append({segment["seek"] for segment in result.segments})
+    assert windows[0] & windows[1]
+    assert 0 < sum(encoded) <= len(windows[0] | windows[1]) + 2
 
 
 def test_in_turns_nothing_is_computed_while_audio_is_decoded(
-    model: LoadedModel, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+    model: LoadedModel, clips: list[Path]
 ) -> None:
-    crews: list[Decoders] = []
+    started: list[Decoders] = []
     pending = []
-    went_on = scheduler.BatchedEngine._went_on
 
-    def two_cores(_: str) -> int:
-        return 2
+    def decoders() -> Decoders:
+        started.append(Decoders(2))
+        return started[-1]
 
-    def hired(count: int) -> Decoders:
-        crews.append(Decoders(count))
-        return crews[-1]
+    def watch(_: int) -> None:
+        pending.append(started[-1].pending)
 
-    def watched(engine: scheduler.BatchedEngine, verbose: bool | None) -> bool:
-        pending.append(crews[-1].pending)
-        return went_on(engine, verbose)
-
-    monkeypatch.setattr(scheduler, "workers_for", two_cores)
-    monkeypatch.setattr(scheduler, "takes_turns", lambda _: True)
-    monkeypatch.setattr(scheduler, "Decoders", hired)
-    monkeypatch.setattr(scheduler.BatchedEngine, "_went_on", watched)
-    engine = scheduler.BatchedEngine(model, slots=2)
+    network = WatchedNetwork(model.network, watch)
+    engine = BatchedEngine(model, network=network, slots=2, decoders=decoders, in_turns=True)
     short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]
     found = list(engine.run(iter(requests(short, BOTH[0])), verbose=None))
     assert len(found) == 8
     assert set(pending) == {0}
 
 
-def test_whoever_stops_listening_can_start_anew(model: LoadedModel, clips: list[Path]) -> None:
+def test_not_in_turns_audio_is_decoded_while_the_engine_computes(
+    model: LoadedModel, clips: list[Path]
+) -> None:
+    started: list[Decoders] = []
+    pending = []
+
+    def decoders() -> Decoders:
+        started.append(Decoders(1))
+        return started[-1]
+
+    network = WatchedNetwork(model.network, lambda _: pending.append(started[-1].pending))
+    engine = BatchedEngine(model, network=network, slots=2, decoders=decoders, in_turns=False)
+    short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]
+    found = list(engine.run(iter(requests(short, BOTH[0])), verbose=None))
+    assert len(found) == 8
+    assert max(pending) > 0
+
+
+def test_engine_works_again_after_a_caller_that_stopped_early(
+    model: LoadedModel, clips: list[Path]
+) -> None:
     wanted = requests(clips[:6], BOTH[0])
-    first = next(iter(scheduler.transcribe_batched(iter(wanted), model)))
-    again = run(scheduler.transcribe_batched, wanted, model)
+    first = next(iter(transcribe_batched(iter(wanted), model)))
+    again = run(transcribe_batched, wanted, model)
     assert differences(again[first.recording_id, first.job], first) == []

@@ -1,4 +1,4 @@
-"""What a slot is reckoned at is what it takes."""
+"""The computed size of a slot is the size of its tensors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from nightscribe.whisper.engines import load_model
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_slots_are_reckoned_at_what_their_caches_take(dtype: torch.dtype) -> None:
+def test_size_of_a_slot_is_that_of_its_caches_and_logits(dtype: torch.dtype) -> None:
     network = Network(load_model("demo", "cpu").network, dtype)
-    caches = network.caches(3, 1)
+    caches = network.new_caches(3, 1)
     logits = 3 * network.dims.n_vocab * 4
-    assert slot_bytes(network) == (caches.own.nbytes + caches.cross.nbytes) // 3 + logits
+    assert (
+        slot_bytes(network)
+        == (caches.self_attention.nbytes + caches.cross_attention.nbytes) // 3 + logits
+    )

@@ -1,128 +1,88 @@
 """Whisper's long-form algorithm for one recording, as a generator.
 
-Windows of 30 s follow one another: where a window starts, and what it is prompted with, depends
-on what was heard in those before. The generator holds that thread. Whenever it needs the network
-it yields what it wants (`Detect`, `Decode`, `Align`) and is sent the answer, so somebody else may
-gather the wishes of many recordings and answer them together. What it does with the answers is
-what `whisper.transcribe` does, step by step; the order of arithmetic is kept, so that times come
-out the same to the last digit.
+Windows of 30 s follow one another. Where a window starts, and its prompt, depend on the text of
+the windows before. Whenever the algorithm needs the network, it yields a request
+(`DetectLanguage`, `DecodeWindow`, `AlignWords`) and is sent the answer. So a scheduler can gather
+the requests of many recordings and answer them together. The algorithm takes the same decisions
+as `whisper.transcribe`, with the same order of arithmetic, so that times are equal to the last
+digit.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from whisper.audio import FRAMES_PER_SECOND, HOP_LENGTH, N_FRAMES, SAMPLE_RATE
-from whisper.tokenizer import Tokenizer, get_tokenizer
+from whisper.audio import FRAMES_PER_SECOND, N_FRAMES
 
-from nightscribe.whisper.batched.word_timestamps import WordTiming, end_of, place_words, suspicious
+from nightscribe.whisper.batched.hallucinations import filter_hallucinations
+from nightscribe.whisper.batched.model_shape import ModelShape
+from nightscribe.whisper.batched.network_requests import (
+    AlignWords,
+    DecodedWindow,
+    DecodeWindow,
+    DetectLanguage,
+    NetworkRequest,
+)
+from nightscribe.whisper.batched.prompts import PromptHistory
+from nightscribe.whisper.batched.segments import Segment, WindowSegments, cut_segments
+from nightscribe.whisper.batched.windows import Window
+from nightscribe.whisper.batched.word_timestamps import WordTiming, end_of_speech, place_words
 from nightscribe.whisper.options import Options
 
-Segment: TypeAlias = dict[str, Any]
+__all__ = ["LongformResult", "OnSegments", "clip_bounds", "transcribe_recording"]
+
+OnSegments = Callable[[list[Segment]], None]
+"""Called with the segments of each window as soon as they are final."""
+
+_PROMPT_TEMPERATURE = 0.5  # text decoded at a higher one does not prompt the next window
 
 
 @dataclass(frozen=True)
-class Detect:
-    """Wanted: the language of the first 30 s. Answered by (language code, probability)."""
-
-
-@dataclass(frozen=True)
-class Decode:
-    """Wanted: what is said in a window. Answered by `Decoded`."""
-
-    seek: int  # first frame of the window, 100 a second
-    size: int  # frames of content; the rest of the window is padding
-    prompt: tuple[int, ...]
-    temperature: float
-    language: str
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What decoding a window once, at one temperature, gave."""
-
-    tokens: list[int]  # without the end of the text
-    temperature: float
-    avg_logprob: float
-    compression_ratio: float
-    no_speech_prob: float
-
-
-@dataclass(frozen=True)
-class Align:
-    """Wanted: when the words of a window are said. Answered by a list of `WordTiming`."""
-
-    seek: int
-    size: int
-    text_tokens: tuple[int, ...]
-    language: str
-
-
-Wish: TypeAlias = Detect | Decode | Align
-
-
-@dataclass(frozen=True)
-class Text:
-    """The outcome: what `whisper.transcribe` returns, and how sure the language is."""
+class LongformResult:
+    """What `whisper.transcribe` returns, and the probability of the language."""
 
     language: str
-    language_probability: float | None
+    language_probability: float | None  # None when the language was given
     text: str
     segments: list[Segment]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the algorithm needs to know of a network."""
-
-    multilingual: bool
-    languages: int
-    audio_context: int  # positions of the encoder: 1500
-    text_context: int  # tokens of the decoder: 448
-
-    def tokenizer(self, language: str, task: str) -> Tokenizer:
-        """The tokenizer of the network, set to a language and task."""
-        return get_tokenizer(
-            self.multilingual, num_languages=self.languages, language=language, task=task
-        )
 
 
 def transcribe_recording(
     frames: int,
     task: str,
     options: Options,
-    shape: Shape,
-    tell: Callable[[list[Segment]], None] | None = None,
-) -> Generator[Wish, Any, Text]:
-    """Transcribe a recording of so many frames; `tell` hears each window's segments."""
+    shape: ModelShape,
+    on_segments: OnSegments | None = None,
+) -> Generator[NetworkRequest, Any, LongformResult]:
+    """Transcribe a recording whose spectrogram has this number of frames (100 a second)."""
     language, probability = options.language, None
     if language is None:
-        language, probability = (yield Detect()) if shape.multilingual else ("en", 1.0)
-    reading = _Reading(frames, language, task, options, shape, tell)
-    for first, last in clips(options.clip_timestamps, frames):
-        yield from reading.clip(first, last)
-    return Text(language, probability, reading.text(), reading.segments)
+        language, probability = (yield DetectLanguage()) if shape.multilingual else ("en", 1.0)
+    recording = _RecordingState(frames, language, task, options, shape, on_segments)
+    for first, last in clip_bounds(options.clip_timestamps, frames):
+        yield from recording.transcribe_clip(first, last)
+    return LongformResult(language, probability, recording.text(), recording.segments)
 
 
-def clips(timestamps: str, frames: int) -> list[tuple[int, int]]:
-    """Pairs of frames between which to listen, from seconds as in "10,20,35".
+def clip_bounds(timestamps: str, frames: int) -> list[tuple[int, int]]:
+    """First and last frame of each clip, from seconds as in "10,20,35".
 
-    An end behind the recording's end is moved there (the reference would not come to an end).
+    A clip that ends after the recording ends with the recording. (The reference never finishes
+    such a clip.)
     """
-    points = [round(float(time) * FRAMES_PER_SECOND) for time in timestamps.split(",") if time]
-    points = points or [0]
-    if len(points) % 2:
-        points.append(frames)
+    bounds = [round(float(time) * FRAMES_PER_SECOND) for time in timestamps.split(",") if time]
+    bounds = bounds or [0]
+    if len(bounds) % 2:
+        bounds.append(frames)
     return [
-        (first, min(last, frames)) for first, last in zip(points[::2], points[1::2], strict=True)
+        (first, min(last, frames)) for first, last in zip(bounds[::2], bounds[1::2], strict=True)
     ]
 
 
-class _Reading:
-    """The state between the windows of one recording."""
+class _RecordingState:
+    """What one window of a recording leaves to the next."""
 
     def __init__(
         self,
@@ -130,210 +90,114 @@ class _Reading:
         language: str,
         task: str,
         options: Options,
-        shape: Shape,
-        tell: Callable[[list[Segment]], None] | None,
+        shape: ModelShape,
+        on_segments: OnSegments | None,
     ) -> None:
-        self.frames = frames
-        self.language = language
-        self.options = options
         self.segments: list[Segment] = []
-        self._tell = tell
+        self._frames = frames
+        self._language = language
+        self._options = options
+        self._shape = shape
+        self._on_segments = on_segments
         self._tokenizer = shape.tokenizer(language, task)
-        self._frames_a_position = N_FRAMES // shape.audio_context
-        self._seconds_a_position = self._frames_a_position * HOP_LENGTH / SAMPLE_RATE
-        self._initial = (
-            []
-            if options.initial_prompt is None
-            else self._tokenizer.encode(" " + options.initial_prompt.strip())
-        )
-        self._room = shape.text_context // 2 - 1 - len(self._initial)
-        self._tokens = list(self._initial)  # of all windows so far
-        self._prompt_from = 0
-        self._spoken_until = 0.0  # seconds; only word timestamps move it
+        self._prompts = PromptHistory(options, self._tokenizer, shape)
+        self._last_speech_end = 0.0  # seconds; only word timestamps move it
         self._seek = 0
 
     def text(self) -> str:
-        text: str = self._tokenizer.decode(self._tokens[len(self._initial) :])
+        """The text of all windows so far."""
+        text: str = self._tokenizer.decode(self._prompts.text_tokens)
         return text
 
-    def clip(self, first: int, last: int) -> Generator[Wish, Any, None]:
-        """Read from one frame to another, window by window."""
+    def transcribe_clip(self, first: int, last: int) -> Generator[NetworkRequest, Any, None]:
+        """Transcribe from one frame to another, window by window."""
         self._seek = first
         while (seek := max(self._seek, first)) < last:
-            size = min(N_FRAMES, self.frames - seek, last - seek)
-            heard = yield from self._decode(seek, size)
-            if self._is_silence(heard):
-                self._seek = seek + size
+            window = Window(seek, min(N_FRAMES, self._frames - seek, last - seek))
+            decoded = yield from self._decode_with_fallback(window)
+            if self._is_silence(decoded):
+                self._seek = window.seek + window.size
                 continue
-            segments, self._seek, open_ended = self._cut(heard, seek, size)
-            if self.options.word_timestamps:
-                keep = yield from self._time_words(segments, seek, size, open_ended)
-                if not keep:
-                    continue
-            self._take(segments, heard)
+            cut = cut_segments(decoded, window, self._tokenizer, self._shape)
+            self._seek = cut.next_seek
+            segments: list[Segment] | None = cut.segments
+            if self._options.word_timestamps:
+                segments = yield from self._add_words(cut, window)
+            if segments is not None:
+                self._keep(segments, decoded.temperature)
 
-    def _decode(self, seek: int, size: int) -> Generator[Wish, Any, Decoded]:
-        """Decode a window, at higher temperatures as long as the outcome looks like a failure."""
-        prompt = self._prompt()
-        for temperature in self.options.temperature:
-            heard: Decoded = yield Decode(seek, size, prompt, temperature, self.language)
-            if not self._failed(heard):
+    def _decode_with_fallback(
+        self, window: Window
+    ) -> Generator[NetworkRequest, Any, DecodedWindow]:
+        """Decode a window; at the next temperature as long as the text fails the thresholds."""
+        prompt = self._prompts.prompt()
+        for temperature in self._options.temperature:
+            decoded: DecodedWindow = yield DecodeWindow(window, prompt, temperature, self._language)
+            if not self._needs_fallback(decoded):
                 break
-        return heard
+        return decoded
 
-    def _prompt(self) -> tuple[int, ...]:
-        if not self.options.carry_initial_prompt:
-            return tuple(self._tokens[self._prompt_from :])
-        said = self._tokens[max(len(self._initial), self._prompt_from) :]
-        # As the reference has it: no room left means all of it, which is then cut at the front.
-        return (*self._initial, *said[-self._room :])
+    def _needs_fallback(self, decoded: DecodedWindow) -> bool:
+        max_ratio = self._options.compression_ratio_threshold
+        min_logprob = self._options.logprob_threshold
+        max_no_speech = self._options.no_speech_threshold
+        improbable = min_logprob is not None and decoded.avg_logprob < min_logprob
+        if improbable and max_no_speech is not None and decoded.no_speech_prob > max_no_speech:
+            return False  # silence
+        return improbable or (max_ratio is not None and decoded.compression_ratio > max_ratio)
 
-    def _failed(self, heard: Decoded) -> bool:
-        ratio, logprob = self.options.compression_ratio_threshold, self.options.logprob_threshold
-        unlikely = logprob is not None and heard.avg_logprob < logprob
-        silent = self.options.no_speech_threshold
-        if unlikely and silent is not None and heard.no_speech_prob > silent:
+    def _is_silence(self, decoded: DecodedWindow) -> bool:
+        max_no_speech = self._options.no_speech_threshold
+        min_logprob = self._options.logprob_threshold
+        if max_no_speech is None or not decoded.no_speech_prob > max_no_speech:
             return False
-        return unlikely or (ratio is not None and heard.compression_ratio > ratio)
+        return min_logprob is None or not decoded.avg_logprob > min_logprob
 
-    def _is_silence(self, heard: Decoded) -> bool:
-        silent, logprob = self.options.no_speech_threshold, self.options.logprob_threshold
-        if silent is None or not heard.no_speech_prob > silent:
-            return False
-        return logprob is None or not heard.avg_logprob > logprob
+    def _add_words(
+        self, cut: WindowSegments, window: Window
+    ) -> Generator[NetworkRequest, Any, list[Segment] | None]:
+        """Add words to a window's segments; their times may move the start of the next window.
 
-    def _cut(self, heard: Decoded, seek: int, size: int) -> tuple[list[Segment], int, bool]:
-        """Segments of a window, where to go on, and whether speech may go on behind the last.
-
-        Between two segments stand two timestamps. Speech ends with the last segment if a single
-        timestamp ends the tokens; else the part behind the last pair is unfinished, and the next
-        window begins where it does.
+        Returns the segments to keep, or None if the window is to be skipped.
         """
-        tokens, zero = heard.tokens, self._tokenizer.timestamp_begin
-        stamped = [token >= zero for token in tokens]
-        closed = stamped[-2:] == [False, True]
-        bounds = [i for i in range(1, len(tokens)) if stamped[i - 1] and stamped[i]]
-        offset = float(seek * HOP_LENGTH / SAMPLE_RATE)
-        if not bounds:
-            last = [token - zero for token in tokens if token >= zero][-1:]
-            # With no timestamp but 0.00, the window as a whole.
-            length = last[0] * self._seconds_a_position if last and last[0] else None
-            if length is None:
-                length = size * HOP_LENGTH / SAMPLE_RATE
-            whole = self._segment(seek, offset, offset + length, tokens, heard)
-            return [whole], seek + size, not closed
-        if closed:
-            bounds.append(len(tokens))
-        segments = [
-            self._segment(
-                seek,
-                offset + (tokens[first] - zero) * self._seconds_a_position,
-                offset + (tokens[end - 1] - zero) * self._seconds_a_position,
-                tokens[first:end],
-                heard,
-            )
-            for first, end in itertools.pairwise([0, *bounds])
-        ]
-        if closed:
-            return segments, seek + size, False
-        onward = (tokens[bounds[-1] - 1] - zero) * self._frames_a_position
-        return segments, seek + onward, True
-
-    def _segment(
-        self, seek: int, start: float, end: float, tokens: list[int], heard: Decoded
-    ) -> Segment:
-        return {
-            "seek": seek,
-            "start": start,
-            "end": end,
-            "text": self._tokenizer.decode([t for t in tokens if t < self._tokenizer.eot]),
-            "tokens": tokens,
-            "temperature": heard.temperature,
-            "avg_logprob": heard.avg_logprob,
-            "compression_ratio": heard.compression_ratio,
-            "no_speech_prob": heard.no_speech_prob,
-        }
-
-    def _time_words(
-        self, segments: list[Segment], seek: int, size: int, open_ended: bool
-    ) -> Generator[Wish, Any, bool]:
-        """Add words to the segments and let them decide where to go on; False drops them all."""
-        by_segment = [[t for t in s["tokens"] if t < self._tokenizer.eot] for s in segments]
-        text_tokens = tuple(token for tokens in by_segment for token in tokens)
+        segments: list[Segment] | None = cut.segments
+        eot = self._tokenizer.eot
+        tokens_by_segment = [[t for t in s["tokens"] if t < eot] for s in cut.segments]
+        text_tokens = tuple(token for tokens in tokens_by_segment for token in tokens)
         timings: list[WordTiming] = []
         if text_tokens:
-            timings = yield Align(seek, size, text_tokens, self.language)
+            timings = yield AlignWords(window, text_tokens, self._language)
         place_words(
-            segments,
-            by_segment,
+            cut.segments,
+            tokens_by_segment,
             timings,
-            prepended=self.options.prepend_punctuations,
-            appended=self.options.append_punctuations,
-            spoken_until=self._spoken_until,
+            prepended=self._options.prepend_punctuations,
+            appended=self._options.append_punctuations,
+            last_speech_end=self._last_speech_end,
         )
-        offset = float(seek * HOP_LENGTH / SAMPLE_RATE)
-        last_end = end_of(segments)
-        if open_ended and last_end is not None and last_end > offset:
+        last_end = end_of_speech(cut.segments)
+        if cut.open_ended and last_end is not None and last_end > window.start_s:
             self._seek = round(last_end * FRAMES_PER_SECOND)
-        threshold = self.options.hallucination_silence_threshold
-        if threshold is not None and not self._doubt(segments, seek, size, open_ended, threshold):
-            return False
-        last_end = end_of(segments)
-        if last_end is not None:
-            self._spoken_until = last_end
-        return True
+        threshold = self._options.hallucination_silence_threshold
+        if threshold is not None:
+            filtered = filter_hallucinations(
+                cut.segments,
+                window,
+                self._seek,
+                open_ended=cut.open_ended,
+                threshold=threshold,
+                last_speech_end=self._last_speech_end,
+                frames=self._frames,
+            )
+            segments, self._seek = filtered.segments, filtered.next_seek
+        if segments is not None and (last_end := end_of_speech(segments)) is not None:
+            self._last_speech_end = last_end
+        return segments
 
-    def _doubt(
-        self, segments: list[Segment], seek: int, size: int, open_ended: bool, threshold: float
-    ) -> bool:
-        """Skip silences around what may be made up; False drops the window's segments."""
-        offset = float(seek * HOP_LENGTH / SAMPLE_RATE)
-        window_end = float((seek + N_FRAMES) * HOP_LENGTH / SAMPLE_RATE)
-        last_end = end_of(segments)
-        if open_ended and last_end is not None and last_end > offset:
-            rest = window_end - last_end
-            self._seek = round(last_end * FRAMES_PER_SECOND) if rest > threshold else seek + size
-        first = next((s for s in segments if s["words"]), None)
-        if first is not None and suspicious(first):
-            gap = first["start"] - offset
-            if gap > threshold:
-                self._seek = seek + round(gap * FRAMES_PER_SECOND)
-                return False
-        real_until = self._spoken_until
-        for number, segment in enumerate(segments):
-            if not segment["words"]:
-                continue
-            if suspicious(segment):
-                following = next((s for s in segments[number + 1 :] if s["words"]), None)
-                resumes = (
-                    following["words"][0]["start"]
-                    if following
-                    else offset + size * HOP_LENGTH / SAMPLE_RATE
-                )
-                quiet_before = (
-                    segment["start"] - real_until > threshold
-                    or segment["start"] < threshold
-                    or segment["start"] - offset < 2.0
-                )
-                quiet_after = (
-                    resumes - segment["end"] > threshold
-                    or suspicious(following)
-                    or window_end - segment["end"] < 2.0
-                )
-                if quiet_before and quiet_after:
-                    self._seek = round(max(offset + 1, segment["start"]) * FRAMES_PER_SECOND)
-                    duration = float(self.frames * HOP_LENGTH / SAMPLE_RATE)
-                    if duration - segment["end"] < threshold:
-                        self._seek = self.frames
-                    del segments[number:]
-                    break
-            real_until = segment["end"]
-        return True
-
-    def _take(self, segments: list[Segment], heard: Decoded) -> None:
-        """Keep a window's segments, and remember their tokens for the prompts to come."""
-        if self._tell:
-            self._tell(segments)
+    def _keep(self, segments: list[Segment], temperature: float) -> None:
+        """Keep a window's segments, and their tokens for the prompts of later windows."""
+        if self._on_segments:
+            self._on_segments(segments)
         for segment in segments:
             if segment["start"] == segment["end"] or not segment["text"].strip():
                 segment.update(text="", tokens=[], words=[])
@@ -341,6 +205,6 @@ class _Reading:
             {"id": number, **segment} for number, segment in enumerate(segments, len(self.segments))
         ]
         for segment in segments:
-            self._tokens += segment["tokens"]
-        if not self.options.condition_on_previous_text or heard.temperature > 0.5:
-            self._prompt_from = len(self._tokens)
+            self._prompts.add(segment["tokens"])
+        if not self._options.condition_on_previous_text or temperature > _PROMPT_TEMPERATURE:
+            self._prompts.reset()

@@ -1,8 +1,10 @@
 """Whisper's network as functions over tensors, for many windows at a time.
 
-The weights are openai-whisper's modules' own; what differs is how they are used: queries, keys
-and values of a self-attention in one product, fixed-size caches in place of growing ones, and
-every row of a batch at a position of its own.
+The weights are those of openai-whisper's modules. Their use differs: caches have a fixed size
+instead of growing, and every row of a batch has a position of its own.
+
+Shapes: a row is one text that is decoded; a slot is one window, with one or more rows (beams or
+samples). `width` is the network's `n_text_state`.
 """
 
 from __future__ import annotations
@@ -15,63 +17,60 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from nightscribe.whisper.batched.layers import (
+    block_of,
+    by_head,
+    cross_attention,
+    cross_query,
+    layer_norm,
+    mlp,
+    norm_of,
+    self_attention,
+    to_attention_dtype,
+    weights_of,
+)
 from nightscribe.whisper.batched.linear import Linear
 
-
-@dataclass(frozen=True)
-class _Attention:
-    """An attention's layers: `inward` makes queries, or queries, keys and values in one."""
-
-    inward: Linear
-    out: Linear
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One layer of the network, in its precision; the weights of the norms in float32."""
-
-    attention: _Attention
-    attention_norm: tuple[Tensor, Tensor]
-    cross: _Attention | None
-    cross_norm: tuple[Tensor, Tensor] | None
-    keys_values: Linear | None  # of the cross-attention, stacked
-    mlp: tuple[Linear, Linear]
-    mlp_norm: tuple[Tensor, Tensor]
+__all__ = ["Caches", "Network", "prepared_network"]
 
 
 @dataclass(frozen=True)
 class Caches:
-    """Keys and values of rows: shape (layers, 2, rows, heads, positions, head size)."""
+    """Keys and values of the decoder's attentions.
 
-    own: Tensor  # of the tokens so far; positions: the text context
-    cross: Tensor  # of the audio; a row a slot, which a group of rows shares
+    Shape: (layers, 2, rows or slots, heads, positions, head size); keys come before values.
+    """
+
+    self_attention: Tensor  # of the tokens so far, by row; positions: the text context
+    cross_attention: Tensor  # of the audio, by slot; positions: the audio context
 
 
 class Network:
-    """A loaded checkpoint, prepared for batches. `dtype` is that of its matrix products."""
+    """A loaded checkpoint, prepared for batches. Its matrix products are computed in `dtype`."""
 
     def __init__(self, whisper: Any, dtype: torch.dtype) -> None:
         self.dims = whisper.dims
         self.dtype = dtype
         self.device = whisper.device
-        self.cached = _precise(torch.empty(0, dtype=dtype, device=self.device)).dtype
-        """Precision of keys and values in caches."""
+        self.cache_dtype = to_attention_dtype(torch.empty(0, dtype=dtype, device=self.device)).dtype
+        """Type of the keys and values in caches."""
         encoder, decoder = whisper.encoder, whisper.decoder
         self._convolutions = [
-            _weights(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
+            weights_of(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
         ]
         self._audio_positions = encoder.positional_embedding.detach()
-        self._encoder = [_block(block, dtype) for block in encoder.blocks]
-        self._encoder_norm = _norm(encoder.ln_post)
-        # Summed in float32 and rounded once, as the reference does it: here and above.
+        self._encoder = [block_of(block, dtype) for block in encoder.blocks]
+        self._encoder_norm = norm_of(encoder.ln_post)
+        # Embeddings of tokens and of positions (here and above) are added in float32 and the sum
+        # is rounded once, as in the reference.
         self._embeddings = decoder.token_embedding.weight.detach()
         self._text_positions = decoder.positional_embedding.detach()
-        # Rounded to bfloat16's eight bits, the likeliest tokens would often be equals.
+        # bfloat16 has eight bits: the most probable tokens would often have equal logits.
         self._to_logits = Linear(
             self._embeddings.to(torch.float32 if dtype == torch.bfloat16 else dtype)
         )
-        self._decoder = [_block(block, dtype) for block in decoder.blocks]
-        self._decoder_norm = _norm(decoder.ln)
+        self._decoder = [block_of(block, dtype) for block in decoder.blocks]
+        self._decoder_norm = norm_of(decoder.ln)
         heads = whisper.alignment_heads.indices().T.tolist()
         self.alignment_heads: list[tuple[int, int]] = [(layer, head) for layer, head in heads]
 
@@ -84,85 +83,87 @@ class Network:
         x = (x + self._audio_positions).to(self.dtype)
         heads = self.dims.n_audio_head
         for block in self._encoder:
-            x = x + _self_attention(block, x, heads)[0]
-            x = x + _mlp(block, x)
-        return _normed(x, self._encoder_norm)
+            x = x + self_attention(block, x, heads)[0]
+            x = x + mlp(block, x)
+        return layer_norm(x, self._encoder_norm)
 
-    def caches(self, slots: int, group: int) -> Caches:
-        """Empty caches for so many slots of `group` rows each."""
+    def new_caches(self, slots: int, rows_per_slot: int) -> Caches:
+        """Empty caches."""
         dims = self.dims
         size = dims.n_text_state // dims.n_text_head
 
         def empty(rows: int, positions: int) -> Tensor:
             shape = (dims.n_text_layer, 2, rows, dims.n_text_head, positions, size)
-            return torch.zeros(shape, dtype=self.cached, device=self.device)
+            return torch.zeros(shape, dtype=self.cache_dtype, device=self.device)
 
-        return Caches(empty(slots * group, dims.n_text_ctx), empty(slots, dims.n_audio_ctx))
+        return Caches(empty(slots * rows_per_slot, dims.n_text_ctx), empty(slots, dims.n_audio_ctx))
 
     @torch.no_grad()
-    def hear(self, caches: Caches, slots: Tensor, features: Tensor) -> None:
-        """Write the cross-attention's keys and values of windows into their slots."""
+    def fill_cross_cache(self, caches: Caches, slots: Tensor, features: Tensor) -> None:
+        """Write keys and values of windows into their slots; `features` (windows, 1500, width)."""
         heads = self.dims.n_text_head
         for layer, block in enumerate(self._decoder):
-            assert block.keys_values is not None
-            keys, values = block.keys_values(features).chunk(2, dim=-1)
-            caches.cross[layer, 0, slots] = _precise(_by_head(keys, heads))
-            caches.cross[layer, 1, slots] = _precise(_by_head(values, heads))
+            assert block.cross_keys_values is not None
+            keys, values = block.cross_keys_values(features).chunk(2, dim=-1)
+            caches.cross_attention[layer, 0, slots] = to_attention_dtype(by_head(keys, heads))
+            caches.cross_attention[layer, 1, slots] = to_attention_dtype(by_head(values, heads))
 
     @torch.no_grad()
-    def read(
-        self, tokens: Tensor, caches: Caches, slots: Tensor, rows: Tensor, group: int
+    def prefill(
+        self, tokens: Tensor, caches: Caches, slots: Tensor, rows: Tensor, rows_per_slot: int
     ) -> Tensor:
-        """Read whole prompts: hidden states (prompts, length, width).
+        """Read whole prompts into the caches; returns hidden states (prompts, length, width).
 
-        `tokens` (prompts, length) may be padded at the right, which nothing before it can see; what
-        the padding leaves in the caches is overwritten before it is looked at. Each prompt is
-        written for its `group` rows, `rows` in order.
+        `tokens` (prompts, length) may be padded at the right: no token sees the padding after it,
+        and decoding overwrites what the padding leaves in the caches before it is read. A prompt
+        is written for all rows of its slot; `rows` has them in the order of the prompts.
         """
         length = tokens.shape[1]
         x = (self._embeddings[tokens] + self._text_positions[:length]).to(self.dtype)
         heads = self.dims.n_text_head
+        own, cross = caches.self_attention, caches.cross_attention
         for layer, block in enumerate(self._decoder):
-            added, keys, values = _self_attention(block, x, heads, causal=True)
-            caches.own[layer, 0, rows, :, :length] = keys.repeat_interleave(group, 0)
-            caches.own[layer, 1, rows, :, :length] = values.repeat_interleave(group, 0)
+            added, keys, values = self_attention(block, x, heads, causal=True)
+            own[layer, 0, rows, :, :length] = keys.repeat_interleave(rows_per_slot, 0)
+            own[layer, 1, rows, :, :length] = values.repeat_interleave(rows_per_slot, 0)
             x = x + added
-            keys, values = caches.cross[layer, 0, slots], caches.cross[layer, 1, slots]
-            x = x + _cross_attention(block, x, keys, values, heads)
-            x = x + _mlp(block, x)
-        return _normed(x, self._decoder_norm)
+            keys, values = cross[layer, 0, slots], cross[layer, 1, slots]
+            x = x + cross_attention(block, x, keys, values, heads)
+            x = x + mlp(block, x)
+        return layer_norm(x, self._decoder_norm)
 
     @torch.no_grad()
-    def next(
-        self, tokens: Tensor, positions: Tensor, caches: Caches, slots: int, seen: int
+    def decode_step(
+        self, tokens: Tensor, positions: Tensor, caches: Caches, slots: int, length: int
     ) -> Tensor:
-        """One token further: logits (rows, vocabulary), float32, of the rows of the first slots.
+        """Read one token in every row of the first `slots` slots.
 
-        `tokens` (rows,) stand at `positions` (rows,) of their texts, all below `seen`.
+        Returns logits (rows, vocabulary) of the next tokens, in float32. `tokens` (rows,) are at
+        `positions` (rows,) of their texts, all below `length`.
         """
         rows = tokens.shape[0]
         heads = self.dims.n_text_head
         x = (self._embeddings[tokens] + self._text_positions[positions]).to(self.dtype)
-        visible = torch.arange(seen, device=x.device) <= positions[:, None]
+        visible = torch.arange(length, device=x.device) <= positions[:, None]
         visible = visible[:, None, None]
-        number = torch.arange(rows, device=x.device)
+        row_numbers = torch.arange(rows, device=x.device)
         for layer, block in enumerate(self._decoder):
-            inward = block.attention.inward(_normed(x, block.attention_norm))
-            query, key, value = _precise(inward).view(rows, 3, heads, -1).unbind(1)
-            own = caches.own[layer]
-            own[0, number, :, positions] = key
-            own[1, number, :, positions] = value
-            seen_values = F.scaled_dot_product_attention(
-                query[:, :, None], own[0, :rows, :, :seen], own[1, :rows, :, :seen], visible
+            projected = block.attention.input(layer_norm(x, block.attention_norm))
+            query, key, value = to_attention_dtype(projected).view(rows, 3, heads, -1).unbind(1)
+            own = caches.self_attention[layer]
+            own[0, row_numbers, :, positions] = key
+            own[1, row_numbers, :, positions] = value
+            mixed = F.scaled_dot_product_attention(
+                query[:, :, None], own[0, :rows, :, :length], own[1, :rows, :, :length], visible
             )
-            x = x + block.attention.out(seen_values.reshape(rows, -1).to(x.dtype))
-            # The rows of a slot ask its keys and values together.
-            asked = x.view(slots, rows // slots, -1)
-            cross = caches.cross[layer]
-            heard = _cross_attention(block, asked, cross[0, :slots], cross[1, :slots], heads)
-            x = x + heard.view(rows, -1)
-            x = x + _mlp(block, x)
-        return self.logits(_normed(x, self._decoder_norm))
+            x = x + block.attention.output(mixed.reshape(rows, -1).to(x.dtype))
+            # The rows of a slot share its keys and values, so their queries go together.
+            by_slot = x.view(slots, rows // slots, -1)
+            cross = caches.cross_attention[layer]
+            added = cross_attention(block, by_slot, cross[0, :slots], cross[1, :slots], heads)
+            x = x + added.view(rows, -1)
+            x = x + mlp(block, x)
+        return self.logits(layer_norm(x, self._decoder_norm))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (…, vocabulary) in float32 of hidden states (…, width)."""
@@ -171,117 +172,45 @@ class Network:
         return self._to_logits(hidden).float()
 
     @torch.no_grad()
-    def attend(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Read whole texts and watch where the alignment heads look.
+    def run_decoder(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the decoder over whole texts, without caches.
 
-        `tokens` (texts, length), padded at the right; `features` (texts, 1500, width). Returns
-        logits (texts, length, vocabulary) and scores before the softmax in float32
-        (texts, alignment heads, length, 1500).
+        Args:
+            tokens: (texts, length), padded at the right.
+            features: (texts, 1500, width) of their windows.
+
+        Returns:
+            Logits (texts, length, vocabulary), and the scores of the alignment heads before the
+            softmax (texts, heads, length, 1500); both in float32.
         """
         heads = self.dims.n_text_head
         x = (self._embeddings[tokens] + self._text_positions[: tokens.shape[1]]).to(self.dtype)
-        found: dict[tuple[int, int], Tensor] = {}
+        scores: dict[tuple[int, int], Tensor] = {}
         for layer, block in enumerate(self._decoder):
-            assert block.keys_values is not None
-            x = x + _self_attention(block, x, heads, causal=True)[0]
-            keys, values = block.keys_values(features).chunk(2, dim=-1)
-            keys, values = _by_head(keys, heads), _by_head(values, heads)
-            watched = [head for at, head in self.alignment_heads if at == layer]
-            if watched:
-                query = _by_head(_query(block, x), heads)[:, watched]
-                scale = query.shape[-1] ** -0.25  # on both sides, as the reference has it
-                looked_for, offered = query.float() * scale, keys[:, watched].float() * scale
-                scores = looked_for @ offered.transpose(-1, -2)
-                for place, head in enumerate(watched):
-                    found[layer, head] = scores[:, place]
-            x = x + _cross_attention(block, x, keys, values, heads)
-            x = x + _mlp(block, x)
-        looked = torch.stack([found[where] for where in self.alignment_heads], dim=1)
-        return self.logits(_normed(x, self._decoder_norm)), looked
+            assert block.cross_keys_values is not None
+            x = x + self_attention(block, x, heads, causal=True)[0]
+            keys, values = block.cross_keys_values(features).chunk(2, dim=-1)
+            keys, values = by_head(keys, heads), by_head(values, heads)
+            chosen = [head for at, head in self.alignment_heads if at == layer]
+            if chosen:
+                query = by_head(cross_query(block, x), heads)[:, chosen]
+                scale = query.shape[-1] ** -0.25  # on both factors, as in the reference
+                scaled_query, scaled_keys = query.float() * scale, keys[:, chosen].float() * scale
+                by_chosen = scaled_query @ scaled_keys.transpose(-1, -2)
+                for place, head in enumerate(chosen):
+                    scores[layer, head] = by_chosen[:, place]
+            x = x + cross_attention(block, x, keys, values, heads)
+            x = x + mlp(block, x)
+        all_scores = torch.stack([scores[where] for where in self.alignment_heads], dim=1)
+        return self.logits(layer_norm(x, self._decoder_norm)), all_scores
 
 
 _PREPARED: WeakKeyDictionary[Any, dict[torch.dtype, Network]] = WeakKeyDictionary()
 
 
-def prepared(whisper: Any, dtype: torch.dtype) -> Network:
-    """The network of a checkpoint, prepared once for as long as it stays loaded."""
+def prepared_network(whisper: Any, dtype: torch.dtype) -> Network:
+    """The network of a loaded checkpoint; prepared once, and kept as long as the checkpoint is."""
     networks = _PREPARED.setdefault(whisper, {})
     if dtype not in networks:
         networks[dtype] = Network(whisper, dtype)
     return networks[dtype]
-
-
-def _block(block: Any, dtype: torch.dtype) -> _Block:
-    own, cross = block.attn, block.cross_attn
-    return _Block(
-        _Attention(_stacked(own.query, own.key, own.value, dtype=dtype), _linear(own.out, dtype)),
-        _norm(block.attn_ln),
-        cross and _Attention(_linear(cross.query, dtype), _linear(cross.out, dtype)),
-        cross and _norm(block.cross_attn_ln),
-        cross and _stacked(cross.key, cross.value, dtype=dtype),
-        (_linear(block.mlp[0], dtype), _linear(block.mlp[2], dtype)),
-        _norm(block.mlp_ln),
-    )
-
-
-def _weights(layer: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a layer; Whisper's keys have none, which is zeros here."""
-    weight = layer.weight.detach().to(dtype)
-    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().to(dtype)
-    return weight, bias
-
-
-def _linear(layer: Any, dtype: torch.dtype) -> Linear:
-    return Linear(*_weights(layer, dtype))
-
-
-def _stacked(*layers: Any, dtype: torch.dtype) -> Linear:
-    weights, biases = zip(*(_weights(layer, dtype) for layer in layers), strict=True)
-    return Linear(torch.cat(weights), torch.cat(biases))
-
-
-def _norm(norm: Any) -> tuple[Tensor, Tensor]:
-    return norm.weight.detach().float(), norm.bias.detach().float()
-
-
-def _normed(x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
-    """Layer norm in float32, whatever the precision around it."""
-    return F.layer_norm(x.float(), x.shape[-1:], *norm).to(x.dtype)
-
-
-def _precise(x: Tensor) -> Tensor:
-    """What attention computes with: on a CPU float32 always, where bfloat16 takes longer."""
-    return x.float() if x.device.type == "cpu" else x
-
-
-def _by_head(x: Tensor, heads: int) -> Tensor:
-    """(batch, length, width) → (batch, heads, length, head size)."""
-    return x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
-
-
-def _self_attention(
-    block: _Block, x: Tensor, heads: int, *, causal: bool = False
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What attention adds to `x`, and its keys and values by head."""
-    inward = block.attention.inward(_normed(x, block.attention_norm))
-    query, keys, values = (_by_head(part, heads) for part in _precise(inward).chunk(3, dim=-1))
-    seen = F.scaled_dot_product_attention(query, keys, values, is_causal=causal and x.shape[1] > 1)
-    return block.attention.out(seen.transpose(1, 2).flatten(2).to(x.dtype)), keys, values
-
-
-def _query(block: _Block, x: Tensor) -> Tensor:
-    assert block.cross is not None
-    assert block.cross_norm is not None
-    return block.cross.inward(_normed(x, block.cross_norm))
-
-
-def _cross_attention(block: _Block, x: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
-    assert block.cross is not None
-    query = _precise(_by_head(_query(block, x), heads))
-    seen = F.scaled_dot_product_attention(query, _precise(keys), _precise(values))
-    return block.cross.out(seen.transpose(1, 2).flatten(2).to(x.dtype))
-
-
-def _mlp(block: _Block, x: Tensor) -> Tensor:
-    up, down = block.mlp
-    return down(F.gelu(up(_normed(x, block.mlp_norm))))

@@ -1,7 +1,8 @@
-"""Words with times: from an alignment of tokens to the words of segments.
+"""Words with times: the timed tokens of a window, assigned to the words of its segments.
 
-The rules are those of `whisper.timing`: punctuation joins its neighbour, and words that seem too
-long at the edge of a sentence or a pause are cut, since the attention that times them lingers.
+The rules are those of `whisper.timing`. Punctuation joins the word next to it. Words at the edge
+of a sentence or a pause that seem too long are shortened, because the attention that times them
+stays on them too long.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 import numpy as np
 from whisper.audio import HOP_LENGTH, SAMPLE_RATE
 
+__all__ = ["WordTiming", "end_of_speech", "place_words"]
+
 _SENTENCE_ENDS = ".。!！?？"
-_PUNCTUATION = "\"'“¿([{-\"'.。,，!！?？:：”)]}、"
-_LONGEST_MEDIAN = 0.7  # seconds
-_LOOKED_AT = 8  # words, to tell whether a segment was made up
+_MAX_MEDIAN_S = 0.7
 
 
 @dataclass
 class WordTiming:
-    """A word, its tokens, and when it is said, in seconds from the window's start."""
+    """A word with its tokens; times in seconds from the start of the window."""
 
     word: str
     tokens: list[int]
@@ -37,26 +38,31 @@ def place_words(
     *,
     prepended: str,
     appended: str,
-    spoken_until: float,
+    last_speech_end: float,
 ) -> None:
-    """Give each segment its `words`, and let them move its start and end.
+    """Add `words` to each segment; the words may move a segment's start and end.
 
-    `segments` of one window, `tokens_by_segment` the text tokens of each; `spoken_until` is the
-    end of the last word before, in seconds of the recording.
+    Args:
+        segments: of one window.
+        tokens_by_segment: text tokens of each segment.
+        timings: of all words of the window. They are changed.
+        prepended: punctuation that belongs to the word after it.
+        appended: punctuation that belongs to the word before it.
+        last_speech_end: end of the last word before the window, in seconds of the recording.
     """
     lengths = np.array([timing.end - timing.start for timing in timings])
     lengths = lengths[lengths.nonzero()]
-    typical = min(_LONGEST_MEDIAN, float(np.median(lengths)) if len(lengths) else 0.0)
-    longest = typical * 2
+    median = min(_MAX_MEDIAN_S, float(np.median(lengths)) if len(lengths) else 0.0)
+    max_length = median * 2
     if len(lengths):
-        _shorten_at_sentence_ends(timings, longest)
+        _shorten_at_sentence_ends(timings, max_length)
     _join_punctuation(timings, prepended, appended)
     offset = segments[0]["seek"] * HOP_LENGTH / SAMPLE_RATE
     position = 0
     for segment, tokens in zip(segments, tokens_by_segment, strict=True):
-        taken = 0
+        used_tokens = 0
         words: list[dict[str, Any]] = []
-        while position < len(timings) and taken < len(tokens):
+        while position < len(timings) and used_tokens < len(tokens):
             timing = timings[position]
             if timing.word:
                 words.append(
@@ -67,28 +73,37 @@ def place_words(
                         "probability": timing.probability,
                     }
                 )
-            taken += len(timing.tokens)
+            used_tokens += len(timing.tokens)
             position += 1
         if words:
-            _shorten_after_pause(words, spoken_until, typical, longest)
-            _fit(segment, words, typical)
-            spoken_until = segment["end"]
+            _shorten_after_pause(words, last_speech_end, median, max_length)
+            _reconcile_edges(segment, words, median)
+            last_speech_end = segment["end"]
         segment["words"] = words
 
 
-def _shorten_at_sentence_ends(timings: list[WordTiming], longest: float) -> None:
+def end_of_speech(segments: list[dict[str, Any]]) -> float | None:
+    """End of the last word, or of the last segment if there is no word; None without segments."""
+    for segment in reversed(segments):
+        if segment["words"]:
+            end: float = segment["words"][-1]["end"]
+            return end
+    return segments[-1]["end"] if segments else None
+
+
+def _shorten_at_sentence_ends(timings: list[WordTiming], max_length: float) -> None:
     for before, timing in itertools.pairwise(timings):
-        if timing.end - timing.start > longest:
+        if timing.end - timing.start > max_length:
             if timing.word in _SENTENCE_ENDS:
-                timing.end = timing.start + longest
+                timing.end = timing.start + max_length
             elif before.word in _SENTENCE_ENDS:
-                timing.start = timing.end - longest
+                timing.start = timing.end - max_length
 
 
 def _join_punctuation(timings: list[WordTiming], prepended: str, appended: str) -> None:
-    """Join opening marks to the word behind and closing ones to the word before.
+    """Join opening marks to the word after them, and closing marks to the word before them.
 
-    A timing whose word went elsewhere stays, empty, so that tokens can be counted off.
+    The timing of a joined mark stays, with neither word nor tokens, so that positions are kept.
     """
     target = len(timings) - 1
     for index in range(len(timings) - 2, -1, -1):
@@ -109,57 +124,33 @@ def _join_punctuation(timings: list[WordTiming], prepended: str, appended: str) 
 
 
 def _shorten_after_pause(
-    words: list[dict[str, Any]], spoken_until: float, typical: float, longest: float
+    words: list[dict[str, Any]], last_speech_end: float, median: float, max_length: float
 ) -> None:
+    """Shorten the first word, and perhaps the second, if they follow a long pause."""
     first = words[0]
     second = words[1] if len(words) > 1 else None
-    if not first["end"] - spoken_until > typical * 4:
+    if not first["end"] - last_speech_end > median * 4:
         return
-    drawn_out = first["end"] - first["start"] > longest
-    if not drawn_out and (second is None or not second["end"] - first["start"] > longest * 2):
+    too_long = first["end"] - first["start"] > max_length
+    if not too_long and (second is None or not second["end"] - first["start"] > max_length * 2):
         return
-    if second is not None and second["end"] - second["start"] > longest:
-        boundary = max(second["end"] / 2, second["end"] - longest)
+    if second is not None and second["end"] - second["start"] > max_length:
+        boundary = max(second["end"] / 2, second["end"] - max_length)
         first["end"] = second["start"] = boundary
-    first["start"] = max(0, first["end"] - longest)
+    first["start"] = max(0, first["end"] - max_length)
 
 
-def _fit(segment: dict[str, Any], words: list[dict[str, Any]], typical: float) -> None:
-    """Where a segment and its outer words disagree widely the segment is right, else the words."""
+def _reconcile_edges(segment: dict[str, Any], words: list[dict[str, Any]], median: float) -> None:
+    """Make a segment and its first and last word start and end together.
+
+    If they differ by more than half a second, the segment's time is taken, else the word's.
+    """
     first, last = words[0], words[-1]
     if segment["start"] < first["end"] and segment["start"] - 0.5 > first["start"]:
-        first["start"] = max(0, min(first["end"] - typical, segment["start"]))
+        first["start"] = max(0, min(first["end"] - median, segment["start"]))
     else:
         segment["start"] = first["start"]
     if segment["end"] > last["start"] and segment["end"] + 0.5 < last["end"]:
-        last["end"] = max(last["start"] + typical, segment["end"])
+        last["end"] = max(last["start"] + median, segment["end"])
     else:
         segment["end"] = last["end"]
-
-
-def end_of(segments: list[dict[str, Any]]) -> float | None:
-    """When the last word ends, or the last segment if there is no word."""
-    for segment in reversed(segments):
-        if segment["words"]:
-            end: float = segment["words"][-1]["end"]
-            return end
-    return segments[-1]["end"] if segments else None
-
-
-def suspicious(segment: dict[str, Any] | None) -> bool:
-    """Whether a segment's words look made up: improbable, very short or very long."""
-    if segment is None or not segment["words"]:
-        return False
-    words = [word for word in segment["words"] if word["word"] not in _PUNCTUATION][:_LOOKED_AT]
-    score = sum(_strangeness(word) for word in words)
-    return score >= 3 or score + 0.01 >= len(words)
-
-
-def _strangeness(word: dict[str, Any]) -> float:
-    length = word["end"] - word["start"]
-    score = 1.0 if word.get("probability", 0.0) < 0.15 else 0.0
-    if length < 0.133:
-        score += (0.133 - length) * 15
-    if length > 2.0:
-        score += length - 2.0
-    return score

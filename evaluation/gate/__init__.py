@@ -1,0 +1,1 @@
+"""Compares a system with its baseline and decides whether it got worse."""

@@ -1,0 +1,84 @@
+"""The rules of a gate: how much worse a metric may be, and what an alarm does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from evaluation.languages import language_code
+from evaluation.measure.metrics import ERROR_RATES
+
+__all__ = ["MARGINS", "Action", "JudgedMetric", "Override", "Rules"]
+
+Action = Literal["fail", "warn", "ignore"]
+
+JudgedMetric = Literal["wer", "cer", "lid_accuracy", "bleu", "chrf"]
+"""The metrics that can have a margin: those that two systems are compared by."""
+
+MARGINS: Mapping[JudgedMetric, float] = {"wer": 0.5, "cer": 0.5, "lid_accuracy": 1.0, "bleu": 1.0}
+"""Points (of 100) by which a metric may be worse. A metric without a margin is not judged."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """Other rules for the rows of a comparison that agree in every field that is given."""
+
+    dataset: str | None = None
+    language: str | None = None
+    task: str | None = None
+    metric: str | None = None
+    margin: float | None = None
+    action: Action | None = None
+
+    def covers(self, row: Mapping[str, Any]) -> bool:
+        """Whether it applies to this row of a comparison."""
+        same_language = self.language is None or (
+            language_code(self.language) == language_code(row["language"])
+        )
+        return same_language and all(
+            getattr(self, name) in (None, row[name]) for name in ("dataset", "task", "metric")
+        )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is tolerated.
+
+    Attributes:
+        action: what an alarm does
+        alpha: probability of any false alarm in one evaluation
+        margins: metric → points by which it may be worse
+        overrides: other rules for some rows; a later one prevails
+    """
+
+    action: Action = "fail"
+    alpha: float = 0.05
+    margins: Mapping[JudgedMetric, float] = field(default_factory=lambda: MARGINS)
+    overrides: Sequence[Override] = ()
+
+    def of(self, row: Mapping[str, Any]) -> tuple[float | None, Action]:
+        """Margin (None: the row is not judged) and action for a row of a comparison.
+
+        Of the two error rates only the headline is judged: letters say little about a language
+        with words, and an unspaced language has no words.
+        """
+        is_judged = row["headline"] or row["metric"] not in ERROR_RATES
+        margin = self.margins.get(row["metric"]) if is_judged else None
+        action = self.action
+        for override in self.overrides:
+            if override.covers(row):
+                # An override without a metric changes existing margins and adds none.
+                if (
+                    override.margin is not None
+                    and is_judged
+                    and (margin is not None or override.metric)
+                ):
+                    margin = override.margin
+                action = override.action or action
+        return margin, action
+
+    def action_for(self, dataset: str, language: str, task: str) -> Action:
+        """The action for a whole group, whatever the metric."""
+        group = {"dataset": dataset, "language": language, "task": task}
+        return self.of({**group, "metric": None, "headline": False})[1]

@@ -1,0 +1,167 @@
+"""Scores a whole lake: reads its pairs, commits `scores`, stores the reports.
+
+The DAG `evaluate_transcripts` and `nightscribe evaluate` call this.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow as pa
+
+from evaluation.gate.against import Against, against, as_data
+from evaluation.gate.rules import Rules
+from evaluation.measure.scoring import Evaluation, evaluate
+from evaluation.pairs.from_lake import baseline_pairs, pairs
+from evaluation.pairs.systems import Chosen, chosen_and_other, newest_systems
+from evaluation.report.contents import WORST_PER_LANGUAGE, Facts
+from evaluation.report.html import render_html
+from evaluation.report.markdown import render_markdown
+from evaluation.report.systems import systems
+from evaluation.report.text import text_table
+from evaluation.report.trends import EVALUATIONS, history
+from nightscribe.lake.reading import connect
+from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.tables import Lake
+
+_VERSIONS = ("nightscribe", "openai-whisper", "jiwer", "sacrebleu")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The result of an evaluation.
+
+    Attributes:
+        scores: columns as in `SCORES`
+        table: plain text, for a terminal or a log
+        reports: file name → content
+        uris: where the newest reports are in the lake; none if nothing was written
+        against: the newest transcripts compared with their baselines; None if there are none
+    """
+
+    score_id: str
+    scores: pa.Table
+    table: str
+    reports: dict[str, str]
+    uris: list[str]
+    against: Against | None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the lake has to evaluate."""
+
+    pairs: pa.Table
+    baseline: pa.Table
+    history: pa.Table
+    systems: pa.Table
+
+
+def evaluate_lake(
+    lake: Lake, run_id: str, rules: Rules | None = None, other: Chosen | None = None
+) -> Evaluated | None:
+    """Score every transcript that has a reference; commit the scores and store the reports.
+
+    The newest transcripts are compared with their baselines and judged by the rules, or by the
+    default ones. The reports are stored below `reports/<score_id>/` in the lake, and the newest
+    ones also below `reports/latest/`.
+
+    Args:
+        other: compare the newest other transcripts with this system instead of with the baselines,
+            and write nothing to the lake
+
+    Returns:
+        None if no transcript has a reference
+    """
+    found = _read(lake)
+    if found.pairs.num_rows == 0:
+        return None
+    beside = _compared(found, rules or Rules(), other)
+    evaluation = evaluate(found.pairs, WORST_PER_LANGUAGE)
+    score_id, now = uuid.uuid4().hex, datetime.now(UTC)
+    stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
+    rows = [{**row, **stamps} for row in evaluation.scores.to_pylist()]
+    facts = Facts(
+        title="Nightscribe: transcripts against references",
+        created_at=now,
+        details={
+            "Lake": lake.uri,
+            "Run": run_id,
+            "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
+        },
+    )
+    reports = _reports(evaluation, facts, beside, _with_present(found.history, rows), found.systems)
+    uris: list[str] = []
+    if other is None:
+        # Not before the reports exist: a task that fails on them is retried, and each try would
+        # add the scores again.
+        lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
+        uris = _store(lake, score_id, reports)
+    table = text_table(evaluation.scores)
+    return Evaluated(score_id, evaluation.scores, table, reports, uris, beside)
+
+
+def _read(lake: Lake) -> _Found:
+    with connect(lake) as connection:
+        return _Found(
+            pairs=pairs(connection),
+            baseline=baseline_pairs(connection),
+            history=history(connection, EVALUATIONS - 1),
+            systems=systems(connection),
+        )
+
+
+def _compared(found: _Found, rules: Rules, other: Chosen | None) -> Against | None:
+    if other is None:
+        baseline, candidate = found.baseline, newest_systems(found.pairs)
+        what = "the baseline"
+    else:
+        baseline, candidate = chosen_and_other(found.pairs, other)
+        what = other.model or f"options {other.options_key}"
+    if not (baseline.num_rows and candidate.num_rows):
+        return None
+    return against(baseline, candidate, rules, what)
+
+
+def _with_present(history: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
+    """The history with the present headline scores at its end."""
+    present = pa.Table.from_pylist(
+        [row for row in rows if row["headline"]], schema=SCHEMAS["scores"]
+    )
+    return pa.concat_tables([history, present.select(history.column_names).cast(history.schema)])
+
+
+def _reports(
+    evaluation: Evaluation,
+    facts: Facts,
+    beside: Against | None,
+    history: pa.Table,
+    systems: pa.Table,
+) -> dict[str, str]:
+    """File name → content."""
+    reports = {
+        "report.html": render_html(evaluation, facts, beside, history, systems),
+        "report.md": render_markdown(evaluation, facts, beside),
+        "scores.json": _json(evaluation.scores.to_pylist()),
+    }
+    if beside is not None:
+        reports["comparison.json"] = _json(as_data(beside))
+    return reports
+
+
+def _store(lake: Lake, score_id: str, reports: dict[str, str]) -> list[str]:
+    """Where the newest reports are."""
+    uris = []
+    for name, text in reports.items():
+        lake.put_file(f"reports/{score_id}/{name}", text.encode())
+        uris.append(lake.put_file(f"reports/latest/{name}", text.encode()))
+    return uris
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

@@ -1,0 +1,1 @@
+"""Measures pairs: normalised texts are counted, counts give rates, rates get intervals."""

@@ -1,0 +1,60 @@
+"""Language identification: which language was detected for which spoken one."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+
+from evaluation.languages import language_code
+from evaluation.pairs.table import Pair, pair_rows
+
+CONFUSION = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("model_id", pa.string(), nullable=False),
+        pa.field("options_key", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("detected_language", pa.string(), nullable=False),
+        pa.field("utterances", pa.int64(), nullable=False),
+    ]
+)
+"""One row per spoken and detected language of a system. Languages are Whisper's codes."""
+
+
+def is_identified(pair: Pair) -> bool:
+    """Whether the language detected is the one spoken; true if none had to be detected."""
+    detected = pair["detected_language"]
+    return detected is None or language_code(detected) == language_code(pair["language"])
+
+
+def confusion(pairs: pa.Table) -> pa.Table:
+    """Count detected languages per spoken language, over the recordings with a detected one.
+
+    A recording that was both transcribed and translated counts once.
+
+    Returns:
+        columns as in `CONFUSION`; no rows if the language was always given
+
+    Raises:
+        ValueError: see `pair_rows`
+    """
+    detected: dict[tuple[str, str, str, str], tuple[str, str]] = {}
+    for pair in pair_rows(pairs):
+        if pair["detected_language"] is not None:
+            recording = (
+                pair["dataset"],
+                pair["model_id"],
+                pair["options_key"],
+                pair["recording_id"],
+            )
+            detected[recording] = (
+                language_code(pair["language"]),
+                language_code(pair["detected_language"]),
+            )
+    counted = Counter((*recording[:3], *languages) for recording, languages in detected.items())
+    rows = [
+        dict(zip(CONFUSION.names, (*key, utterances), strict=True))
+        for key, utterances in sorted(counted.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=CONFUSION)

@@ -1,0 +1,49 @@
+"""Every metric of a table of scores: its name for people, its scale and its direction.
+
+A new metric is computed in `scoring` (and in `comparison`, if two systems are compared by it) and
+named here. If the gate is to judge it, `gate.rules` needs it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evaluation.measure.normalize import is_unspaced
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        label: as tables show it, with its unit
+        points: the factor that brings a value to points, 0 to 100; rates are stored as fractions,
+            BLEU and chrF++ as points
+        lower_is_better: whether a smaller value is a better one
+    """
+
+    label: str
+    points: int = 100
+    lower_is_better: bool = False
+
+
+METRICS = {
+    "wer": Metric("WER %", lower_is_better=True),
+    "cer": Metric("CER %", lower_is_better=True),
+    "mer": Metric("MER %", lower_is_better=True),
+    "wil": Metric("WIL %", lower_is_better=True),
+    "insertion_bursts": Metric("Invented %", lower_is_better=True),
+    "deletion_bursts": Metric("Missing %", lower_is_better=True),
+    "text_over_silence": Metric("Over silence %", lower_is_better=True),
+    "lid_accuracy": Metric("LID %"),
+    "bleu": Metric("BLEU", points=1),
+    "chrf": Metric("chrF++", points=1),
+}
+"""Name in the column `metric` → metric."""
+
+ERROR_RATES = ("wer", "cer")
+
+
+def headline_error_rate(language: str) -> str:
+    """The error rate to quote: `cer` for languages written without spaces, else `wer`."""
+    return "cer" if is_unspaced(language) else "wer"

@@ -1,0 +1,119 @@
+"""Paired tests: is the difference between two systems more than chance?
+
+Two error rates whose intervals overlap may still differ significantly: both systems transcribed
+the same recordings, and a recording that is hard for one is hard for the other. The tests
+therefore look at the difference:
+
+- its interval comes from utterances drawn with replacement, *the same ones for both systems*
+  (Koehn, "Statistical Significance Tests for Machine Translation Evaluation", EMNLP 2004; Bisani
+  and Ney, "Bootstrap Estimates for Confidence Intervals in ASR Performance Evaluation", ICASSP
+  2004);
+- its p-value comes from approximate randomization: if the systems are equal, their outcomes of an
+  utterance can be exchanged, so they are swapped at random (Riezler and Maxwell, "On Some Pitfalls
+  in Automatic Evaluation and Significance Testing for MT", 2005). That is valid for any number of
+  utterances; a bootstrap's p-value is far too small for few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.measure.bootstrap import (
+    DRAWS_AT_ONCE,
+    RESAMPLES,
+    SEED,
+    Floats,
+    Rate,
+    percentiles,
+    resampled_totals,
+)
+
+__all__ = ["FEW", "Difference", "difference"]
+
+FEW = 200
+"""Fewer utterances than this are few: a bootstrap then says too little about rare outcomes. The
+randomization test is cheap for few utterances and is drawn `_FINE` times."""
+
+_FINE = 10_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of two systems over the same utterances.
+
+    Attributes:
+        baseline, candidate: the metric of each
+        value: candidate less baseline
+        ci_low, ci_high: ends of its 95 % interval
+        standard_error: of the difference, from the same draws
+        p_value: probability that chance alone makes the difference as large, in either
+            direction; never below 1/1001, or 1/10,001 for fewer than `FEW` utterances
+
+    The last four are None for fewer than two utterances.
+    """
+
+    baseline: float
+    candidate: float
+    ci_low: float | None
+    ci_high: float | None
+    standard_error: float | None
+    p_value: float | None
+
+    @property
+    def value(self) -> float:
+        """Candidate less baseline."""
+        return self.candidate - self.baseline
+
+
+def difference(baseline: NDArray[np.int64], candidate: NDArray[np.int64], rate: Rate) -> Difference:
+    """Compare two systems by their counts per utterance.
+
+    Args:
+        baseline, candidate: shape (utterances, columns), the same utterance in the same row
+        rate: the metric, as a function of summed counts
+
+    Raises:
+        ValueError: the shapes differ
+    """
+    if baseline.shape != candidate.shape:
+        raise ValueError(
+            "two systems are compared on the same utterances and counts: got shapes "
+            f"{baseline.shape} and {candidate.shape}"
+        )
+    columns = baseline.shape[1]
+    before, after = (float(rate(counts.sum(axis=0))) for counts in (baseline, candidate))
+    resampled = resampled_totals(np.hstack([baseline, candidate]))
+    if resampled is None:
+        return Difference(before, after, None, None, None, None)
+    drawn = rate(resampled[:, columns:]) - rate(resampled[:, :columns])
+    low, high = percentiles(drawn)
+    swapped = _swapped(baseline, candidate)
+    by_chance = rate(swapped[:, columns:]) - rate(swapped[:, :columns])
+    # Floats summed in another order: equal differences may differ in the last digits.
+    as_far = np.abs(by_chance) >= abs(after - before) - 1e-12
+    # The observed difference is one of the possible outcomes.
+    p_value = (1 + int(as_far.sum())) / (1 + len(by_chance))
+    return Difference(before, after, low, high, float(drawn.std(ddof=1)), p_value)
+
+
+def _swapped(baseline: NDArray[np.int64], candidate: NDArray[np.int64]) -> Floats:
+    """Summed counts of both systems, with the outcomes of random utterances swapped.
+
+    Returns shape (draws, columns of both), whole numbers. The same input gives the same output.
+    """
+    utterances, columns = baseline.shape
+    draws = _FINE if utterances < FEW else RESAMPLES
+    generator = np.random.default_rng(SEED)
+    change = (candidate - baseline).astype(np.float64)
+    totals = np.empty((draws, 2 * columns))
+    at_once = max(1, DRAWS_AT_ONCE // utterances)
+    for first in range(0, draws, at_once):
+        rows = min(at_once, draws - first)
+        swaps = generator.integers(0, 2, size=(rows, utterances), dtype=np.int8)
+        moved = swaps.astype(np.float64) @ change
+        totals[first : first + rows, :columns] = baseline.sum(axis=0) + moved
+        totals[first : first + rows, columns:] = candidate.sum(axis=0) - moved
+    return totals

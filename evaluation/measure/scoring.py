@@ -1,0 +1,190 @@
+"""A table of pairs in, a table of scores out.
+
+Scores are computed separately for each data set, spoken language, task, model and set of options.
+
+Which texts are compared:
+
+- `transcribe`: both texts after Whisper's normalizer for the language. Words give WER, MER, WIL
+  and bursts; characters give CER. For a language written without spaces the normalizer puts a
+  space between all letters: its WER, MER and WIL count letters, as in Whisper's paper, and its CER
+  equals its WER.
+- `translate`: both texts as they are, for BLEU and chrF++ on English. There is no error rate: two
+  good translations have the same meaning and different words.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from evaluation.measure.bootstrap import Measure
+from evaluation.measure.counts import Counts
+from evaluation.measure.detection import confusion, is_identified
+from evaluation.measure.metrics import headline_error_rate
+from evaluation.measure.normalize import is_unspaced
+from evaluation.measure.rates import error_measures
+from evaluation.measure.shares import accuracy, share
+from evaluation.measure.signatures import (
+    BOOTSTRAP,
+    OVER_SILENCE,
+    burst_signature,
+    error_signature,
+)
+from evaluation.measure.transcripts import burst_length, transcript_counts
+from evaluation.measure.translation import translation_measures
+from evaluation.measure.worst import RecordingErrors, worst_transcripts, worst_translations
+from evaluation.pairs.table import Pair, pair_rows
+
+__all__ = ["SCORES", "Evaluation", "evaluate", "score"]
+
+SCORES = pa.schema(
+    [
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("model_id", pa.string(), nullable=False),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("options_key", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("ci_low", pa.float64()),
+        pa.field("ci_high", pa.float64()),
+        pa.field("headline", pa.bool_(), nullable=False),
+        pa.field("utterances", pa.int64(), nullable=False),
+        pa.field("reference_units", pa.int64()),
+        pa.field("substitutions", pa.int64()),
+        pa.field("deletions", pa.int64()),
+        pa.field("insertions", pa.int64()),
+        pa.field("signature", pa.string(), nullable=False),
+    ]
+)
+"""One row per metric (see `metrics`). Rates are fractions, BLEU and chrF++ are 0 to 100. Intervals
+are 95 %, and null for a single utterance. `headline` marks the one metric to quote: `wer`, or
+`cer` for unspaced languages, or `bleu`; never an error rate without reference units."""
+
+_SYSTEM_GROUP = ("dataset", "language", "task", "model_id", "options_key")
+_SHARED = ("dataset", "language", "model_id", "model", "task", "options_key")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that was measured on a table of pairs.
+
+    Attributes:
+        pairs: columns as in `PAIRS`
+        scores: columns as in `SCORES`, ordered by group
+        confusion: columns as in `detection.CONFUSION`
+        worst: per group, the recordings that came out worst (see `worst`)
+    """
+
+    pairs: pa.Table
+    scores: pa.Table
+    confusion: pa.Table
+    worst: list[list[RecordingErrors]]
+
+
+def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
+    """Score every group of pairs.
+
+    Args:
+        pairs: columns as in `PAIRS`, one row per recording of a group
+        worst: how many recordings to list per group
+
+    Raises:
+        ValueError: a column is missing, a required value is null, or a task is unknown
+    """
+    rows: list[Row] = []
+    found = []
+    for group in _groups(pairs):
+        measure = _transcripts if group[0]["task"] == "transcribe" else _translations
+        scores, worst_of_group = measure(group, worst)
+        shared = {name: group[0][name] for name in _SHARED}
+        rows += [shared | row for row in scores]
+        found.append(worst_of_group)
+    return Evaluation(pairs, pa.Table.from_pylist(rows, schema=SCORES), confusion(pairs), found)
+
+
+def score(pairs: pa.Table) -> pa.Table:
+    """The scores alone, see `Evaluation`."""
+    return evaluate(pairs).scores
+
+
+def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
+    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    for pair in pair_rows(pairs):
+        groups[tuple(pair[name] for name in _SYSTEM_GROUP)].append(pair)
+    for _, group in sorted(groups.items()):
+        # The order of the rows must not change which ones a resample draws.
+        yield sorted(group, key=lambda pair: str(pair["recording_id"]))
+
+
+def _transcripts(group: Sequence[Pair], worst: int) -> tuple[list[Row], list[RecordingErrors]]:
+    words, characters = transcript_counts(group)
+    rows = _error_rows(group[0]["language"], words, characters)
+    detected = [pair for pair in group if pair["detected_language"] is not None]
+    if detected:
+        identified = accuracy([is_identified(pair) for pair in detected])
+        rows.append(_row("lid_accuracy", identified, len(detected), BOOTSTRAP))
+    letters = [
+        (pair["letters_over_silence"], pair["letters"]) for pair in group if pair.get("letters")
+    ]
+    if letters:
+        rows.append(_row("text_over_silence", share(letters), len(letters), OVER_SILENCE))
+    return rows, worst_transcripts(group, words, worst)
+
+
+def _error_rows(language: str, words: Counts, characters: Counts) -> list[Row]:
+    by_word, by_character = error_measures(words), error_measures(characters)
+    word, character = ("letter", "letter") if is_unspaced(language) else ("word", "character")
+    in_words, in_characters = (error_signature(language, unit) for unit in (word, character))
+    in_bursts = burst_signature(language, word, burst_length(language))
+    rows = []
+    for metric, measures, value, signature in (
+        ("wer", by_word, by_word.error_rate, in_words),
+        ("cer", by_character, by_character.error_rate, in_characters),
+        ("mer", by_word, by_word.match_error_rate, in_words),
+        ("wil", by_word, by_word.information_lost, in_words),
+        ("insertion_bursts", by_word, by_word.insertion_bursts, in_bursts),
+        ("deletion_bursts", by_word, by_word.deletion_bursts, in_bursts),
+    ):
+        is_headline = metric == headline_error_rate(language) and measures.reference_units > 0
+        rows.append(
+            _row(metric, value, measures.utterances, signature)
+            | {
+                "headline": is_headline,
+                "reference_units": measures.reference_units,
+                "substitutions": measures.substitutions,
+                "deletions": measures.deletions,
+                "insertions": measures.insertions,
+            }
+        )
+    return rows
+
+
+def _translations(group: Sequence[Pair], worst: int) -> tuple[list[Row], list[RecordingErrors]]:
+    measures = translation_measures(
+        [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
+    )
+    rows = [
+        _row("bleu", measures.bleu, len(group), measures.bleu_signature) | {"headline": True},
+        _row("chrf", measures.chrf, len(group), measures.chrf_signature),
+    ]
+    return rows, worst_translations(group, measures.each_chrf, worst)
+
+
+def _row(metric: str, measure: Measure, utterances: int, signature: str) -> Row:
+    return {
+        "metric": metric,
+        "value": measure.value,
+        "ci_low": measure.ci_low,
+        "ci_high": measure.ci_high,
+        "headline": False,
+        "utterances": utterances,
+        "signature": signature,
+    }

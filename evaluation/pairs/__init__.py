@@ -1,0 +1,1 @@
+"""Pairs of reference and hypothesis: their table, and where they come from."""

@@ -1,0 +1,101 @@
+"""Reads a file of references or of hypotheses: CSV, TSV or JSON Lines, in UTF-8.
+
+References have the columns `id` (or `path`), `language`, and `text` (the words spoken),
+`translation` (into English) or both. Hypotheses have `id` (or `path`), `text`, `translation` or
+both, and `language` if the system detected it. Other columns are ignored.
+
+An empty `text` means that nothing was said. An empty `translation` means that there is none, and
+so does a `text` that a JSON line leaves out or sets to null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import InputError
+from nightscribe.delimited import Format, NotUtf8, Problem, decode, format_of, read_records
+
+_ID_COLUMNS = ("id", "path", "recording_id")
+_TEXT_COLUMNS = ("text", "translation")
+_COLUMNS = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a file; None stands for what the line does not give."""
+
+    language: str | None
+    text: str | None
+    translation: str | None
+
+    def text_for(self, task: str) -> str | None:
+        """The text that a task is scored on."""
+        return self.text if task == "transcribe" else self.translation
+
+
+def read_entries(path: Path) -> dict[str, Entry]:
+    """The entries of a file by their ids.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column, or has a line that cannot be used
+    """
+    entries: dict[str, Entry] = {}
+    line_of: dict[str, int] = {}
+    for line, row in _rows(path):
+        identifier = next((row[name] for name in _ID_COLUMNS if row.get(name)), None)
+        if identifier is None:
+            raise InputError(f"{path}, line {line}: no id: fill the column `id` or `path`")
+        if identifier in entries:
+            raise InputError(
+                f"{path}, line {line}: the id {identifier!r} was on line {line_of[identifier]} "
+                "already: keep one line per id"
+            )
+        entries[identifier] = Entry(
+            language=row.get("language") or None,
+            text=row.get("text"),
+            translation=row.get("translation") or None,
+        )
+        line_of[identifier] = line
+    return entries
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each line's number and texts, by the names of the columns."""
+    format = format_of(path.name)
+    if format is None:
+        raise InputError(
+            f"{path}: unknown kind of file {path.suffix!r}: give a .csv, .tsv, .jsonl or .ndjson "
+            "file"
+        )
+    text = _text(path)
+    if format is not Format.JSON_LINES and not text.strip():
+        raise InputError(f"{path}: the file is empty: its first line must name the columns")
+    for line, row in read_records(text, format, required=(_ID_COLUMNS, _TEXT_COLUMNS)):
+        if isinstance(row, Problem):
+            is_csv_row = format is Format.CSV and line > 1
+            cure = ": put texts that contain a comma between double quotes" if is_csv_row else ""
+            raise InputError(f"{path}, line {line}: {row.detail}{cure}")
+        if format is not Format.JSON_LINES:
+            row = {name.lower(): cell for name, cell in row.items()}
+        yield line, _texts(row, f"{path}, line {line}")
+
+
+def _texts(row: Mapping[str, Any], place: str) -> dict[str, str]:
+    """What a line gives for the columns that count."""
+    known = {name: row[name] for name in _COLUMNS if row.get(name) is not None}
+    wrong = next((name for name in known if not isinstance(known[name], str | int)), None)
+    if wrong:
+        raise InputError(f"{place}: `{wrong}` is not a string: make it one")
+    return {name: str(value) for name, value in known.items()}
+
+
+def _text(path: Path) -> str:
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}: check the path") from error
+    except NotUtf8 as error:
+        raise InputError(f"{path}: {error}") from error

@@ -1,0 +1,1 @@
+"""Shows scores and comparisons: plain text, Markdown and one HTML page."""

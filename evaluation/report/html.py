@@ -1,0 +1,62 @@
+"""The report as one HTML page that loads nothing else.
+
+Transcripts, names and options come from strangers and may contain HTML: everything is escaped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+import pyarrow as pa
+
+from evaluation.gate.against import Against
+from evaluation.languages import language_name
+from evaluation.measure.scoring import Evaluation
+from evaluation.pairs.table import location
+from evaluation.report.baseline import baseline_view
+from evaluation.report.contents import Facts, sections, signatures
+from evaluation.report.figures import amount
+from evaluation.report.links import audio_url, segments_query
+from evaluation.report.published import SOURCE
+from evaluation.report.systems import system_facts
+
+
+def render_html(
+    evaluation: Evaluation,
+    facts: Facts,
+    against: Against | None = None,
+    history: pa.Table | None = None,
+    systems: pa.Table | None = None,
+) -> str:
+    """A self-contained page.
+
+    Args:
+        against: what changed since the baseline; it comes first
+        history: scores of this and earlier evaluations, as from `trends.history`
+        systems: models and options, as from `systems.systems`
+    """
+    template = _environment().get_template("report.html")
+    return template.render(
+        facts=facts,
+        sections=sections(evaluation, history),
+        signatures=signatures(evaluation.scores),
+        systems=[] if systems is None else [system_facts(row) for row in systems.to_pylist()],
+        language_name=language_name,
+        amount=amount,
+        location=location,
+        audio_url=audio_url,
+        segments_query=segments_query,
+        against=against and baseline_view(against),
+        published_source=SOURCE,
+    )
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )

@@ -1,0 +1,66 @@
+"""Plain text for a terminal or a log: tables of scores and of comparisons, and changed texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from evaluation.measure.changed import Changed
+from evaluation.report.by_language import SystemScores, by_system
+from evaluation.report.figures import NOTHING, change, compared_cells, number
+from nightscribe.text_tables import table_text
+
+__all__ = ["changed_text", "comparison_table", "text_table"]
+
+_HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF++", "LID %")
+_COMPARED = (
+    *("language", "task", "metric", "utterances"),
+    *("baseline", "candidate", "difference", "p, uncorrected"),
+)
+
+
+def text_table(scores: pa.Table) -> str:
+    """One table per data set and model, with 95 % intervals, ending in a newline.
+
+    Languages written without spaces have no word error rate; their headline is the CER.
+    """
+    return "\n".join(_system_table(system) for system in by_system(scores))
+
+
+def _system_table(system: SystemScores) -> str:
+    rows = [
+        (
+            system.label(language),
+            str(language.utterances),
+            NOTHING if language.error_metric == "cer" else number(language.scores.get("wer")),
+            number(language.scores.get("cer"), interval=language.error_metric == "cer"),
+            number(language.scores.get("bleu")),
+            number(language.scores.get("chrf"), interval=False),
+            number(language.scores.get("lid_accuracy"), interval=False),
+        )
+        for language in system.languages
+    ]
+    return f"{system.dataset}, model {system.model}\n" + table_text(_HEADINGS, rows)
+
+
+def comparison_table(comparison: pa.Table) -> str:
+    """A table per data set: the headline metrics and the LID of two systems, with the p-value."""
+    datasets: dict[str, list[tuple[str, ...]]] = {}
+    for row in comparison.to_pylist():
+        if row["headline"] or row["metric"] == "lid_accuracy":
+            datasets.setdefault(row["dataset"], []).append(compared_cells(row))
+    return "\n".join(
+        f"{dataset}\n{table_text(_COMPARED, rows)}" for dataset, rows in datasets.items()
+    )
+
+
+def changed_text(recordings: Iterable[Changed]) -> str:
+    """The reference and both texts of each recording, ending in a newline; empty for none."""
+    return "".join(
+        f"{one.candidate['recording_id']} ({one.candidate['language']}): {change(one)}\n"
+        f"  reference  {one.candidate['reference']}\n"
+        f"  baseline   {one.baseline['hypothesis']}\n"
+        f"  candidate  {one.candidate['hypothesis']}\n"
+        for one in recordings
+    )

@@ -1,0 +1,59 @@
+"""Tables as plain text, for a terminal, a log or a pipe."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+__all__ = ["print_table", "table_text"]
+
+_WIDE = 10_000
+"""Characters per line without a limit."""
+
+
+def table_text(
+    columns: Sequence[str], rows: Iterable[Iterable[object]], *, width: int = _WIDE
+) -> str:
+    """Rows below the column names and a rule; ends with a newline.
+
+    Columns of numbers, and of texts that begin with a digit, are right-aligned. None is an empty
+    cell. Cells are wrapped so that no line has more than `width` characters. Characters that a
+    terminal shows in two columns, such as Chinese ones, count as two.
+
+    >>> print(table_text(["language", "WER %"], [["German", "5.1"], ["Spanish", "12.0"]]), end="")
+    language  WER %
+    --------- -----
+    German      5.1
+    Spanish    12.0
+    """
+    # Imported here because it is slow: most commands print no table.
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    box = Box("\n".join(["    ", "    ", " -  ", "    ", "    ", "    ", "    ", "    "]))
+    table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, column in enumerate(columns):
+        numeric = _is_numeric([row[number] for row in cells])
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    written = io.StringIO()
+    plain = Console(file=written, width=width, markup=False, highlight=False, emoji=False)
+    plain.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print a table on standard output; on a terminal, within its width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    print(table_text(columns, rows, width=width), end="")
+
+
+def _is_numeric(cells: Sequence[str]) -> bool:
+    """Whether every cell that is not empty begins with a digit, after a sign."""
+    filled = [cell.lstrip("+-") for cell in cells if cell and cell != "–"]
+    return bool(filled) and all(cell[:1].isdigit() for cell in filled)

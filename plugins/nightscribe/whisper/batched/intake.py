@@ -1,0 +1,68 @@
+"""From requests to decoded recordings: how many are pulled, and when they are handed on.
+
+Audio is decoded by worker processes, ahead of the engine or in turns with it. In turns, all audio
+that was handed in is decoded before the engine computes again. Then the time at which a worker is
+done does not decide which recordings share a batch, and so not the last digits of a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nightscribe.errors import Rejected
+from nightscribe.whisper.contract import Request
+from nightscribe.whisper.decoders import Decoders, Samples
+
+__all__ = ["DecodedRequest", "Intake"]
+
+_MAX_WAITING_BYTES = 256 * 1024**2  # of encoded recordings that no worker has taken yet
+
+DecodedRequest = tuple[Request, Samples | Rejected]
+"""A request with its audio, or with the reason why it has none."""
+
+
+class Intake:
+    """Requests that are being decoded."""
+
+    def __init__(self, requests: Iterable[Request], decoders: Decoders) -> None:
+        self._requests = iter(requests)
+        self._decoders = decoders
+        self._in_decoders: dict[int, Request] = {}
+        self._more = True
+
+    @property
+    def done(self) -> bool:
+        """Whether all requests have been handed on."""
+        return not self._more and not self._in_decoders
+
+    def pull(self, limit: int) -> list[tuple[Request, OSError]]:
+        """Pull requests until `limit` are being decoded; returns those that cannot be read."""
+        unreadable = []
+        while (
+            self._more
+            and len(self._in_decoders) < limit
+            and self._decoders.waiting_bytes < _MAX_WAITING_BYTES
+        ):
+            request = next(self._requests, None)
+            if request is None:
+                self._more = False
+                break
+            try:
+                self._in_decoders[self._decoders.submit(request.audio)] = request
+            except OSError as error:
+                unreadable.append((request, error))
+        return unreadable
+
+    def decoded(self, *, wait_for_one: bool) -> list[DecodedRequest]:
+        """Requests that are decoded by now; waits for one if none is and that is asked for."""
+        finished = self._decoders.finished(wait_for_one=wait_for_one)
+        return [(self._in_decoders.pop(number), outcome) for number, outcome in finished]
+
+    def decode_all(self) -> list[DecodedRequest]:
+        """Wait for everything that is being decoded; returns it in the order of the requests."""
+        outcomes: dict[int, Samples | Rejected] = {}
+        while len(outcomes) < len(self._in_decoders):
+            outcomes.update(self._decoders.finished(wait_for_one=True))
+        found = [(request, outcomes[number]) for number, request in self._in_decoders.items()]
+        self._in_decoders.clear()
+        return found
