@@ -55,7 +55,7 @@ TRANSCRIPT = """
 
 
 def make_lake(lake_uri: str, recordings: int, sources: int, models: int) -> None:
-    """Create a lake with recordings of 3 to 30 s, transcribed by `model-0` to `model-(models - 1)`."""
+    """Create a lake with recordings of 3 to 30 s, transcribed by `model-0`, `model-1` …"""
     import duckdb
 
     from nightscribe.lake.opening import open_lake

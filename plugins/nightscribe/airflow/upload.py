@@ -37,8 +37,8 @@ def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
     lake = lake_of(settings)
     order = _upload_order(params, settings)
     [uri] = order.wanted(settings).archives
-    found = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
-    for spec in found.specs:
+    scanned = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
+    for spec in scanned.specs:
         ingest(lake, spec, run_id, settings=settings)
     recording_of(lake, uri)
     planned = plan_run(lake, order, run_id, settings, 1)

@@ -94,9 +94,9 @@ def execute(arguments: argparse.Namespace) -> int:
         if not added.num_rows:
             print("nothing to set: no selected transcript has a reference")
             return 1
-    found = read(lake, _BASELINES)
-    if not found.num_rows:
+    baselines = read(lake, _BASELINES)
+    if not baselines.num_rows:
         print("no baseline is set: set one with `nightscribe baseline set`")
         return 1
-    print_table(found.column_names, [row.values() for row in found.to_pylist()])
+    print_table(baselines.column_names, [row.values() for row in baselines.to_pylist()])
     return 0

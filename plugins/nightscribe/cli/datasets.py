@@ -93,13 +93,13 @@ def execute(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from nightscribe.lake.reading import read
 
-    found = read(lake_of(arguments), _DATASETS).to_pylist()
-    if not found:
+    rows = read(lake_of(arguments), _DATASETS).to_pylist()
+    if not rows:
         print(
             "the lake has no data set: add one with `nightscribe datasets add`, or add a manifest "
             "with texts to an archive"
         )
         return 1
     columns = ("dataset", "language", "recordings", "transcribed", "texts", "translations")
-    print_table(columns, [[row[column] for column in columns] for row in found])
+    print_table(columns, [[row[column] for column in columns] for row in rows])
     return 0

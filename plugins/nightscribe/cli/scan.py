@@ -36,12 +36,12 @@ def execute(arguments: argparse.Namespace) -> int:
         # Without a lake, the archives are compared with an empty one.
         lake = lake_of(arguments) if has_lake(arguments) else open_lake(folder)
         for archive in archives:
-            found = find_new(lake, [archive])
+            scanned = find_new(lake, [archive])
             sizes = [
-                row["size_bytes"] for row in found.fresh.to_pylist() if row["kind"] != "manifest"
+                row["size_bytes"] for row in scanned.fresh.to_pylist() if row["kind"] != "manifest"
             ]
             print(
-                f"{archive}: {found.listed.num_rows} files, {len(sizes)} new or changed "
-                f"({sum(sizes) / 1e6:.1f} MB), {len(found.rejected)} rejected"
+                f"{archive}: {scanned.listed.num_rows} files, {len(sizes)} new or changed "
+                f"({sum(sizes) / 1e6:.1f} MB), {len(scanned.rejected)} rejected"
             )
     return 0

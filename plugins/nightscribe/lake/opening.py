@@ -26,17 +26,17 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
     """
     lake = Lake(canonical_lake_uri(uri), dict(storage_options or {}))
     try:
-        found = _read_format(lake)
-        if found is None:
+        lake_format = _read_format(lake)
+        if lake_format is None:
             lake.put_file("lake.json", json.dumps({"format": LAKE_FORMAT}).encode() + b"\n")
-        elif found > LAKE_FORMAT:
+        elif lake_format > LAKE_FORMAT:
             raise LakeError(
-                f"lake {lake.uri} has format {found}, written by a newer Nightscribe; this one "
-                f"reads formats up to {LAKE_FORMAT}: upgrade nightscribe, or choose another lake"
+                f"lake {lake.uri} has format {lake_format}, written by a newer Nightscribe; this "
+                f"one reads formats up to {LAKE_FORMAT}: upgrade it, or choose another lake"
             )
         for name, schema in SCHEMAS.items():
             # A user who may only read an older lake cannot create its missing, empty tables.
-            ignored = (OSError, DeltaError) if found and name in ADDED_LATER else ()
+            ignored = (OSError, DeltaError) if lake_format and name in ADDED_LATER else ()
             with contextlib.suppress(*ignored):
                 if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
                     _create_table(lake, name, schema)

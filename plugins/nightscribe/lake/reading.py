@@ -82,10 +82,10 @@ def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
         duckdb.Error: the query fails.
     """
     with connect(lake) as connection:
-        found = query(connection, text, parameters or None)
-        if found is None:
+        relation = query(connection, text, parameters or None)
+        if relation is None:
             raise ConfigurationError(f"{text!r} returns no rows: give a query")
-        return found.to_arrow_table()
+        return relation.to_arrow_table()
 
 
 def count_rows(lake: Lake, tables: Sequence[str] = ()) -> dict[str, int]:
