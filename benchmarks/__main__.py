@@ -23,9 +23,9 @@ from benchmarks.profile import profile
 from benchmarks.scoring import evaluations_by_count, scoring_table
 from benchmarks.shapes import SHAPES
 from benchmarks.table import comparison
+from nightscribe.audio.cores import usable_cores, workers_for
 from nightscribe.errors import ConfigurationError, ModelError
 from nightscribe.whisper.checkpoints import resolve
-from nightscribe.whisper.decoders import usable_cores, workers_for
 from nightscribe.whisper.devices import pick_device
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224

@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightscribe import audio
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 
 MANIFEST = "manifest.csv"
 SHORTEST_S, LONGEST_S = 3.0, 150.0
@@ -76,6 +77,6 @@ def read_archive(folder: Path, count: int) -> list[Recorded]:
     found = []
     for row in rows:
         path = str(folder / row["path"])
-        seconds = len(audio.decode(path).samples) / audio.SAMPLE_RATE
+        seconds = len(decode(path).samples) / SAMPLE_RATE
         found.append(Recorded(path, seconds, row.get("text"), row.get("language")))
     return found

@@ -9,15 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.archive import Recorded
 from benchmarks.table import table
-from nightscribe import audio
-from nightscribe.whisper.decoders import Decoders, Samples, decode_to
+from nightscribe.audio.decode import decode
+from nightscribe.audio.operations import Decoding
+from nightscribe.audio.samples import SAMPLE_RATE
+from nightscribe.audio.stored import Samples, decode_to
+from nightscribe.audio.workers import Workers
 
 ALL = "all of them, by worker processes"
 """Name of the row in which worker processes decode all formats."""
@@ -43,7 +45,7 @@ def by_format(
     """
     from tools.demo_model.samples import FORMS, encoded
 
-    samples = _speech(archive, round(seconds * audio.SAMPLE_RATE))
+    samples = _speech(archive, round(seconds * SAMPLE_RATE))
     contents = []
     for form in FORMS:
         content = encoded(samples, form)
@@ -62,7 +64,7 @@ def _speech(archive: Sequence[Recorded], count: int) -> NDArray[np.float32]:
     parts: list[NDArray[np.float32]] = []
     left = count
     for recorded in cycle(archive):
-        parts.append(audio.decode(recorded.path).samples[:left])
+        parts.append(decode(recorded.path).samples[:left])
         left -= len(parts[-1])
         if not left:
             return np.concatenate(parts)
@@ -71,16 +73,15 @@ def _speech(archive: Sequence[Recorded], count: int) -> NDArray[np.float32]:
 
 def _decode_s(content: bytes) -> float:
     """CPU time to decode one file in this process, s."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryFile() as samples:
         began = time.process_time()
-        decode_to(Path(folder) / "samples", io.BytesIO(content))
+        decode_to(samples, io.BytesIO(content))
         return time.process_time() - began
 
 
 def _workers_s(contents: Sequence[bytes], workers: int) -> float:
     """Wall time to decode all files by worker processes that have started, s."""
-    decoders = Decoders(workers)
-    try:
+    with Workers(workers, Decoding()) as decoders:
         for content in contents[: 2 * workers]:  # starts them
             decoders.submit(io.BytesIO(content))
         _finish(decoders)
@@ -89,11 +90,9 @@ def _workers_s(contents: Sequence[bytes], workers: int) -> float:
             decoders.submit(io.BytesIO(content))
         _finish(decoders)
         return time.perf_counter() - began
-    finally:
-        decoders.close()
 
 
-def _finish(decoders: Decoders) -> None:
+def _finish(decoders: Workers[Samples]) -> None:
     while decoders.pending:
         for _, outcome in decoders.finished(wait_for_one=True):
             if not isinstance(outcome, Samples):

@@ -14,7 +14,8 @@ from benchmarks.archive import Recorded
 from benchmarks.engines import Setup
 from benchmarks.measure import measure
 from benchmarks.table import table
-from nightscribe import audio
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,15 @@ def by_length(
 
 def write_long(file: Path, archive: Sequence[Recorded], seconds: float) -> None:
     """Write a WAV (16-bit, 16 kHz) of the concatenated recordings, cut after `seconds`."""
-    left = round(seconds * audio.SAMPLE_RATE)
+    left = round(seconds * SAMPLE_RATE)
     file.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(file), "wb") as written:
         written.setnchannels(1)
         written.setsampwidth(2)
-        written.setframerate(audio.SAMPLE_RATE)
+        written.setframerate(SAMPLE_RATE)
         for recorded in cycle(archive):
-            samples = audio.decode(recorded.path).samples[:left]
-            written.writeframes((samples * audio.FULL_SCALE).astype(np.int16).tobytes())
+            samples = decode(recorded.path).samples[:left]
+            written.writeframes((samples * FULL_SCALE).astype(np.int16).tobytes())
             left -= len(samples)
             if not left:
                 return

@@ -23,24 +23,27 @@ from benchmarks.engines import Setup, load
 from benchmarks.table import table
 
 STAGES = {
-    "wait for audio": ("decoders.Decoders.submit", "decoders.Decoders.finished"),
+    "wait for audio": ("audio.workers.Workers.submit", "audio.workers.Workers.finished"),
     "mel": (
-        "batched.log_mel.LogMel.__init__",
-        "batched.log_mel.LogMel.window",
-        "batched.log_mel.LogMel.first_30_s",
+        "whisper.batched.log_mel.LogMel.__init__",
+        "whisper.batched.log_mel.LogMel.window",
+        "whisper.batched.log_mel.LogMel.first_30_s",
     ),
-    "encode": ("batched.model.Network.encode",),
-    "detect language": ("batched.scheduler.detect_languages",),
-    "prefill": ("batched.model.Network.fill_cross_cache", "batched.model.Network.prefill"),
-    "decode steps": ("batched.model.Network.decode_step",),
-    "token rules": ("batched.slots.apply_token_rules",),
-    "choose tokens": ("batched.slots.SlotPool._append_next",),
+    "encode": ("whisper.batched.model.Network.encode",),
+    "detect language": ("whisper.batched.scheduler.detect_languages",),
+    "prefill": (
+        "whisper.batched.model.Network.fill_cross_cache",
+        "whisper.batched.model.Network.prefill",
+    ),
+    "decode steps": ("whisper.batched.model.Network.decode_step",),
+    "token rules": ("whisper.batched.slots.apply_token_rules",),
+    "choose tokens": ("whisper.batched.slots.SlotPool._append_next",),
     "start and move slots": (
-        "batched.slots.SlotPool.start_windows",
-        "batched.slots.SlotPool._close_gaps",
+        "whisper.batched.slots.SlotPool.start_windows",
+        "whisper.batched.slots.SlotPool._close_gaps",
     ),
 }
-"""Stages and the functions that belong to them, in `nightscribe.whisper`."""
+"""Stages and the functions that belong to them, in `nightscribe`."""
 
 HOST = "host"
 
@@ -158,9 +161,9 @@ def _timed(clock: _Clock) -> Iterator[None]:
 def found(place: str) -> tuple[Any, str]:
     """The module or class that has a function, and the name of the function in it."""
     path, _, name = place.rpartition(".")
-    owner: Any = pkgutil.resolve_name(f"nightscribe.whisper.{path}")
+    owner: Any = pkgutil.resolve_name(f"nightscribe.{path}")
     if not hasattr(owner, name):
-        raise SystemExit(f"nightscribe.whisper.{place} is gone: benchmarks/profile.py names it")
+        raise SystemExit(f"nightscribe.{place} is gone: benchmarks/profile.py names it")
     return owner, name
 
 

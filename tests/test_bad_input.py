@@ -27,6 +27,7 @@ from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import Transcribed, transcribe_batch
 from nightscribe.whisper.engines import engine_named, model_loader
+from tests.audio.crashes import crash_decoders
 from tests.nights import SAMPLES, archive_of, write_noise
 
 ENGLISH = SAMPLES / "english"
@@ -335,6 +336,36 @@ def test_other_place_of_the_same_recording_is_used_when_one_changes(tmp_path: Pa
     assert rejections(lake) == []
 
 
+# Files that crash the decoder
+
+
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+@pytest.mark.parametrize("others", [0, 3])
+def test_file_that_crashes_the_decoder_in_transcription_is_one_row_and_is_not_tried_again(
+    others: int, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "archive"
+    content = write_noise(folder / "crashes.wav", seed=1).read_bytes()
+    for number in range(others):
+        write_noise(folder / f"good{number}.wav", seed=2 + number)
+    lake = open_lake(str(tmp_path / "lake"))
+    plan_night(lake, folder)
+    crash_decoders(tmp_path / "crashes", monkeypatch, [content])
+    done = transcribe_planned(lake, folder, engine)
+    assert (done.transcripts, done.rejections) == (others, 1)
+    rows = read(lake, "SELECT uri, reason, detail, task FROM rejected").to_pylist()
+    assert [(row["uri"], row["reason"], row["task"]) for row in rows] == [
+        (f"file://{folder}!/crashes.wav", "transcription_failed", "transcribe")
+    ]
+    assert "exit status -11 (signal 11, Segmentation fault)" in rows[0]["detail"]
+
+    night = run(lake, Order((str(folder),), "demo", language="en"), Settings(device="cpu"))
+    assert (night.scanned.specs, night.plan.specs) == ([], [])
+    (folder / "crashes.wav").rename(folder / "elsewhere.wav")  # a new source of it
+    night = run(lake, Order((str(folder),), "demo", language="en"), Settings(device="cpu"))
+    assert [(batch.transcripts, batch.rejections) for batch in night.transcribed] == [(0, 1)]
+
+
 RUN_ID = "changing"
 
 
@@ -346,8 +377,8 @@ def plan_night(lake: Lake, folder: Path) -> None:
     assert len(plan_run(lake, order, RUN_ID, settings, 10).specs) == 1
 
 
-def transcribe_planned(lake: Lake, folder: Path) -> Transcribed:
-    settings = Settings(device="cpu")
+def transcribe_planned(lake: Lake, folder: Path, engine: str = "batched") -> Transcribed:
+    settings = Settings(device="cpu", engine=engine)
     spec = f"{work_folder(RUN_ID)}/batch-00000.parquet"
-    engine = engine_named(settings.engine, slots=settings.slots)
-    return transcribe_batch(lake, spec, RUN_ID, model_loader(settings), engine, settings=settings)
+    chosen = engine_named(settings.engine, slots=settings.slots)
+    return transcribe_batch(lake, spec, RUN_ID, model_loader(settings), chosen, settings=settings)

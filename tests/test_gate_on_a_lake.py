@@ -20,7 +20,7 @@ from evaluation.gate.rules import Rules
 from evaluation.lake import evaluate_lake
 from evaluation.pairs.systems import Chosen
 from nightscribe import cli
-from nightscribe.audio import decode
+from nightscribe.audio.decode import decode
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake

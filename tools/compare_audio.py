@@ -2,7 +2,7 @@
 
     python tools/compare_audio.py SPEECH.flac
 
-Encodes the given recording in each format with PyAV, decodes it with `nightscribe.audio`
+Encodes the given recording in each format with PyAV, decodes it with `nightscribe.audio.decode`
 and with the ffmpeg command that openai-whisper runs, and prints the difference in length,
 the largest difference of a sample in units of the last bit (1/32768), and the share of
 samples that differ. Needs the `ffmpeg` command. docs/audio.md has a result.
@@ -172,7 +172,7 @@ def read(path: Path) -> tuple[NDArray[np.float32], int]:
 def main() -> None:
     from whisper.audio import load_audio
 
-    from nightscribe import audio
+    from nightscribe.audio.decode import decode
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("speech", help="a recording of speech, 44.1 kHz or more")
@@ -192,7 +192,7 @@ def main() -> None:
             target = Path(folder) / f"{number}.{case.suffix}"
             files.append((case.name, encode(speech, rate, case, target)))
         for name, file in files:
-            difference = compare(audio.decode(file).samples, load_audio(str(file)))
+            difference = compare(decode(file).samples, load_audio(str(file)))
             print(
                 f"| {name} | {difference.samples:+d} | {difference.largest:g} "
                 f"| {difference.share:.3%} |"

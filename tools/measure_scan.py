@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from nightscribe.settings import Settings
+
 SIZES = (1_000, 10_000)
 SECONDS = 0.2
 
@@ -44,9 +46,9 @@ def take_in(archive: str, lake_uri: str) -> dict[str, float]:
 
     started = time.monotonic()
     lake, run_id = open_lake(lake_uri), new_run_id()
-    found = scan(lake, [archive], run_id, folder=work_folder(run_id))
+    found = scan(lake, [archive], run_id, settings=Settings(), folder=work_folder(run_id))
     for spec in found.specs:
-        ingest(lake, spec, run_id)
+        ingest(lake, spec, run_id, settings=Settings())
     finish_manifests(lake, work_folder(run_id), run_id)
     return {
         "seconds": time.monotonic() - started,

@@ -14,7 +14,8 @@ from transformers import (
 )
 
 from benchmarks.engines import Run, Setup, Text
-from nightscribe import audio
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 
 _WINDOW_S = 30
 
@@ -38,11 +39,11 @@ def load(setup: Setup, *, batched: bool = False, chunked: bool = False) -> Run:
             yield from read(paths[first : first + size])
 
     def read(paths: Sequence[str]) -> Iterator[Text]:
-        samples = [audio.decode(path).samples for path in paths]
-        longer = max(map(len, samples)) > _WINDOW_S * audio.SAMPLE_RATE
+        samples = [decode(path).samples for path in paths]
+        longer = max(map(len, samples)) > _WINDOW_S * SAMPLE_RATE
         features = extractor(
             samples,
-            sampling_rate=audio.SAMPLE_RATE,
+            sampling_rate=SAMPLE_RATE,
             return_tensors="pt",
             truncation=False,
             # The encoder needs at least one window.
@@ -76,10 +77,7 @@ def _chunks(
     )
 
     def run(paths: Sequence[str]) -> Iterator[Text]:
-        samples = (
-            {"raw": audio.decode(path).samples, "sampling_rate": audio.SAMPLE_RATE}
-            for path in paths
-        )
+        samples = ({"raw": decode(path).samples, "sampling_rate": SAMPLE_RATE} for path in paths)
         for path, result in zip(paths, pipeline(samples, generate_kwargs=greedy), strict=True):
             yield Text(path, result["text"])
 

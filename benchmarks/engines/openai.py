@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import whisper
 
 from benchmarks.engines import Run, Setup, Text
-from nightscribe import audio
+from nightscribe.audio.decode import decode
 from nightscribe.whisper.engines import load_model
 
 
@@ -22,7 +22,7 @@ def load(setup: Setup) -> Run:
         for path in paths:
             result = whisper.transcribe(
                 network,
-                audio.decode(path).samples,
+                decode(path).samples,
                 temperature=0.0,
                 condition_on_previous_text=setup.conditioned,
                 fp16=setup.device == "cuda",

@@ -167,7 +167,7 @@ def _has_decoder(pid: int) -> bool:
     """Whether a process has started one that decodes audio. Fails the test if it is gone."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         try:
-            if b"nightscribe.whisper.decoders" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"nightscribe.audio.worker_program" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return True
         except FileNotFoundError:
             continue

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.archive import LONGEST_S, SHORTEST_S, lengths, read_archive
-from nightscribe import audio
+from nightscribe.audio.decode import decode
 
 WRITE = "import sys; from pathlib import Path; from benchmarks.archive import write_archive; "
 WRITE += "write_archive(Path(sys.argv[1]), 14)"
@@ -48,9 +48,7 @@ def test_the_same_is_heard_wherever_it_is_made(archive: Path, tmp_path: Path) ->
             assert first.read_bytes() == again.read_bytes()
         else:
             # Ogg streams carry a number of their own; what is heard is the same.
-            np.testing.assert_array_equal(
-                audio.decode(str(first)).samples, audio.decode(str(again)).samples
-            )
+            np.testing.assert_array_equal(decode(str(first)).samples, decode(str(again)).samples)
 
 
 def test_languages_formats_and_lengths_are_mixed(archive: Path) -> None:

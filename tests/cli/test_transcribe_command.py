@@ -25,7 +25,8 @@ import torch
 import whisper
 from whisper.timing import dtw
 
-from nightscribe import audio, cli
+from nightscribe import cli
+from nightscribe.audio.decode import decode
 from nightscribe.cli import transcribe as our_command
 from nightscribe.export.formats import FORMATS
 
@@ -98,7 +99,7 @@ def run_whisper(arguments: Sequence[object], *, our_audio: bool = False) -> None
     def seeded(network: Any, path: str, **options: Any) -> dict[str, Any]:
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         torch.manual_seed(int(digest[:15], 16))
-        heard = audio.decode(path).samples if our_audio else path
+        heard = decode(path).samples if our_audio else path
         result: dict[str, Any] = whisper.transcribe(network, heard, **options)
         return result
 
@@ -165,7 +166,7 @@ def test_samples_give_the_files_of_the_whisper_command(
     other = [
         name
         for name, path in speech.items()
-        if not np.array_equal(whisper.load_audio(str(path)), audio.decode(path).samples)
+        if not np.array_equal(whisper.load_audio(str(path)), decode(path).samples)
     ]
     assert len(other) < len(speech) * 2 / 3, f"nearly nothing decodes the same: {other}"
     measures = {f"{Path(name).stem}.json" for name in other}

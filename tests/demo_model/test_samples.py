@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from nightscribe import audio
+from nightscribe.audio.containers import probe
+from nightscribe.audio.decode import decode
 from tools.demo_model.grammar import is_held_out
 from tools.demo_model.lexicon import LANGUAGES
 
@@ -57,7 +58,7 @@ def test_it_is_like_a_small_real_archive(archive: Path) -> None:
     files = members(archive)
     assert sum(path.stat().st_size for path in archive.rglob("*") if path.is_file()) < 15e6
     infos = [
-        audio.probe(io.BytesIO(content))
+        probe(io.BytesIO(content))
         for name, content in files.items()
         if not name.endswith(".csv") and not name.startswith("bad/")
     ]
@@ -98,5 +99,5 @@ def test_the_script_writes_this_archive(
         if name.endswith(("manifest.csv", "notes.mp3")):
             assert made[name] == shipped[name], name
         elif not name.startswith("bad/"):
-            ours, theirs = (audio.decode(io.BytesIO(files[name])) for files in (made, shipped))
+            ours, theirs = (decode(io.BytesIO(files[name])) for files in (made, shipped))
             assert len(ours.samples) == len(theirs.samples), name

@@ -42,7 +42,9 @@ def order(*archives: Path, **changes: Any) -> Order:
 
 def scanned(lake: Lake, wanted: Order, run_id: str, settings: Settings = CPU) -> Scanned:
     archives = wanted.wanted(settings).archives
-    return scan(lake, archives, run_id, folder=work_folder(run_id), force=wanted.force)
+    return scan(
+        lake, archives, run_id, settings=CPU, folder=work_folder(run_id), force=wanted.force
+    )
 
 
 def ingested(lake: Lake, wanted: Order, run_id: str, settings: Settings = CPU) -> Scanned:
@@ -262,6 +264,8 @@ def test_model_that_cannot_translate_is_known_by_its_content(
 def test_scan_hands_out_no_more_tasks_than_airflow_maps(most: int) -> None:
     sizes = [1, 10**12, 5] * 2_000
     work = pa.table({"size_bytes": pa.array(sizes, pa.int64())})
-    parts = list(_parts(work, Settings(ingest_files=1, ingest_bytes=1), most))
+    settings = Settings(ingest_files=1, ingest_bytes=1)
+    rows = work.to_batches(max_chunksize=700)
+    parts = list(_parts(rows, len(sizes), sum(sizes), settings, most))
     assert 1 <= len(parts) <= most
     assert pa.concat_tables(parts).equals(work)

@@ -150,9 +150,9 @@ def test_forced_run_replaces_transcripts_and_a_replay_of_its_batch_does_not(
 
 
 def test_batch_planned_with_another_checkpoint_is_refused(lake: Lake, archive: Path) -> None:
-    found = scan(lake, [str(archive)], "r", folder=work_folder("r"))
+    found = scan(lake, [str(archive)], "r", settings=CPU, folder=work_folder("r"))
     for spec in found.specs:
-        ingest(lake, spec, "r")
+        ingest(lake, spec, "r", settings=CPU)
     [spec] = plan_run(lake, order(archive), "r", CPU, 10).specs
     rows = read_spec(lake, spec).to_pylist()
     write_spec(lake, spec, pa.Table.from_pylist([{**row, "model_id": "0" * 64} for row in rows]))

@@ -124,8 +124,8 @@ def lake(tmp_path: Path, archive: Path) -> Lake:
 
 def take_in(lake: Lake, archive: Path, run_id: str = "run") -> None:
     folder = work_folder(run_id)
-    for spec in scan(lake, [str(archive)], run_id, folder=folder).specs:
-        ingest(lake, spec, run_id)
+    for spec in scan(lake, [str(archive)], run_id, folder=folder, settings=Settings()).specs:
+        ingest(lake, spec, run_id, settings=Settings())
     finish_manifests(lake, folder, run_id)
 
 

@@ -26,7 +26,7 @@ from tools.measure_plan import in_own_process
 
 Row = dict[str, Any]
 
-MODELS = ("m" * 64, "n" * 64)
+MODEL, OTHER_MODEL = "m" * 64, "n" * 64
 TASKS = ("transcribe", "translate")
 OPTIONS = (Options(), Options(language="de"), Options(language="fr"), Options(beam_size=5))
 COLLECTIONS = ("file:///radio", "file:///radio/talks", "file:///tv")
@@ -99,11 +99,15 @@ def reference_text(recording_id: str, dataset: str) -> Row:
 @st.composite
 def lakes(draw: st.DrawFn) -> Rows:
     """Lakes in which everything that the planner looks at happens, by chance."""
-    ids = [f"r{number}" for number in range(draw(st.integers(1, 7)))]
+    ids = [f"r{number}" for number in range(draw(st.integers(1, 5)))]
     some = st.sampled_from(ids)
-    minutes = st.integers(0, 5).map(at)
+    minutes = st.integers(0, 2).map(at)
     transcripts = st.builds(
-        transcript, some, st.sampled_from(MODELS), st.sampled_from(TASKS), st.sampled_from(OPTIONS)
+        transcript,
+        some,
+        st.sampled_from([MODEL, MODEL, MODEL, OTHER_MODEL]),
+        st.sampled_from(TASKS),
+        st.sampled_from([*OPTIONS, OPTIONS[0], OPTIONS[0]]),
     )
     return Rows(
         recordings=[recording(one, draw(st.floats(0.1, 100.0))) for one in ids],
@@ -140,16 +144,16 @@ def wishes() -> st.SearchStrategy[Wanted]:
     return st.builds(
         Wanted,
         model=st.just("demo"),
-        model_id=st.just(MODELS[0]),
+        model_id=st.just(MODEL),
         tasks=st.sampled_from([TASKS[:1], TASKS[1:], TASKS, TASKS[::-1]]),
-        options=st.sampled_from([OPTIONS[0], OPTIONS[3]]),
+        options=st.sampled_from([OPTIONS[0], OPTIONS[0], OPTIONS[3]]),
         archives=st.one_of(
             st.just(()), st.lists(st.sampled_from(ASKED), min_size=1, max_size=3).map(tuple)
         ),
         datasets=st.sampled_from([(), (), ("known",), ("known", "known")]),
         hints=st.booleans(),
         limit=st.one_of(st.none(), st.integers(1, 4)),
-        force=st.booleans(),
+        force=st.sampled_from([False, False, True]),
     )
 
 

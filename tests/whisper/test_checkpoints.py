@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from nightscribe import audio
+from nightscribe.audio.decode import decode
 from nightscribe.errors import ConfigurationError, ModelError
 from nightscribe.whisper import checkpoints, devices, digests, downloads, weights
 
@@ -327,7 +327,7 @@ def test_the_demo_loads_and_transcribes_the_samples(repository: Path, tmp_path: 
         ("english/en-01.flac", "red window"),
         ("german/de-01.flac", "rotes Fenster"),
     ):
-        samples = audio.decode(repository / "samples" / "archive" / member).samples
+        samples = decode(repository / "samples" / "archive" / member).samples
         assert words in whisper.transcribe(model, samples, fp16=False)["text"]
 
 

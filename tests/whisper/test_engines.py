@@ -14,7 +14,7 @@ import pytest
 import torch
 import whisper
 
-from nightscribe import audio
+from nightscribe.audio.decode import decode
 from nightscribe.errors import ConfigurationError, ModelError, Reason
 from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
 from nightscribe.whisper.engines import engine_named, load_model, versions
@@ -50,7 +50,7 @@ def test_demo_is_loaded_in_float32_on_the_cpu(model: LoadedModel) -> None:
     ids=["transcribe", "translate", "beam"],
 )
 def test_segments_are_those_of_whisper_transcribe(model: LoadedModel, clip: str, job: Job) -> None:
-    samples = audio.decode(str(SAMPLES / clip)).samples
+    samples = decode(str(SAMPLES / clip)).samples
     torch.manual_seed(int("a" * 15, 16))
     expected = whisper.transcribe(
         model.network,
@@ -73,7 +73,7 @@ def test_language_probability_is_that_of_whispers_own_detection(model: LoadedMod
     path = SAMPLES / CLIPS[1]
     [result] = results(model, request(path))
     mel = whisper.log_mel_spectrogram(
-        audio.decode(str(path)).samples, model.network.dims.n_mels, padding=whisper.audio.N_SAMPLES
+        decode(str(path)).samples, model.network.dims.n_mels, padding=whisper.audio.N_SAMPLES
     )
     _, probabilities = model.network.detect_language(whisper.pad_or_trim(mel, 3000))
     assert isinstance(result, Transcript)

@@ -1,4 +1,4 @@
-"""Members as seekable files: in place if they are stored uncompressed, else spooled.
+"""Spools: seekable copies of members that cannot be read in place.
 
 A spooled member is held in memory up to `ArchiveLimits.spool_bytes`, and in an unnamed temporary
 file beyond that. Only one member is spooled at a time.
@@ -6,9 +6,6 @@ file beyond that. Only one member is spooled at a time.
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +14,7 @@ from typing import BinaryIO, Protocol, cast
 from nightscribe.errors import Reason, Rejected, explain_full_disk
 from nightscribe.settings import MIB, ArchiveLimits
 
-__all__ = ["CHUNK_BYTES", "Readable", "check_member_size", "in_place", "spool"]
+__all__ = ["CHUNK_BYTES", "Readable", "check_member_size", "spool"]
 
 CHUNK_BYTES = MIB
 """Bytes per read of a stream."""
@@ -81,41 +78,3 @@ def check_member_size(expanded: int, limits: ArchiveLimits, ceiling: int | None 
         raise Rejected(
             Reason.ARCHIVE_LIMIT, f"expands to more than {limits.max_ratio:g} times its size"
         )
-
-
-class _Window(io.RawIOBase):
-    """A part of an open local file, as a file. Does not move the position of the whole file."""
-
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
-        self._descriptor = descriptor
-        self._start = start
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        count = min(len(buffer), max(self._size - self._position, 0))
-        data = os.pread(self._descriptor, count, self._start + self._position)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
-def in_place(descriptor: int, start: int, size: int) -> BinaryIO:
-    """The `size` bytes of an open local file from `start`, as a seekable file."""
-    return cast(BinaryIO, io.BufferedReader(_Window(descriptor, start, size), 256 * 1024))

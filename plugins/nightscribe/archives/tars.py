@@ -16,10 +16,10 @@ from nightscribe.archives.spooling import (
     CHUNK_BYTES,
     Readable,
     check_member_size,
-    in_place,
     spool,
 )
 from nightscribe.errors import Reason, Rejected
+from nightscribe.file_slice import open_slice
 from nightscribe.settings import MIB
 
 __all__ = ["tar_entries"]
@@ -157,7 +157,7 @@ def _open(container: Container, stream: _Stream, info: tarfile.TarInfo) -> Binar
                 Reason.CORRUPT_ARCHIVE,
                 f"ends at byte {container.size_bytes}, inside the member {info.name!r}",
             )
-        return in_place(container.descriptor, info.offset_data, info.size)
+        return open_slice(container.descriptor, info.offset_data, info.size)
     stream.seek(info.offset_data)
     # The stream itself adds to the expanded size.
     return spool(_Content(stream, info.size), info.size, container.limits)

@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from nightscribe.archives.container import DAMAGE, Container, Entry, damaged
-from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, in_place, spool
+from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, spool
 from nightscribe.archives.zip_directory import first_members, read_directory
 from nightscribe.errors import Reason, Rejected
+from nightscribe.file_slice import open_slice
 
 __all__ = ["zip_entries"]
 
@@ -106,4 +107,4 @@ def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipIn
     header = os.pread(container.descriptor, _LOCAL_HEADER.size, info.header_offset)
     name_length, extra_length = _LOCAL_HEADER.unpack(header)
     start = info.header_offset + len(header) + name_length + extra_length
-    return in_place(container.descriptor, start, info.file_size)
+    return open_slice(container.descriptor, start, info.file_size)

@@ -12,12 +12,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nightscribe import audio
 from nightscribe.archives.entries import File, Member, Rejection
 from nightscribe.archives.kinds import Kind
 from nightscribe.archives.listing import list_files
 from nightscribe.archives.opening import open_sources
 from nightscribe.archives.reading import read_container
+from nightscribe.audio.containers import probe
+from nightscribe.audio.decode import blocks
+from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
 from nightscribe.errors import Rejected
 from nightscribe.settings import GIB, MIB, ArchiveLimits
 
@@ -71,15 +73,15 @@ def draw_excerpts(archives: Sequence[str], limits: ArchiveLimits) -> Iterator[by
 def first_seconds(file: BinaryIO, seconds: float) -> bytes | None:
     """The beginning of a recording as a 16-bit WAV file; None if it cannot be decoded."""
     try:
-        samples = next(audio.blocks(file, block_s=seconds))
+        samples = next(blocks(file, block_s=seconds))
     except Rejected:
         return None
     content = io.BytesIO()
     with wave.open(content, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
-        wav.setframerate(audio.SAMPLE_RATE)
-        wav.writeframes((samples * audio.FULL_SCALE).astype(np.int16).tobytes())
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes((samples * FULL_SCALE).astype(np.int16).tobytes())
     return content.getvalue()
 
 
@@ -100,7 +102,7 @@ def _recordings(file: File, limits: ArchiveLimits) -> Iterator[BinaryIO]:
 
 def _excerpt(file: BinaryIO) -> bytes | None:
     try:
-        stated_s = audio.probe(file).duration_s
+        stated_s = probe(file).duration_s
     except Rejected:
         return None
     file.seek(0)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print one line of counts per archive."""
     from nightscribe.lake.opening import open_lake
-    from nightscribe.stages.scan import find_new
+    from nightscribe.stages.new_files import find_new
 
     archives = tuple(arguments.archives or Settings().archives)
     if not archives:
@@ -36,12 +36,9 @@ def execute(arguments: argparse.Namespace) -> int:
         # Without a lake, the archives are compared with an empty one.
         lake = lake_of(arguments) if has_lake(arguments) else open_lake(folder)
         for archive in archives:
-            scanned = find_new(lake, [archive])
-            sizes = [
-                row["size_bytes"] for row in scanned.fresh.to_pylist() if row["kind"] != "manifest"
-            ]
-            print(
-                f"{archive}: {scanned.listed.num_rows} files, {len(sizes)} new or changed "
-                f"({sum(sizes) / 1e6:.1f} MB), {len(scanned.rejected)} rejected"
-            )
+            with find_new(lake, [archive]) as scanned:
+                print(
+                    f"{archive}: {scanned.files} files, {scanned.new_files} new or changed "
+                    f"({scanned.new_bytes / 1e6:.1f} MB), {scanned.unusable} rejected"
+                )
     return 0

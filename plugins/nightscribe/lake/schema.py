@@ -85,7 +85,7 @@ REJECTED = pa.schema(
         _required("version", pa.string(), "etag or modification time of the file, or empty"),
         _required("reason", pa.string(), "one of `nightscribe.errors.Reason`"),
         _required("detail", pa.string(), "what was found, in words"),
-        _column("recording_id", pa.string(), "set if the input failed after its ingestion"),
+        _column("recording_id", pa.string(), "set if the input was hashed before it failed"),
         _column("model_id", pa.string(), "set if the transcription failed"),
         _column("task", pa.string(), "set if the transcription failed"),
         _column("options_key", pa.string(), "set if the transcription failed"),

@@ -21,8 +21,8 @@ from nightscribe.manifests.annotate import ANNOTATIONS, annotate
 from nightscribe.manifests.layouts.utterance import Utterance
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
+from nightscribe.stages.new_files import LISTED, Found, find_new
 from nightscribe.stages.run_ids import work_folder
-from nightscribe.stages.scan import find_new
 from nightscribe.uris import canonical_uri, join_uri
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ def add_dataset(
     annotations = _annotations(utterances)
     uris = _uris(annotations)
     archives = annotations["archive"].unique().to_pylist()
-    found = find_new(lake, archives)
     expected = {*uris, *(join_uri(archive, "") for archive in archives)}
-    _reject(lake, [row for row in found.rejected if row["uri"] in expected], run_id)
-    listed = _listed_files(found.fresh, set(archives), set(uris))
+    with find_new(lake, archives) as found:
+        _reject(lake, _unusable(found, expected), run_id)
+        listed = _listed_files(found, set(archives), set(uris))
     if listed.num_rows:
         spec = write_spec(lake, f"{work_folder(run_id)}/ingest-00000.parquet", listed)
         log.info(ingest(lake, spec, run_id, settings=settings).summary())
@@ -84,19 +84,27 @@ def add_dataset(
     )
 
 
-def _listed_files(files: pa.Table, archives: set[str], uris: set[str]) -> pa.Table:
-    """The files that a data set lists, by their URIs, and its archives that are tars.
+def _unusable(found: Found, uris: set[str]) -> list[dict[str, Any]]:
+    """What the listing rejects, of these places."""
+    batches = found.rows("FROM unusable ORDER BY rowid")
+    return [row for batch in batches for row in batch.to_pylist() if row["uri"] in uris]
+
+
+def _listed_files(found: Found, archives: set[str], uris: set[str]) -> pa.Table:
+    """The new files that a data set lists, by their URIs, and its archives that are tars.
 
     Another tar in the folder of the lists is not part of the data set.
     """
-    listed = [
-        archive in archives if kind == Kind.CONTAINER else join_uri(archive, member) in uris
-        for archive, member, kind in zip(
-            *(files[column].to_pylist() for column in ("archive", "member", "kind")),
-            strict=True,
-        )
-    ]
-    return files.filter(pa.array(listed, pa.bool_()))
+    tables = [LISTED.empty_table()]
+    for batch in found.fresh():
+        listed = [
+            archive in archives if kind == Kind.CONTAINER else uri in uris
+            for archive, uri, kind in zip(
+                *(batch[column].to_pylist() for column in ("archive", "uri", "kind")), strict=True
+            )
+        ]
+        tables.append(pa.Table.from_batches([batch]).filter(pa.array(listed, pa.bool_())))
+    return pa.concat_tables(tables)
 
 
 def _annotations(utterances: Sequence[Utterance]) -> pa.Table:

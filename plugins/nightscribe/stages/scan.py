@@ -1,49 +1,30 @@
-"""What is new in the archives: list them, compare with the lake, hand out the work.
-
-Listing never opens a file. A file whose URI, size and version (etag or modification time)
-the lake knows is not read again; a container (zip, tar) that is unchanged is not opened.
-"""
+"""Scan: find what is new in the archives, read the manifests, hand out the work."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from nightscribe.archives.entries import File, Rejection
-from nightscribe.archives.kinds import Kind
-from nightscribe.archives.listing import list_files
+from nightscribe.archives.entries import Rejection
 from nightscribe.archives.opening import open_sources
 from nightscribe.errors import Reason
 from nightscribe.lake.keys import KEYS
-from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotations_from
 from nightscribe.settings import Settings
+from nightscribe.stages.cutting import cut_rows
+from nightscribe.stages.new_files import LISTED, UNUSABLE, Found, find_new
 from nightscribe.uris import join_uri
 
-log = logging.getLogger(__name__)
+_NAMED = pa.schema([*ANNOTATIONS, ("manifest", pa.string()), ("version", pa.string())])
+"""A file that a manifest names, and which version of which manifest that is."""
 
-LISTED = pa.schema(
-    [
-        ("collection", pa.string()),
-        ("archive", pa.string()),
-        ("member", pa.string()),
-        ("uri", pa.string()),
-        ("kind", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("version", pa.string()),
-        ("position", pa.int64()),
-    ]
-)
-"""Columns of an ingest spec: files as the listing gave them."""
-
-_CHUNK = 10_000
+_REJECTED_ROWS = 50_000
+"""Rows of `rejected` that are committed at a time."""
 
 
 @dataclass(frozen=True)
@@ -65,64 +46,12 @@ class Scanned:
         )
 
 
-@dataclass(frozen=True)
-class Found:
-    """A listing of archives beside what the lake knows; nothing is written."""
-
-    listed: pa.Table
-    fresh: pa.Table  # those of `listed` that are new or changed
-    manifests: pa.Table  # those that must be read
-    rejected: list[dict[str, object]]
-
-
-def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Found:
-    """List archives and tell what is new or changed.
-
-    What could not be reached before is looked for again, and with `force` also what was
-    rejected for what it is (limits may have been raised since).
-
-    Raises `ConfigurationError` for an archive that is not there at all.
-    """
-    rejected: list[dict[str, object]] = []
-    listed = pa.Table.from_batches(_listing(archives, rejected), schema=LISTED)
-    with connect(lake) as connection:
-        connection.register("listed", listed)
-        fresh = connection.sql(
-            """SELECT * FROM listed AS l
-               WHERE ($force AND kind = 'container' AND EXISTS (SELECT 1 FROM rejected AS r
-                   WHERE starts_with(r.uri, l.uri) AND r.model_id IS NULL))
-                 OR NOT EXISTS (SELECT 1 FROM sources AS s
-                   WHERE (s.archive, s.member, s.size_bytes, s.version)
-                       = (l.archive, l.member, l.size_bytes, l.version))
-                 AND NOT EXISTS (SELECT 1 FROM scans AS c
-                   WHERE (c.uri, c.size_bytes, c.version) = (l.uri, l.size_bytes, l.version))
-                 AND NOT EXISTS (SELECT 1 FROM rejected AS r
-                   WHERE (r.uri, r.version) = (l.uri, l.version)
-                     AND r.model_id IS NULL AND NOT $force
-                     AND r.reason NOT IN ('changed', 'unreadable', 'manifest_missing_file'))
-               ORDER BY archive, position""",
-            params={"force": force},
-        ).to_arrow_table()
-        connection.register("fresh", fresh)
-        # A manifest that did not change is still needed when there is a file that it may name
-        # and that is new, or came into the lake after the manifest was last applied.
-        manifests = connection.sql(
-            """SELECT * FROM listed AS l WHERE kind = 'manifest' AND (
-                 EXISTS (SELECT 1 FROM fresh AS f WHERE f.collection = l.collection)
-                 OR EXISTS (SELECT 1 FROM sources AS s WHERE s.archive = l.archive
-                   AND s.created_at > (SELECT max(created_at) FROM scans AS c
-                                       WHERE c.uri = l.uri AND c.kind = 'manifest')))
-               ORDER BY uri"""
-        ).to_arrow_table()
-    return Found(listed, fresh, manifests, rejected)
-
-
 def scan(
     lake: Lake,
     archives: Sequence[str],
     run_id: str,
     *,
-    settings: Settings | None = None,
+    settings: Settings,
     folder: str,
     max_specs: int = 1000,
     force: bool = False,
@@ -133,106 +62,110 @@ def scan(
 
     Raises `ConfigurationError` for an archive that is not there at all.
     """
-    settings = settings or Settings()
-    found = find_new(lake, archives, force=force)
-    annotated = _read_manifests(found.manifests, found.listed, found.rejected, settings)
-    rejected = rows_of("rejected", found.rejected, run_id)
-    rejected = lake.insert_new("rejected", rejected, KEYS["rejected"])
-    work = found.fresh.filter(pc.not_equal(found.fresh["kind"], Kind.MANIFEST.value))
-    specs = [
-        write_spec(lake, f"{folder}/ingest-{number:05d}.parquet", part)
-        for number, part in enumerate(_parts(work, settings, max_specs))
-    ]
-    write_spec(lake, f"{folder}/annotations.parquet", annotated)
-    write_spec(lake, f"{folder}/manifests.parquet", found.manifests)
+    with find_new(lake, archives, force=force) as found:
+        _read_manifests(found, settings)
+        rejected = _keep_rejected(lake, found, run_id)
+        parts = _parts(found.fresh(), found.new_files, found.new_bytes, settings, max_specs)
+        specs = [
+            write_spec(lake, f"{folder}/ingest-{number:05d}.parquet", part)
+            for number, part in enumerate(parts)
+        ]
+        annotations = found.rows("SELECT * EXCLUDE (manifest, version) FROM named ORDER BY rowid")
+        write_spec(
+            lake,
+            f"{folder}/annotations.parquet",
+            pa.RecordBatchReader.from_batches(ANNOTATIONS, annotations),
+        )
+        write_spec(
+            lake,
+            f"{folder}/manifests.parquet",
+            pa.RecordBatchReader.from_batches(LISTED, found.manifests()),
+        )
     return Scanned(
-        files=found.listed.num_rows,
-        new_files=work.num_rows,
-        new_bytes=pc.sum(work["size_bytes"]).as_py() or 0,
-        rejected=rejected.num_rows,
+        files=found.files,
+        new_files=found.new_files,
+        new_bytes=found.new_bytes,
+        rejected=rejected,
         specs=specs,
     )
 
 
-def _listing(
-    archives: Sequence[str], rejected: list[dict[str, object]]
-) -> Iterator[pa.RecordBatch]:
-    rows: list[dict[str, object]] = []
-    position = 0
-    for archive in archives:
-        for found in list_files(archive):
-            if isinstance(found, Rejection):
-                log.warning("%s: %s: %s", found.uri, found.reason.value, found.detail)
-                rejected.append(
-                    rejected_row(found.uri, found.reason, found.detail, version=found.version)
+def _read_manifests(found: Found, settings: Settings) -> None:
+    """`named`: what the manifests say of each file, like `_NAMED`.
+
+    What is wrong with a manifest, or with a file that it names, is added to `unusable`.
+    """
+    found.add("named", _NAMED.empty_table())
+    for manifests in found.manifests():
+        rows = {(row["archive"], row["member"]): row for row in manifests.to_pylist()}
+        for (archive, member), file in open_sources(list(rows), settings.limits):
+            row = rows[archive, member]
+            if isinstance(file, Rejection):
+                row_rejected = rejected_row(
+                    row["uri"], file.reason, file.detail, version=row["version"]
                 )
+                found.add("unusable", pa.Table.from_pylist([row_rejected], UNUSABLE))
                 continue
-            rows.append(_row(found, position))
-            position += 1
-            if len(rows) == _CHUNK:
-                yield pa.RecordBatch.from_pylist(rows, schema=LISTED)
-                rows = []
-    yield pa.RecordBatch.from_pylist(rows, schema=LISTED)
+            parsed = annotations_from(archive, row["collection"], member, file, row["version"])
+            found.add("unusable", pa.Table.from_pylist(parsed.problems, UNUSABLE))
+            named = parsed.rows
+            for value in (member, row["version"]):
+                named = named.append_column("", pa.repeat(value, named.num_rows))
+            found.add("named", named.rename_columns(_NAMED.names))
+    _reject_missing(found)
 
 
-def _row(file: File, position: int) -> dict[str, object]:
-    return {
-        "collection": file.collection,
-        "archive": file.archive,
-        "member": file.member,
-        "uri": file.uri,
-        "kind": file.kind.value,
-        "size_bytes": file.size_bytes,
-        "version": file.version,
-        "position": position,
-    }
-
-
-def _read_manifests(
-    manifests: pa.Table, listed: pa.Table, rejected: list[dict[str, object]], settings: Settings
-) -> pa.Table:
-    if manifests.num_rows == 0:
-        return ANNOTATIONS.empty_table()
-    rows = {(row["archive"], row["member"]): row for row in manifests.to_pylist()}
-    known = set(zip(listed["archive"].to_pylist(), listed["member"].to_pylist(), strict=True))
-    tables = []
-    for (archive, member), file in open_sources(list(rows), settings.limits):
-        row = rows[archive, member]
-        if isinstance(file, Rejection):
-            rejected.append(
-                rejected_row(row["uri"], file.reason, file.detail, version=row["version"])
+def _reject_missing(found: Found) -> None:
+    """Add the files that a manifest names and that are not in its archive to `unusable`."""
+    found.database.execute(
+        """CREATE TABLE missing AS SELECT archive, member, line, manifest, version
+           FROM named ANTI JOIN listed USING (archive, member)"""
+    )
+    for missing in found.rows("FROM missing ORDER BY archive, manifest, line"):
+        rows = [
+            rejected_row(
+                join_uri(row["archive"], row["member"]),
+                Reason.MANIFEST_MISSING_FILE,
+                f"named in line {row['line']} of {row['manifest']}, but not in the archive",
+                version=row["version"],
             )
-            continue
-        found = annotations_from(archive, row["collection"], member, file, row["version"])
-        rejected.extend(found.problems)
-        for index, name in enumerate(found.rows["member"].to_pylist()):
-            if (archive, name) not in known:
-                line = found.rows["line"][index].as_py()
-                rejected.append(
-                    rejected_row(
-                        join_uri(archive, name),
-                        Reason.MANIFEST_MISSING_FILE,
-                        f"named in line {line} of {member}, but not in the archive",
-                        version=row["version"],
-                    )
-                )
-        tables.append(found.rows)
-    return pa.concat_tables([ANNOTATIONS.empty_table(), *tables])
+            for row in missing.to_pylist()
+        ]
+        found.add("unusable", pa.Table.from_pylist(rows, UNUSABLE))
 
 
-def _parts(work: pa.Table, settings: Settings, max_specs: int) -> Iterator[pa.Table]:
-    """Cut the work into specs of so many files and bytes, in listing order."""
-    start, size, made = 0, 0, 1
-    sizes = work["size_bytes"].to_pylist()
+def _keep_rejected(lake: Lake, found: Found, run_id: str) -> int:
+    """Add what is in `unusable` to the lake; returns how many rows the lake did not have."""
+    found.database.execute(
+        """CREATE TABLE unknown AS SELECT u.rowid AS number, u.* FROM unusable AS u
+           ANTI JOIN (FROM rejected WHERE recording_id IS NULL AND model_id IS NULL
+                        AND task IS NULL AND options_key IS NULL) USING (uri, version, reason)"""
+    )
+    query = "SELECT * EXCLUDE (number) FROM unknown ORDER BY number"
+    count = 0
+    for unknown in found.rows(query, _REJECTED_ROWS):
+        rows = rows_of("rejected", unknown.to_pylist(), run_id)
+        count += lake.insert_new("rejected", rows, KEYS["rejected"]).num_rows
+    return count
+
+
+def _parts(
+    work: Iterable[pa.RecordBatch], files: int, size: int, settings: Settings, max_specs: int
+) -> Iterator[pa.Table]:
+    """Cut the work, so many files of so many bytes in all, into specs, in listing order."""
     # A part ends because it has its files, or because it has its bytes: half of the parts each.
-    most_files = max(settings.ingest_files, 2 * len(sizes) // max_specs + 1)
-    most_bytes = max(settings.ingest_bytes, 4 * sum(sizes) // max_specs + 1)
-    for index, file_bytes in enumerate(sizes):
-        full = index - start >= most_files or size + file_bytes > most_bytes
-        if full and index > start and made < max_specs:
-            yield work.slice(start, index - start)
-            start, size = index, 0
-            made += 1
-        size += file_bytes
-    if start < len(sizes):
-        yield work.slice(start)
+    most_files = max(settings.ingest_files, 2 * files // max_specs + 1)
+    most_bytes = max(settings.ingest_bytes, 4 * size // max_specs + 1)
+    part_files, part_bytes, parts = 0, 0, 1
+
+    def begins(file_bytes: int) -> bool:
+        nonlocal part_files, part_bytes, parts
+        full = part_files >= most_files or part_bytes + file_bytes > most_bytes
+        ends = full and part_files > 0 and parts < max_specs
+        if ends:
+            part_files, part_bytes, parts = 0, 0, parts + 1
+        part_files += 1
+        part_bytes += file_bytes
+        return ends
+
+    return cut_rows(work, ("size_bytes",), begins)

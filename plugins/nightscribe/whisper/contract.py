@@ -13,10 +13,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
-from nightscribe.errors import Reason
+from nightscribe.audio.workers import Crashed
+from nightscribe.errors import Reason, Rejected
 from nightscribe.whisper.options import Options
 
-__all__ = ["Engine", "Failure", "Job", "LoadedModel", "Request", "Transcript", "failure_of"]
+__all__ = [
+    "Engine",
+    "Failure",
+    "Job",
+    "LoadedModel",
+    "Request",
+    "Transcript",
+    "failure_of",
+    "failures_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -114,3 +124,14 @@ def failure_of(recording_id: str, job: Job, error: Exception) -> Failure:
     log.error("transcribing %s failed", recording_id, exc_info=error)
     detail = f"{type(error).__name__}: {error}"
     return Failure(recording_id, job, Reason.TRANSCRIPTION_FAILED, detail)
+
+
+def failures_of(request: Request, rejected: Rejected) -> list[Failure]:
+    """The results of all jobs of a recording that could not be decoded.
+
+    A file that could not be read may be readable the next night. A file that crashes the decoder
+    crashes it again, so that is a failure of another kind, which is not tried again.
+    """
+    crashed = isinstance(rejected, Crashed)
+    reason = Reason.TRANSCRIPTION_FAILED if crashed else rejected.reason
+    return [Failure(request.recording_id, job, reason, rejected.detail) for job in request.jobs]

@@ -8,10 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from nightscribe import audio
+from nightscribe.audio.operations import Decoding
+from nightscribe.audio.samples import SAMPLE_RATE, as_float
+from nightscribe.audio.stored import Samples
+from nightscribe.audio.workers import Workers
 from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.languages import LANGUAGES
-from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript, failure_of
+from nightscribe.whisper.contract import (
+    Failure,
+    Job,
+    LoadedModel,
+    Request,
+    Transcript,
+    failure_of,
+    failures_of,
+)
 
 __all__ = ["detect_language", "transcribe_one_by_one"]
 
@@ -31,26 +42,40 @@ def transcribe_one_by_one(
             "the engine 'reference' is openai-whisper, which has no bfloat16: choose the engine "
             "'batched', or the precision auto"
         )
-    for request in requests:
+    with Workers(1, Decoding()) as workers:
+        for request in requests:
+            decoded = _decode(request, workers)
+            if isinstance(decoded, Rejected):
+                yield from failures_of(request, decoded)
+            else:
+                yield from _transcribe_jobs(request, decoded, model, verbose)
+
+
+def _decode(request: Request, workers: Workers[Samples]) -> Samples | Rejected:
+    try:
+        workers.submit(request.audio)
+    except OSError as error:
+        return Rejected(Reason.UNREADABLE, str(error))
+    [(_, outcome)] = workers.finished(wait_for_one=True)
+    return outcome
+
+
+def _transcribe_jobs(
+    request: Request, decoded: Samples, model: LoadedModel, verbose: bool | None
+) -> Iterator[Transcript | Failure]:
+    samples = as_float(decoded.samples[:])
+    # One detection serves both tasks of a recording.
+    detected: tuple[str, float] | None = None
+    for job in request.jobs:
         try:
-            decoded = audio.decode(request.audio)
-        except (Rejected, OSError) as error:
-            reason = error.reason if isinstance(error, Rejected) else Reason.UNREADABLE
-            detail = error.detail if isinstance(error, Rejected) else str(error)
-            for job in request.jobs:
-                yield Failure(request.recording_id, job, reason, detail)
-            continue
-        # One detection serves both tasks of a recording.
-        detected: tuple[str, float] | None = None
-        for job in request.jobs:
-            try:
-                if job.options.language is None and detected is None:
-                    detected = detect_language(decoded.samples, model)
-                    if verbose:
-                        print(f"Detected language: {LANGUAGES[detected[0]].title()}", flush=True)
-                yield _transcribe_one(request, job, decoded, model, detected, verbose)
-            except Exception as error:
-                yield failure_of(request.recording_id, job, error)
+            if job.options.language is None and detected is None:
+                detected = detect_language(samples, model)
+                if verbose:
+                    print(f"Detected language: {LANGUAGES[detected[0]].title()}", flush=True)
+            result = _transcribe_one(request, job, samples, model, detected, verbose)
+            yield dataclasses.replace(result, warning=decoded.warning)
+        except Exception as error:
+            yield failure_of(request.recording_id, job, error)
 
 
 def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float]:
@@ -75,7 +100,7 @@ def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float
 def _transcribe_one(
     request: Request,
     job: Job,
-    decoded: audio.Decoded,
+    samples: np.ndarray,
     model: LoadedModel,
     detected: tuple[str, float] | None,
     verbose: bool | None,
@@ -91,7 +116,7 @@ def _transcribe_one(
         language = detected[0]
     result: dict[str, Any] = whisper.transcribe(
         model.network,
-        decoded.samples,
+        samples,
         verbose=verbose,
         task=job.task,
         language=language,
@@ -105,6 +130,5 @@ def _transcribe_one(
         language_probability=detected[1] if job.options.language is None and detected else None,
         text=result["text"],
         segments=result["segments"],
-        duration_s=len(decoded.samples) / audio.SAMPLE_RATE,
-        warning=decoded.warning,
+        duration_s=len(samples) / SAMPLE_RATE,
     )

@@ -10,10 +10,10 @@ import torch
 import whisper
 from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 
-from nightscribe.audio import FULL_SCALE
+from nightscribe.audio.samples import FULL_SCALE
+from nightscribe.audio.stored import Stored
 from nightscribe.whisper.batched.log_mel import LogMel
 from nightscribe.whisper.batched.windows import Window
-from nightscribe.whisper.decoders import Stored
 
 LENGTHS = [0, 1, 159, 160, 200, 201, 479_999, 480_000, 480_001, 12_000 * 160 - 1, 12_001 * 160]
 
@@ -24,7 +24,7 @@ def test_windows_are_those_of_the_reference(count: int, bins: int, tmp_path: Pat
     samples = (np.random.default_rng(count).normal(0, 0.1, count) * FULL_SCALE).astype(np.int16)
     file = tmp_path / "samples"
     file.write_bytes(samples.tobytes())
-    log_mel = LogMel(Stored(file), bins, "cpu")
+    log_mel = LogMel(Stored(file.open("rb")), bins, "cpu")
     scaled = samples.astype(np.float32) / FULL_SCALE
     mel = log_mel_spectrogram(scaled, bins, padding=N_SAMPLES)
     content = mel.shape[1] - N_FRAMES

@@ -18,12 +18,14 @@ import whisper
 
 from benchmarks.compare import word_error_rate
 from benchmarks.shapes import SHAPES, write_checkpoint
-from nightscribe import audio
+from nightscribe.audio.decode import decode
+from nightscribe.audio.operations import Decoding
+from nightscribe.audio.stored import Samples
+from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason
 from nightscribe.whisper.batched.model import Network
 from nightscribe.whisper.batched.scheduler import BatchedEngine, transcribe_batched
 from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
-from nightscribe.whisper.decoders import Decoders
 from nightscribe.whisper.engines import load_model
 from nightscribe.whisper.options import TASKS, Options
 from nightscribe.whisper.reference import transcribe_one_by_one
@@ -244,7 +246,7 @@ def write_wav(path: Path, samples: np.ndarray) -> Path:
 def made_up(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Recordings from parts of the samples: pauses, noise, silence, overlaps, cuts."""
     folder = tmp_path_factory.mktemp("made_up")
-    speech = [audio.decode(path).samples for path in clips]
+    speech = [decode(path).samples for path in clips]
     paths = []
     for number in range(RECORDINGS):
         pick = random.Random(number)
@@ -304,7 +306,7 @@ def first_difference_is_a_tie(
     )
     prompt = [tokenizer.sot_prev, *before] if before else []
     tokens = torch.tensor([[*prompt, *tokenizer.sot_sequence, *sampled]])
-    mel = whisper.log_mel_spectrogram(audio.decode(path).samples, 80, padding=480_000)
+    mel = whisper.log_mel_spectrogram(decode(path).samples, 80, padding=480_000)
     size = min(3000, mel.shape[1] - 3000 - seek)
     window = whisper.pad_or_trim(mel[:, seek : seek + size], 3000)
     with torch.no_grad():
@@ -469,18 +471,18 @@ def test_both_tasks_share_decoding_and_encoding(model: LoadedModel) -> None:
 def test_in_turns_nothing_is_computed_while_audio_is_decoded(
     model: LoadedModel, clips: list[Path]
 ) -> None:
-    started: list[Decoders] = []
+    started: list[Workers[Samples]] = []
     pending = []
 
-    def decoders() -> Decoders:
-        started.append(Decoders(2))
+    def workers() -> Workers[Samples]:
+        started.append(Workers(2, Decoding()))
         return started[-1]
 
     def watch(_: int) -> None:
         pending.append(started[-1].pending)
 
     network = WatchedNetwork(model.network, watch)
-    engine = BatchedEngine(model, network=network, slots=2, decoders=decoders, in_turns=True)
+    engine = BatchedEngine(model, network=network, slots=2, workers=workers, in_turns=True)
     short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]
     found = list(engine.run(iter(requests(short, BOTH[0])), verbose=None))
     assert len(found) == 8
@@ -490,15 +492,15 @@ def test_in_turns_nothing_is_computed_while_audio_is_decoded(
 def test_not_in_turns_audio_is_decoded_while_the_engine_computes(
     model: LoadedModel, clips: list[Path]
 ) -> None:
-    started: list[Decoders] = []
+    started: list[Workers[Samples]] = []
     pending = []
 
-    def decoders() -> Decoders:
-        started.append(Decoders(1))
+    def workers() -> Workers[Samples]:
+        started.append(Workers(1, Decoding()))
         return started[-1]
 
     network = WatchedNetwork(model.network, lambda _: pending.append(started[-1].pending))
-    engine = BatchedEngine(model, network=network, slots=2, decoders=decoders, in_turns=False)
+    engine = BatchedEngine(model, network=network, slots=2, workers=workers, in_turns=False)
     short = sorted(clips, key=lambda clip: clip.stat().st_size)[:8]
     found = list(engine.run(iter(requests(short, BOTH[0])), verbose=None))
     assert len(found) == 8

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nightscribe.audio.stored import Samples
+from nightscribe.audio.workers import Workers
 from nightscribe.errors import Rejected
 from nightscribe.whisper.contract import Request
-from nightscribe.whisper.decoders import Decoders, Samples
 
 __all__ = ["DecodedRequest", "Intake"]
 
@@ -24,45 +25,45 @@ DecodedRequest = tuple[Request, Samples | Rejected]
 class Intake:
     """Requests that are being decoded."""
 
-    def __init__(self, requests: Iterable[Request], decoders: Decoders) -> None:
+    def __init__(self, requests: Iterable[Request], workers: Workers[Samples]) -> None:
         self._requests = iter(requests)
-        self._decoders = decoders
-        self._in_decoders: dict[int, Request] = {}
+        self._workers = workers
+        self._in_workers: dict[int, Request] = {}
         self._more = True
 
     @property
     def done(self) -> bool:
         """Whether all requests have been handed on."""
-        return not self._more and not self._in_decoders
+        return not self._more and not self._in_workers
 
     def pull(self, limit: int) -> list[tuple[Request, OSError]]:
         """Pull requests until `limit` are being decoded; returns those that cannot be read."""
         unreadable = []
         while (
             self._more
-            and len(self._in_decoders) < limit
-            and self._decoders.waiting_bytes < _MAX_WAITING_BYTES
+            and len(self._in_workers) < limit
+            and self._workers.waiting_bytes < _MAX_WAITING_BYTES
         ):
             request = next(self._requests, None)
             if request is None:
                 self._more = False
                 break
             try:
-                self._in_decoders[self._decoders.submit(request.audio)] = request
+                self._in_workers[self._workers.submit(request.audio)] = request
             except OSError as error:
                 unreadable.append((request, error))
         return unreadable
 
     def decoded(self, *, wait_for_one: bool) -> list[DecodedRequest]:
         """Requests that are decoded by now; waits for one if none is and that is asked for."""
-        finished = self._decoders.finished(wait_for_one=wait_for_one)
-        return [(self._in_decoders.pop(number), outcome) for number, outcome in finished]
+        finished = self._workers.finished(wait_for_one=wait_for_one)
+        return [(self._in_workers.pop(number), outcome) for number, outcome in finished]
 
     def decode_all(self) -> list[DecodedRequest]:
         """Wait for everything that is being decoded; returns it in the order of the requests."""
         outcomes: dict[int, Samples | Rejected] = {}
-        while len(outcomes) < len(self._in_decoders):
-            outcomes.update(self._decoders.finished(wait_for_one=True))
-        found = [(request, outcomes[number]) for number, request in self._in_decoders.items()]
-        self._in_decoders.clear()
+        while len(outcomes) < len(self._in_workers):
+            outcomes.update(self._workers.finished(wait_for_one=True))
+        found = [(request, outcomes[number]) for number, request in self._in_workers.items()]
+        self._in_workers.clear()
         return found

@@ -6,12 +6,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from nightscribe.errors import Reason
+from nightscribe.errors import Rejected
 from nightscribe.whisper.batched.encoded_windows import RecordingFeatures
 from nightscribe.whisper.batched.longform import LongformResult, OnSegments, transcribe_recording
 from nightscribe.whisper.batched.model_shape import ModelShape
 from nightscribe.whisper.batched.network_requests import NetworkRequest
-from nightscribe.whisper.contract import Failure, Job, Request, Transcript, failure_of
+from nightscribe.whisper.contract import Failure, Job, Request, Transcript, failure_of, failures_of
 
 __all__ = ["ActiveJob", "ActiveRecording", "JobQueue"]
 
@@ -76,9 +76,9 @@ class JobQueue:
         self.active.remove(job)
         self.results.append(failure)
 
-    def reject(self, request: Request, reason: Reason, detail: str) -> None:
+    def reject(self, request: Request, rejected: Rejected) -> None:
         """Fail all jobs of a recording that cannot be decoded."""
-        self.results += [Failure(request.recording_id, job, reason, detail) for job in request.jobs]
+        self.results += failures_of(request, rejected)
 
     def clear(self) -> None:
         """Drop all jobs and results."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, mel_filters
 
-from nightscribe.audio import FULL_SCALE
+from nightscribe.audio.samples import FULL_SCALE
+from nightscribe.audio.stored import Stored
 from nightscribe.whisper.batched.windows import Window
-from nightscribe.whisper.decoders import Stored
 
 __all__ = ["LogMel"]
 

@@ -17,7 +17,11 @@ import torch
 from whisper.audio import N_FRAMES
 from whisper.utils import compression_ratio, format_timestamp
 
-from nightscribe import audio
+from nightscribe.audio.cores import takes_turns, workers_for
+from nightscribe.audio.operations import Decoding
+from nightscribe.audio.samples import SAMPLE_RATE
+from nightscribe.audio.stored import Samples
+from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import LANGUAGES
 from nightscribe.whisper.batched.alignment import AlignmentTask, align_words
@@ -46,7 +50,6 @@ from nightscribe.whisper.batched.window_tasks import (
 )
 from nightscribe.whisper.batched.windows import Window
 from nightscribe.whisper.contract import Failure, LoadedModel, Request, Transcript
-from nightscribe.whisper.decoders import Decoders, Samples, takes_turns, workers_for
 
 __all__ = ["BatchedEngine", "print_segments", "transcribe_batched"]
 
@@ -78,7 +81,7 @@ class BatchedEngine:
         network: Network | None = None,
         slots: int = 0,
         encoder_batch: int = 0,
-        decoders: Callable[[], Decoders] | None = None,
+        workers: Callable[[], Workers[Samples]] | None = None,
         in_turns: bool | None = None,
     ) -> None:
         """Prepare a model.
@@ -87,7 +90,7 @@ class BatchedEngine:
             network: the model's, prepared for batches.
             slots: windows that are decoded side by side; 0: as many as fit into free memory.
             encoder_batch: windows that are encoded together; 0: chosen by the number of slots.
-            decoders: starts the processes that decode audio, for one run.
+            workers: starts the processes that decode audio, for one run.
             in_turns: whether audio is decoded in turns with computing, or ahead of it.
         """
         self._device = model.device
@@ -98,7 +101,7 @@ class BatchedEngine:
         self.slots = slots or slots_that_fit(self._network)
         """Windows that are decoded side by side; halved when the device is out of memory."""
         self._encoder_batch = encoder_batch or encoder_batch_size(self._network, self.slots)
-        self._start_decoders = decoders or partial(Decoders, workers_for(model.device))
+        self._start_workers = workers or partial(Workers, workers_for(model.device), Decoding())
         self._in_turns = takes_turns(model.device) if in_turns is None else in_turns
         self._ahead = max(2, self.slots // 4) if self._in_turns else 2
         self._pools: dict[SlotShape, SlotPool] = {}
@@ -109,8 +112,8 @@ class BatchedEngine:
         self, requests: Iterable[Request], *, verbose: bool | None
     ) -> Iterator[Transcript | Failure]:
         """Transcribe; requests are pulled as slots become free."""
-        decoders = self._start_decoders()
-        intake = Intake(requests, decoders)
+        workers = self._start_workers()
+        intake = Intake(requests, workers)
         try:
             while not intake.done or self._decoded or self._jobs.active:
                 self._collect_audio(intake, verbose)
@@ -119,7 +122,7 @@ class BatchedEngine:
                 yield from self._jobs.results
                 self._jobs.results.clear()
         finally:
-            decoders.close()
+            workers.close()
             # A caller that takes no more results leaves windows in the slots.
             self._jobs.clear()
             self._pools.clear()
@@ -132,7 +135,7 @@ class BatchedEngine:
         active = len(self._jobs.active) + len(self._decoded)
         wait_for_slots = self._in_turns and active >= at_once
         for request, error in intake.pull(0 if wait_for_slots else at_once + ahead - active):
-            self._jobs.reject(request, Reason.UNREADABLE, str(error))
+            self._jobs.reject(request, Rejected(Reason.UNREADABLE, str(error)))
         if self._in_turns:
             self._decoded += intake.decode_all()
         elif len(self._jobs.active) < at_once and not self._decoded:
@@ -169,13 +172,13 @@ class BatchedEngine:
         self, request: Request, outcome: Samples | Rejected, verbose: bool | None
     ) -> None:
         if isinstance(outcome, Rejected):
-            self._jobs.reject(request, outcome.reason, outcome.detail)
+            self._jobs.reject(request, outcome)
             return
         log_mel = LogMel(outcome.samples, self._network.dims.n_mels, self._device)
         recording = ActiveRecording(
             request,
             RecordingFeatures(log_mel, len(request.jobs)),
-            duration_s=len(outcome.samples) / audio.SAMPLE_RATE,
+            duration_s=len(outcome.samples) / SAMPLE_RATE,
             warning=outcome.warning,
         )
         self._jobs.start(recording, print_segments if verbose else None)

@@ -1,0 +1,201 @@
+"""What may be opened as audio, which stream of it is taken, and what its header says.
+
+A content is the same under any name: FFmpeg sees bytes and no file name, and only the container
+formats listed here may be recognised. That leaves out playlists, which name other files or
+addresses. PyAV keeps FFmpeg's log off by default, and it stays off here: handing log lines of
+FFmpeg's threads to Python can dead-lock.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, TypeAlias
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+
+from nightscribe.errors import Reason, Rejected
+
+__all__ = ["CONTAINERS", "AudioFile", "AudioInfo", "Opened", "Source", "opened", "probe", "words"]
+
+CONTAINERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dsf,dts,eac3,flac,flv,matroska,mov,mp4,"
+    "mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
+)
+"""Container formats that may be opened, by FFmpeg's names. All hold their audio themselves."""
+
+_RIFF_STREAMED = 0x7FFF0000  # programs that cannot know the size write one from here on
+_RIFF_SLOPPY = 64  # bytes; some programs count the header twice, or padding that they do not write
+
+AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
+"""A path, or an open, seekable binary file."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of an audio file says."""
+
+    container: str  # as FFmpeg names it; "mov,mp4,m4a,3gp,3g2,mj2" is one format
+    codec: str  # as FFmpeg names it: pcm_s16le, mp3, opus …
+    sample_rate: int  # Hz
+    channels: int
+    duration_s: float | None  # as stated or guessed from the bit rate: it may be wrong
+
+
+class Source:
+    """The file as FFmpeg sees it: bytes without a name, whose read errors are kept.
+
+    FFmpeg takes a failed read for the end of the file, and PyAV would raise the error at
+    some later call. Here the error (an interrupt or a time-out, too) waits in `error`, to be
+    raised in place of the result.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: BaseException | None = None
+
+    def read(self, size: int) -> bytes:
+        if self.error is None:
+            try:
+                return self._file.read(size)
+            except BaseException as error:
+                self.error = error
+        return b""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if self.error is None:
+            try:
+                return self._file.seek(offset, whence)
+            except BaseException as error:
+                self.error = error
+        return -1
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def raise_error(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A container whose audio stream has been chosen; no other stream of it is read."""
+
+    source: Source
+    container: InputContainer
+    stream: AudioStream
+    info: AudioInfo
+    missing_bytes: int  # that a WAV file's header states beyond the end of the file
+
+
+@contextmanager
+def opened(file: AudioFile) -> Iterator[Opened]:
+    """Open a file and choose its audio stream. An open file is read from its start, and left open.
+
+    Raises:
+        Rejected: empty file, not audio, or no audio stream.
+        OSError: the file could not be read.
+    """
+    if isinstance(file, str | os.PathLike):
+        with open(file, "rb") as by_path, opened(by_path) as found:
+            yield found
+        return
+    missing_bytes = _missing_bytes(file)
+    file.seek(0)
+    source = Source(file)
+    try:
+        container = av.open(
+            source,
+            mode="r",
+            container_options={"format_whitelist": CONTAINERS},
+            metadata_errors="replace",
+        )
+    except av.FFmpegError as error:
+        source.raise_error()
+        raise Rejected(
+            Reason.NOT_AUDIO, f"cannot be opened as audio or video: {words(error)}"
+        ) from None
+    with container:
+        source.raise_error()
+        stream = _best_stream(container)
+        # One thread per recording: the callers run many recordings side by side.
+        stream.codec_context.thread_count = 1
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        yield Opened(source, container, stream, _info(container, stream), missing_bytes)
+
+
+def probe(file: AudioFile) -> AudioInfo:
+    """Read the header only.
+
+    Raises:
+        Rejected: empty file, not audio, or no audio stream.
+        OSError: the file could not be read.
+    """
+    with opened(file) as found:
+        return found.info
+
+
+def words(error: av.FFmpegError) -> str:
+    """What FFmpeg says about an error."""
+    return error.strerror or type(error).__name__
+
+
+def _missing_bytes(file: BinaryIO) -> int:
+    """How many bytes a WAV file lacks of what its header states: FFmpeg does not report that."""
+    file.seek(0)
+    head = file.read(12)
+    if not head:
+        raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+    stated = int.from_bytes(head[4:8], "little")
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE" or stated >= _RIFF_STREAMED:
+        return 0
+    missing = 8 + stated - file.seek(0, io.SEEK_END)
+    return missing if missing > _RIFF_SLOPPY else 0
+
+
+def _best_stream(container: InputContainer) -> AudioStream:
+    """The stream that the ffmpeg command takes: the default one, then the one of most channels."""
+    if not container.streams.audio:
+        kinds = sorted({stream.type for stream in container.streams})
+        raise Rejected(
+            Reason.NO_AUDIO_STREAM,
+            f"{container.format.name} with no audio stream (it has: {', '.join(kinds) or 'none'})",
+        )
+    # Without a decoder a stream has no codec context.
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    if not streams:
+        raise Rejected(
+            Reason.NOT_AUDIO, f"{container.format.name} with audio of a codec that FFmpeg lacks"
+        )
+    return max(
+        streams,
+        key=lambda stream: (
+            stream.sample_rate > 0,
+            Disposition.default in stream.disposition,
+            stream.channels,
+        ),
+    )
+
+
+def _info(container: InputContainer, stream: AudioStream) -> AudioInfo:
+    duration_s = None
+    if stream.duration is not None and stream.time_base is not None:
+        duration_s = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        duration_s = container.duration / av.time_base
+    return AudioInfo(
+        container=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        sample_rate=stream.sample_rate,
+        channels=stream.channels,
+        duration_s=duration_s,
+    )

@@ -1,0 +1,191 @@
+"""Encoded bytes in, 16 kHz mono samples out, streamed in blocks.
+
+Does what `whisper.audio.load_audio` asks of the ffmpeg command (decode the best audio
+stream, down-mix, resample, quantise to 16 bits), with the FFmpeg libraries that come with
+PyAV, so that no system binary is needed. docs/audio.md has the measured differences.
+
+FFmpeg may crash over a file, and take its process with it: whoever works through the files of
+strangers uses `nightscribe.audio.workers`, which calls this in processes of their own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from nightscribe.audio.containers import AudioFile, AudioInfo, Opened, opened, words
+from nightscribe.audio.damage import Damage
+from nightscribe.audio.samples import SAMPLE_RATE, as_float, check_rate, in_blocks, quantised
+from nightscribe.errors import Reason, Rejected
+
+__all__ = ["BLOCK_S", "Decoded", "Inspected", "blocks", "decode", "inspect"]
+
+BLOCK_S = 30.0  # Whisper's window
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """All samples of a recording."""
+
+    samples: NDArray[np.float32]  # shape = (n,), in [-1, 1), at 16 kHz
+    info: AudioInfo
+    warning: str | None  # what was wrong with a file that could still be used
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What decoding a recording from end to end finds out about it."""
+
+    info: AudioInfo
+    duration_s: float  # of the decoded audio
+    warning: str | None
+
+
+def inspect(
+    file: AudioFile, *, min_duration_s: float = 0.0, max_duration_s: float | None = None
+) -> Inspected:
+    """Decode to the end and keep nothing but the exact duration and what went wrong.
+
+    The duration is that of `decode` to within 1 ms; only the first frame is resampled.
+
+    Raises:
+        Rejected: as `probe`; also nothing could be decoded, too short, too long.
+        OSError: the file could not be read.
+    """
+    with opened(file) as recording:
+        decoder = _Decoder(recording)
+        frames = decoder.frames(min_duration_s, max_duration_s)
+        deque(quantised(islice(frames, 1)), maxlen=0)  # can it be resampled?
+        deque(frames, maxlen=0)
+        return Inspected(recording.info, float(decoder.decoded_s), decoder.warning())
+
+
+def blocks(
+    file: AudioFile,
+    *,
+    block_s: float = BLOCK_S,
+    min_duration_s: float = 0.0,
+    max_duration_s: float | None = None,
+) -> Generator[NDArray[np.float32], None, str | None]:
+    """Yield the samples in blocks of `block_s` seconds (the last is shorter), and return a warning.
+
+    Each block is float32 of shape (n,), 16 kHz mono. Memory holds one block, not the
+    recording. The generator's return value, `warning = yield from blocks(file)`, says what
+    was wrong with a file that could still be used, or is None.
+
+    Raises:
+        Rejected: as `inspect`; `TOO_SHORT` and "nothing could be decoded" only at the end.
+        OSError: the file could not be read.
+    """
+    with opened(file) as recording:
+        decoder = _Decoder(recording)
+        frames = decoder.frames(min_duration_s, max_duration_s)
+        for block in in_blocks(quantised(frames), round(block_s * SAMPLE_RATE)):
+            yield as_float(block)
+        return decoder.warning()
+
+
+def decode(
+    file: AudioFile, *, min_duration_s: float = 0.0, max_duration_s: float | None = None
+) -> Decoded:
+    """Decode the whole recording into memory: 230 MB an hour.
+
+    Raises:
+        Rejected: as `inspect`.
+        OSError: the file could not be read.
+    """
+    with opened(file) as recording:
+        decoder = _Decoder(recording)
+        frames = decoder.frames(min_duration_s, max_duration_s)
+        pieces = deque(in_blocks(quantised(frames), round(BLOCK_S * SAMPLE_RATE)))
+        samples = np.empty(sum(len(piece) for piece in pieces), dtype=np.float32)
+        filled = 0
+        while pieces:  # each piece is freed as it is converted: the peak is the result itself
+            piece = pieces.popleft()
+            samples[filled : filled + len(piece)] = as_float(piece)
+            filled += len(piece)
+        return Decoded(samples, recording.info, decoder.warning())
+
+
+class _Decoder:
+    """An opened recording on its way through the decoder."""
+
+    def __init__(self, recording: Opened) -> None:
+        self._recording = recording
+        self._damage = Damage()
+        self.decoded_s = Fraction(0)
+
+    def frames(self, min_duration_s: float, max_duration_s: float | None) -> Iterator[AudioFrame]:
+        """Decode frame by frame; what cannot be decoded is skipped and noted, as ffmpeg does.
+
+        The frames are as the codec gives them: any rate, layout and sample format.
+        """
+        expected_s: float | None = None
+        for packet in self._packets():
+            for frame in self._frames_of(packet):
+                check_rate(frame)
+                if frame.time is not None:
+                    if expected_s is not None:
+                        self._damage.note_gap(float(self.decoded_s), frame.time - expected_s)
+                    expected_s = frame.time + frame.samples / frame.sample_rate
+                self.decoded_s += Fraction(frame.samples, frame.sample_rate)
+                if max_duration_s is not None and self.decoded_s > max_duration_s:
+                    raise Rejected(
+                        Reason.TOO_LONG, f"longer than the {max_duration_s:g} s that are allowed"
+                    )
+                yield frame
+        if not self.decoded_s:
+            raise self._nothing_decoded()
+        if self.decoded_s < min_duration_s:
+            raise Rejected(
+                Reason.TOO_SHORT,
+                f"{float(self.decoded_s):.3f} s, shorter than the {min_duration_s:g} s that are "
+                "needed",
+            )
+
+    def warning(self) -> str | None:
+        """What went wrong on the way, in one line, once `frames` has come to its end."""
+        return self._damage.warning(self._recording, float(self.decoded_s))
+
+    def _nothing_decoded(self) -> Rejected:
+        info, because = self._recording.info, self._damage.stopped or self._damage.last_error
+        return Rejected(
+            Reason.NOT_AUDIO,
+            f"{info.codec} in {info.container}, but no audio could be decoded"
+            + (f": {because}" if because else ""),
+        )
+
+    def _packets(self) -> Iterator[av.Packet[AudioStream] | None]:
+        """The stream's packets; the last one, empty or None, flushes the decoder."""
+        recording = self._recording
+        packets = recording.container.demux(recording.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                # The container cannot be read on, but the decoder may still hold audio.
+                self._damage.stopped = words(error)
+                recording.source.raise_error()
+                yield None
+                return
+            recording.source.raise_error()
+            if packet is None:
+                return
+            yield packet
+
+    def _frames_of(self, packet: av.Packet[AudioStream] | None) -> list[AudioFrame]:
+        try:
+            frames = self._recording.stream.decode(packet)
+        except av.FFmpegError as error:
+            self._damage.note_bad_packet(float(self.decoded_s), words(error))
+            return []
+        return [frame for frame in frames if frame.samples]

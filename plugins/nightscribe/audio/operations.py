@@ -1,0 +1,62 @@
+"""What a worker process can be asked to do with a recording."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
+
+from nightscribe.audio.containers import AudioFile, AudioInfo
+from nightscribe.audio.decode import Inspected, inspect
+from nightscribe.audio.stored import Samples, Stored, decode_to
+
+__all__ = ["Decoding", "Inspection", "Operation"]
+
+Result = TypeVar("Result")
+
+
+class Operation(ABC, Generic[Result]):
+    """The same work for each of many recordings. It is pickled, so it holds plain values."""
+
+    writes: ClassVar[bool] = False
+    """Whether `run` is given a file to write to."""
+
+    @abstractmethod
+    def run(self, encoded: AudioFile, out: BinaryIO | None) -> Any:
+        """Do the work, in a worker; what it returns goes through JSON and should be small."""
+
+    @abstractmethod
+    def result(self, answer: Any, out: BinaryIO | None) -> Result:
+        """Make the result of what `run` returned and wrote, in the process that asked for it."""
+
+
+@dataclass(frozen=True)
+class Inspection(Operation[Inspected]):
+    """Decode to the end and keep nothing: see `decode.inspect`."""
+
+    min_duration_s: float = 0.0
+    max_duration_s: float | None = None
+
+    def run(self, encoded: AudioFile, out: BinaryIO | None) -> dict[str, Any]:
+        found = inspect(
+            encoded, min_duration_s=self.min_duration_s, max_duration_s=self.max_duration_s
+        )
+        return asdict(found)
+
+    def result(self, answer: Any, out: BinaryIO | None) -> Inspected:
+        return Inspected(**{**answer, "info": AudioInfo(**answer["info"])})
+
+
+@dataclass(frozen=True)
+class Decoding(Operation[Samples]):
+    """Decode to 16-bit samples in a file."""
+
+    writes: ClassVar[bool] = True
+
+    def run(self, encoded: AudioFile, out: BinaryIO | None) -> str | None:
+        assert out is not None
+        return decode_to(out, encoded)
+
+    def result(self, answer: Any, out: BinaryIO | None) -> Samples:
+        assert out is not None
+        return Samples(Stored(out), answer)

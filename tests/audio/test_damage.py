@@ -1,0 +1,91 @@
+"""What is damaged or cut short is used, with a warning that says where."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nightscribe.audio.decode import decode, inspect
+from tests.audio.files import JFK, damaged, needs_ffmpeg, wav
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WAV, 16-bit, 44.1 kHz stereo",
+        "WAV, float, 16 kHz mono",
+        "FLAC, 16-bit, 16 kHz mono",
+        "AIFF, 16-bit, 44.1 kHz stereo",
+        "MP3, 44.1 kHz stereo",
+        "WebM, Opus 48 kHz stereo",
+    ],
+)
+def test_a_file_cut_in_half_is_decoded_with_a_warning(
+    name: str, encoded: Callable[[str], Path]
+) -> None:
+    file = encoded(name)
+    content = file.read_bytes()
+    whole, half = decode(file), decode(io.BytesIO(content[: len(content) // 2]))
+    assert 1.0 < len(half.samples) / 16_000 < 3.0
+    assert half.warning is not None
+    assert "cut short" in half.warning
+    assert f"{len(half.samples) / 16_000:.1f} s" in half.warning
+    same = len(half.samples) - 1600
+    np.testing.assert_allclose(half.samples[:same], whole.samples[:same], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "FLAC, 16-bit, 16 kHz mono",
+        "MP3, 44.1 kHz stereo",
+        "M4A, AAC 44.1 kHz stereo",
+        "OGG Opus, 48 kHz stereo",
+        "OGG Vorbis, 44.1 kHz stereo",
+        "WMA, 44.1 kHz stereo",
+    ],
+)
+def test_a_file_damaged_in_the_middle_is_decoded_with_a_warning_that_says_where(
+    name: str, encoded: Callable[[str], Path]
+) -> None:
+    content = damaged(encoded(name).read_bytes())
+    decoded, inspected = decode(io.BytesIO(content)), inspect(io.BytesIO(content))
+    assert 1.9 < len(decoded.samples) / 16_000 < 4.1  # a page of Ogg holds a second or two
+    assert decoded.warning is not None
+    where = re.search(r"(?:at about|cut short:) ([\d.]+) s", decoded.warning)
+    assert where is not None
+    assert 0.9 <= float(where[1]) <= 2.5
+    assert inspected.warning == decoded.warning
+    assert inspected.duration_s == pytest.approx(len(decoded.samples) / 16_000, abs=0.001)
+
+
+@needs_ffmpeg
+def test_variable_bit_rate_without_a_header_is_not_taken_for_cut_short(tmp_path: Path) -> None:
+    file = tmp_path / "vbr.mp3"
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=44100:d=20"]
+    command += ["-i", str(JFK), "-filter_complex", "[1:a][0:a]concat=n=2:v=0:a=1", "-q:a", "4"]
+    subprocess.run([*command, "-write_xing", "0", str(file)], check=True)
+    inspected = inspect(file)
+    assert inspected.duration_s == pytest.approx(31.0, abs=0.1)
+    assert inspected.info.duration_s != pytest.approx(31.0, abs=3.0)
+    assert inspected.warning is None
+
+
+def test_wav_of_a_program_that_could_not_know_the_size_has_no_warning() -> None:
+    content = bytearray(wav(bytes(32_000)))
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    decoded = decode(io.BytesIO(content))
+    assert len(decoded.samples) == 16_000
+    assert decoded.warning is None
+
+
+def test_wav_whose_header_counts_itself_has_no_warning() -> None:
+    content = bytearray(wav(bytes(32_000)))
+    content[4:8] = len(content).to_bytes(4, "little")  # the right size is 8 less
+    assert inspect(io.BytesIO(content)).warning is None
