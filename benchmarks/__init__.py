@@ -1,4 +1,4 @@
-"""Nightscribe's engine beside others: the same archive, the same checkpoint, the same run.
+"""Benchmarks: Nightscribe's engine and others, on the same archive and checkpoint.
 
-Separate from the library: nothing in `nightscribe` or `evaluation` imports this.
+Nothing in `nightscribe` or `evaluation` imports this package.
 """

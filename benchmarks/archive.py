@@ -1,4 +1,4 @@
-"""What the engines are given: recordings of many lengths in many formats, made by espeak-ng."""
+"""The archive of the benchmarks: recordings of many lengths and formats, spoken by espeak-ng."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ LANGUAGES = ("en", "es", "de", "fr", "ru", "zh")
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recording of the archive; what is said in it, where that is known."""
+    """A recording of the archive."""
 
     path: str
     seconds: float
-    text: str | None = None
-    language: str | None = None
+    text: str | None = None  # what is said in it, if known
+    language: str | None = None  # code
 
 
 def lengths(count: int) -> list[float]:
-    """Lengths in seconds, evenly spread on a logarithmic scale: many short ones, few long ones."""
+    """Lengths in seconds, evenly spaced on a logarithmic scale: many are short, few are long."""
     ratio = LONGEST_S / SHORTEST_S
     return [SHORTEST_S * ratio ** ((number + 0.5) / count) for number in range(count)]
 
 
 def write_archive(folder: Path, count: int) -> None:
-    """Write so many recordings and a manifest with the truth; the same ones in every process.
+    """Write `count` recordings and a manifest with their true texts. Every process writes the same.
 
-    (Not twice in one: espeak-ng draws its noise from a generator that goes on from call to call.)
-    The manifest comes last: a folder without one is not complete.
+    A second call in the same process differs, since espeak-ng does not reset its noise generator.
+    The manifest is written last: a folder without one is incomplete.
     """
     from tools.demo_model.recording import recording
     from tools.demo_model.samples import FORMS, encoded
 
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    # As in an archive, long ones come anywhere, not at the end.
+    # As in a real archive, long recordings are not all at the end.
     mixed = lengths(count)
     random.Random(_SEED).shuffle(mixed)
     for number in range(count):
@@ -60,15 +60,16 @@ def write_archive(folder: Path, count: int) -> None:
 
 
 def read_archive(folder: Path, count: int) -> list[Recorded]:
-    """The recordings of a folder's manifest, the first `count` of them; made if it has none.
+    """The first `count` recordings of a folder's manifest. Creates an archive in a new folder.
 
-    Raises `SystemExit` for a folder that holds something else.
+    Raises:
+        SystemExit: the folder has files, but no manifest.
     """
     if not (folder / MANIFEST).is_file():
         if folder.exists() and any(folder.iterdir()):
             raise SystemExit(
-                f"{folder} holds files and no {MANIFEST} (columns path, language, text): give "
-                "another folder, or a new one to have recordings made in it"
+                f"{folder} has files, but no {MANIFEST} (columns path, language, text): give "
+                "another folder, or a new one, in which recordings are created"
             )
         write_archive(folder, count)
     with (folder / MANIFEST).open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""All engines in turn, several times over, and what their runs say together."""
+"""The order in which engines run, and the comparison of their runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from evaluation.measure.rates import error_rate
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of several runs, and the ends of their range."""
+    """Median and range of several runs."""
 
     median: float
     low: float
@@ -25,31 +25,31 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """An engine in the table."""
+    """One engine's row of the table."""
 
     engine: str
     rtfx: Spread
-    ratio: Spread | None  # speed over the baseline's in the same turn
+    ratio: Spread | None  # speed over that of the baseline in the same turn
     peak_memory: int
     peak_device_memory: int | None
     device_busy: Spread | None
-    same: float | None  # share of recordings whose text is the baseline's, letter by letter
-    wer_to_baseline: float | None
-    wer: float | None  # to what was really said
-    tokens: int | None  # in all windows
+    same: float | None  # share of recordings with exactly the baseline's text
+    wer_to_baseline: float | None  # WER with the baseline's texts as references
+    wer: float | None  # WER with the true texts as references
+    tokens: int | None  # tokens of all windows
 
 
 def turns(engines: Sequence[str], repeats: int) -> list[list[str]]:
-    """The order of the engines in each turn: another one comes first every time."""
-    found = []
+    """The order of the engines in each turn. Another engine starts each turn."""
+    orders = []
     for turn in range(repeats):
         first = turn * max(1, len(engines) // repeats) % len(engines)
-        found.append([*engines[first:], *engines[:first]])
-    return found
+        orders.append([*engines[first:], *engines[:first]])
+    return orders
 
 
 def rows(runs: Sequence[Sequence[Measured]], archive: Sequence[Recorded]) -> list[Row]:
-    """A row an engine that came through every turn, the baseline first; `runs` are the turns."""
+    """One row per engine that completed every turn, the baseline first. `runs` are the turns."""
     seconds = sum(recorded.seconds for recorded in archive)
     by_engine: dict[str, list[Measured]] = {}
     for turn in runs:
@@ -57,7 +57,7 @@ def rows(runs: Sequence[Sequence[Measured]], archive: Sequence[Recorded]) -> lis
             by_engine.setdefault(measured.engine, []).append(measured)
     complete = {name: each for name, each in by_engine.items() if len(each) == len(runs)}
     baseline = complete.get(BASELINE)
-    found = []
+    compared = []
     for name in sorted(complete, key=lambda name: name != BASELINE):
         each = complete[name]
         texts = _by_path(each[0].texts)
@@ -76,7 +76,7 @@ def rows(runs: Sequence[Sequence[Measured]], archive: Sequence[Recorded]) -> lis
         devices = [m.peak_device_memory for m in each if m.peak_device_memory is not None]
         busy = [m.device_busy for m in each if m.device_busy is not None]
         counted = [text.tokens for text in each[0].texts]
-        found.append(
+        compared.append(
             Row(
                 engine=name,
                 rtfx=spread([seconds / measured.wall_s for measured in each]),
@@ -90,18 +90,18 @@ def rows(runs: Sequence[Sequence[Measured]], archive: Sequence[Recorded]) -> lis
                 tokens=None if None in counted else sum(count or 0 for count in counted),
             )
         )
-    return found
+    return compared
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median and range of some values."""
+    """Median and range of the values."""
     return Spread(statistics.median(values), min(values), max(values))
 
 
 def word_error_rate(texts: Sequence[tuple[str, str, str | None]]) -> float:
-    """Errors per word of (expected, found, language of the expected), over all of them.
+    """Word error rate over all of (reference, hypothesis, language of the reference).
 
-    Normalised as `evaluation` does; letters count in languages without spaces.
+    Texts are normalized as in `evaluation`. Languages without spaces are counted in characters.
     """
     pairs = [[normalize(text, language or "en") for text in two] for *two, language in texts]
     counts = word_counts([expected for expected, _ in pairs], [found for _, found in pairs])

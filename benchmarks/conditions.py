@@ -1,4 +1,4 @@
-"""All that the figures depend on: they mean nothing without it."""
+"""The conditions of a benchmark: model, archive, device, versions. The figures depend on them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Conditions:
-    """What was measured on what, and when."""
+    """What is measured, where and when."""
 
     model: str
-    tokens_a_window: int | None  # of random weights; None for a real checkpoint
+    tokens_per_window: int | None  # with random weights; None for a real checkpoint
     recordings: int
     seconds: float
     device: str
@@ -34,11 +34,11 @@ class Conditions:
     def __str__(self) -> str:
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         model = f"model {self.model}"
-        if self.tokens_a_window:
+        if self.tokens_per_window:
             model = (
-                f"{self.model} with RANDOM weights: every engine is made to decode "
-                f"{self.tokens_a_window} tokens a window, without the text before as a prompt; "
-                "the texts mean nothing, and timings compare only within this run"
+                f"{self.model} with RANDOM weights: every engine decodes "
+                f"{self.tokens_per_window} tokens per window, without the previous text as prompt; "
+                "texts have no meaning, and times can only be compared within this run"
             )
         return (
             f"{model}\n"
@@ -51,10 +51,10 @@ class Conditions:
 def conditions(
     *, model: str, tokens: int | None, archive: Sequence[Recorded], device: str, threads: int
 ) -> Conditions:
-    """The conditions of this run, on this machine."""
+    """The conditions of this run on this machine."""
     return Conditions(
         model=model,
-        tokens_a_window=tokens,
+        tokens_per_window=tokens,
         recordings=len(archive),
         seconds=sum(recorded.seconds for recorded in archive),
         device=_graphics_card() if device == "cuda" else processor(),
@@ -81,7 +81,7 @@ def _graphics_card() -> str:
 
 
 def processor() -> str:
-    """The processor's name, and how many of its cores this process may use."""
+    """Name of the processor, and the number of cores that this process may use."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     name = names[0] if names else platform.machine()

@@ -1,7 +1,7 @@
-"""A checkpoint as openai-whisper saves it, in the formats of Transformers and of CTranslate2.
+"""Convert a checkpoint of openai-whisper to the formats of Transformers and CTranslate2.
 
-Nothing is fetched: weights are renamed, the tokenizer is built from openai-whisper's vocabulary,
-and what the hub's configuration files say is derived from openai-whisper itself.
+Nothing is downloaded: weights are renamed, the tokenizer is built from openai-whisper's vocabulary,
+and the configuration files are derived from openai-whisper itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _RENAMED = (
 
 
 def to_transformers(checkpoint: Path, folder: Path) -> None:
-    """Write the checkpoint as a folder that `WhisperForConditionalGeneration` loads."""
+    """Convert a checkpoint to a folder that `WhisperForConditionalGeneration` loads."""
     from transformers import (
         GenerationConfig,
         WhisperConfig,
@@ -83,11 +83,11 @@ def to_transformers(checkpoint: Path, folder: Path) -> None:
 
 
 def to_ctranslate2(transformers_folder: Path, folder: Path) -> None:
-    """Write what `to_transformers` wrote as a folder that faster-whisper loads."""
+    """Convert a folder of `to_transformers` to a folder that faster-whisper loads."""
     from ctranslate2.converters import TransformersConverter
 
     partial = _emptied(folder)
-    # Its own configuration file is all that tells faster-whisper how many mel bins there are.
+    # faster-whisper reads the number of mel bins from preprocessor_config.json.
     files = ["tokenizer.json", "preprocessor_config.json"]
     TransformersConverter(str(transformers_folder), copy_files=files).convert(str(partial))
     partial.rename(folder)
@@ -102,17 +102,17 @@ def tokenizer_of(dims: ModelDimensions) -> Tokenizer:
 
 
 def is_multilingual(dims: ModelDimensions) -> bool:
-    """By the size of the vocabulary, as openai-whisper tells it."""
+    """Whether the vocabulary has the size of a multilingual one, as openai-whisper decides."""
     return bool(dims.n_vocab >= 51_865)
 
 
 def languages(dims: ModelDimensions) -> int:
-    """Language tokens in the vocabulary, as openai-whisper counts them."""
+    """Number of language tokens, as openai-whisper counts them."""
     return int(dims.n_vocab - 51_765 - is_multilingual(dims))
 
 
 def generation(dims: ModelDimensions, tokenizer: Tokenizer) -> dict[str, Any]:
-    """What Transformers' `generate` must know to follow openai-whisper's rules."""
+    """Settings with which Transformers' `generate` follows openai-whisper's rules."""
     specials = [tokenizer.transcribe, tokenizer.translate, tokenizer.sot]
     specials += [tokenizer.sot_prev, tokenizer.sot_lm, tokenizer.no_speech]
     settings: dict[str, Any] = {
@@ -127,7 +127,7 @@ def generation(dims: ModelDimensions, tokenizer: Tokenizer) -> dict[str, Any]:
         "begin_suppress_tokens": [*tokenizer.encode(" "), tokenizer.eot],
         "suppress_tokens": sorted({*tokenizer.non_speech_tokens, *specials}),
         "is_multilingual": is_multilingual(dims),
-        # openai-whisper's default for checkpoints it does not know: the upper half of the layers.
+        # openai-whisper's default for other checkpoints: all heads of the upper half of the layers.
         "alignment_heads": [
             [layer, head]
             for layer in range(dims.n_text_layer // 2, dims.n_text_layer)
@@ -155,16 +155,16 @@ def _tokenizer_for_transformers(dims: ModelDimensions) -> Any:
     tokenizer = WhisperTokenizer(
         vocab=words.tokens,
         merges=words.merges,
-        pad_token=words.special[0],  # the end of the text
+        pad_token=words.special[0],  # end of text
         extra_special_tokens=words.special,
     )
-    # Transformers takes the first token behind the special ones for the first timestamp.
+    # Transformers takes the first token after the special ones as the first timestamp.
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in words.timestamps])
     return tokenizer
 
 
 def _emptied(folder: Path) -> Path:
-    """A new folder beside this one, which is renamed when it is complete."""
+    """The path of a partial folder beside this one, to be renamed when it is complete."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One run of one engine, in a process of its own, watched from here."""
+"""Run one engine in another process and measure its time, memory and use of the device."""
 
 from __future__ import annotations
 
@@ -25,25 +25,29 @@ _EVERY_ON_DEVICE_S = 0.5
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run took. Loading the model and warming up lie outside `wall_s`."""
+    """Time and memory of a run. `wall_s` excludes loading the model and warming up."""
 
     engine: str
     wall_s: float
     loading_s: float
-    peak_memory: int  # bytes that are resident, of the process and those it started
-    peak_device_memory: int | None  # bytes in use on the device, less those before the start
-    device_busy: float | None  # share of the time in which it computed anything at all
+    peak_memory: int  # resident bytes of the process and its children
+    peak_device_memory: int | None  # bytes in use on the device, less those in use before the start
+    device_busy: float | None  # share of the time in which a kernel ran
     texts: list[Text]
 
 
-class Failed(Exception):
-    """An engine that came to no result; says why."""
+class EngineFailed(Exception):
+    """An engine gave no result; the message has the reason."""
 
 
 def measure(
     engine: str, setup: Setup, recordings: Sequence[str], warm_up: Sequence[str]
 ) -> Measured:
-    """Run an engine over the recordings. Raises `Failed` with the last line of its complaint."""
+    """Run an engine over recordings, after a warm-up.
+
+    Raises:
+        EngineFailed: the process ended early; the message has the last line of its output.
+    """
     task = {
         "engine": engine,
         "setup": asdict(setup),
@@ -52,12 +56,12 @@ def measure(
     }
     on_device = setup.device == "cuda"
     before = device_state().memory if on_device else 0
-    with tempfile.TemporaryFile("w+") as complaints:
+    with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             text=True,
             env=environment(setup.threads),
         )
@@ -67,93 +71,99 @@ def measure(
             process.stdin.write(json.dumps(task))
             process.stdin.close()
             ready = _answer(process.stdout.readline())
-            with Watch(process.pid, on_device) as watch:
+            with ResourceMonitor(process.pid, on_device) as monitor:
                 done = _answer(process.stdout.readline())
             status = process.wait()
         finally:
             process.kill()
         if not ready or not done:
-            complaints.seek(0)
-            lines = [line.strip() for line in complaints if line.strip()]
-            reason = lines[-1] if lines else "it said nothing"
-            raise Failed(f"ended with status {status}: {reason}")
+            errors.seek(0)
+            lines = [line.strip() for line in errors if line.strip()]
+            reason = lines[-1] if lines else "without output"
+            raise EngineFailed(f"ended with status {status}: {reason}")
     return Measured(
         engine=engine,
         wall_s=done["wall_s"],
         loading_s=ready["loading_s"],
-        peak_memory=watch.peak,
-        peak_device_memory=watch.peak_on_device - before if on_device else None,
-        device_busy=statistics.fmean(watch.busy) if watch.busy else None,
+        peak_memory=monitor.peak,
+        peak_device_memory=monitor.peak_on_device - before if on_device else None,
+        device_busy=statistics.fmean(monitor.busy) if monitor.busy else None,
         texts=[Text(**text) for text in done["texts"]],
     )
 
 
 def environment(threads: int) -> dict[str, str]:
-    """Of a process that imports what lies here, and computes with so many threads."""
+    """Environment of a process that imports this repository and computes with `threads` threads."""
     paths = [str(_ROOT), str(_ROOT / "plugins"), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "OMP_NUM_THREADS": str(threads),
-        "HF_HUB_OFFLINE": "1",  # all that is needed is here
+        "HF_HUB_OFFLINE": "1",  # everything needed is local
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
     }
 
 
 def _answer(line: str) -> dict[str, Any]:
-    """An answer of the worker; empty where it ended without one."""
+    """A message of the worker; empty if it ended without one."""
     answer: dict[str, Any] = json.loads(line) if line else {}
     return answer
 
 
 @dataclass(frozen=True)
 class DeviceState:
-    """What the driver says of the first CUDA device, whoever uses it."""
+    """Use of the first CUDA device by all processes, as its driver reports it."""
 
     memory: int  # bytes in use
-    busy: float | None  # share of the last moment in which a kernel ran, where it is told
+    busy: float | None  # share of the last sample period in which a kernel ran, if reported
 
 
 def device_state() -> DeviceState:
-    """Ask the driver."""
+    """Query the driver with nvidia-smi."""
     query = "--query-gpu=memory.used,utilization.gpu"
     command = ["nvidia-smi", query, "--format=csv,noheader,nounits", "--id=0"]
     memory, busy = subprocess.check_output(command, text=True).split(",")
-    # Of a part of a card (MIG), and by some virtual ones, the load is not told: "[N/A]".
-    told = busy.strip().isdecimal()
-    return DeviceState(int(memory) << 20, int(busy) / 100 if told else None)
+    # For a part of a card (MIG), and for some virtual cards, the load is "[N/A]".
+    reported = busy.strip().isdecimal()
+    return DeviceState(int(memory) << 20, int(busy) / 100 if reported else None)
 
 
-class Watch:
-    """Looks at a process's memory, and at the device's, again and again."""
+class ResourceMonitor:
+    """Samples the memory of a process, and memory and load of the device, in threads.
+
+    Attributes:
+        peak: resident bytes of the process and its children
+        peak_on_device: bytes in use on the device
+        busy: samples of the device's load, 0 to 1
+    """
 
     def __init__(self, pid: int, on_device: bool) -> None:
         self.peak = 0
         self.peak_on_device = 0
         self.busy: list[float] = []
         self._process = psutil.Process(pid)
-        self._over = threading.Event()
-        watched = [(self._look, _EVERY_S)]
+        self._stopped = threading.Event()
+        samplers = [(self._sample_process, _EVERY_S)]
         if on_device:
-            watched.append((self._look_at_device, _EVERY_ON_DEVICE_S))
-        self._threads = [threading.Thread(target=self._repeat, args=each) for each in watched]
+            samplers.append((self._sample_device, _EVERY_ON_DEVICE_S))
+        self._threads = [threading.Thread(target=self._repeat, args=each) for each in samplers]
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> ResourceMonitor:
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stopped.set()
         for thread in self._threads:
             thread.join()
 
-    def _repeat(self, look: Any, every_s: float) -> None:
-        look()
-        while not self._over.wait(every_s):
-            look()
+    def _repeat(self, sample: Any, every_s: float) -> None:
+        sample()
+        while not self._stopped.wait(every_s):
+            sample()
 
-    def _look(self) -> None:
+    def _sample_process(self) -> None:
         total = 0
         try:
             processes = [self._process, *self._process.children(recursive=True)]
@@ -166,7 +176,7 @@ class Watch:
                 continue
         self.peak = max(self.peak, total)
 
-    def _look_at_device(self) -> None:
+    def _sample_device(self) -> None:
         state = device_state()
         self.peak_on_device = max(self.peak_on_device, state.memory)
         if state.busy is not None:

@@ -1,4 +1,4 @@
-"""How memory grows with the number of recordings, and with the length of a single one."""
+"""Memory of an engine by the number of recordings, and by the length of one recording."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
 
 
 @dataclass(frozen=True)
-class Grown:
-    """The memory of a run over so much audio."""
+class MemoryUse:
+    """Memory and time of one run."""
 
     what: str
     audio_s: float
@@ -30,19 +30,19 @@ class Grown:
 
 def by_count(
     engine: str, setup: Setup, archive: Sequence[Recorded], counts: Sequence[int]
-) -> Iterator[Grown]:
-    """Runs over so many recordings each: the archive's, over and over."""
+) -> Iterator[MemoryUse]:
+    """One run per count, over this number of recordings: the archive's, repeated."""
     for count in counts:
         some = list(islice(cycle(archive), count))
         measured = measure(engine, setup, [recorded.path for recorded in some], [])
         seconds = sum(recorded.seconds for recorded in some)
-        yield Grown(f"{count} recordings", seconds, measured.wall_s, measured.peak_memory)
+        yield MemoryUse(f"{count} recordings", seconds, measured.wall_s, measured.peak_memory)
 
 
 def by_length(
     engine: str, setup: Setup, archive: Sequence[Recorded], hours: Sequence[float], work: Path
-) -> Iterator[Grown]:
-    """Runs over one recording each, of so many hours: the archive's, one after the other."""
+) -> Iterator[MemoryUse]:
+    """One run per length in hours, over one recording: the archive's, concatenated."""
     for length in hours:
         file = work / f"{length:g}-hours.wav"
         write_long(file, archive, length * 3600)
@@ -51,11 +51,11 @@ def by_length(
         finally:
             file.unlink()
         what = f"1 recording of {length:g} h"
-        yield Grown(what, length * 3600, measured.wall_s, measured.peak_memory)
+        yield MemoryUse(what, length * 3600, measured.wall_s, measured.peak_memory)
 
 
 def write_long(file: Path, archive: Sequence[Recorded], seconds: float) -> None:
-    """Write a WAV, 16-bit, 16 kHz, of the archive's recordings in turn, cut at so many seconds."""
+    """Write a WAV (16-bit, 16 kHz) of the concatenated recordings, cut after `seconds`."""
     left = round(seconds * SAMPLE_RATE)
     file.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(file), "wb") as written:
@@ -70,16 +70,16 @@ def write_long(file: Path, archive: Sequence[Recorded], seconds: float) -> None:
                 return
 
 
-def shown(found: Sequence[Grown]) -> str:
+def memory_table(runs: Sequence[MemoryUse]) -> str:
     """The runs as a table."""
     rows = [
         [
-            one.what,
-            f"{one.audio_s / 3600:.2f} h",
-            f"{one.wall_s:.0f} s",
-            f"{one.audio_s / one.wall_s:.1f}",
-            f"{one.peak_memory / 2**20:.0f} MiB",
+            run.what,
+            f"{run.audio_s / 3600:.2f} h",
+            f"{run.wall_s:.0f} s",
+            f"{run.audio_s / run.wall_s:.1f}",
+            f"{run.peak_memory / 2**20:.0f} MiB",
         ]
-        for one in found
+        for run in runs
     ]
     return table(["what", "audio", "time", "RTFx", "peak memory"], rows)

@@ -1,4 +1,4 @@
-"""The checkpoint that all engines share, in the format that each of them reads."""
+"""The checkpoint of a benchmark, in the format of each engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.shapes import write_checkpoint
 
 
 def random_checkpoint(shape: str, tokens: int, work: Path) -> Path:
-    """The checkpoint of a shape with so many tokens a window; written if it is not there."""
+    """The checkpoint of a shape with `tokens` tokens per window. Written at the first call."""
     file = work / f"{shape}-{tokens}-tokens.pt"
     if not file.is_file():
         write_checkpoint(shape, tokens, file)
@@ -18,9 +18,9 @@ def random_checkpoint(shape: str, tokens: int, work: Path) -> Path:
 
 
 def in_formats(formats: Collection[str], checkpoint: Path, work: Path) -> dict[str, Path]:
-    """The checkpoint in each of the formats, converted where it is not yet.
+    """Format → path of the checkpoint in this format. Converts it at the first call.
 
-    Converted ones are kept by the checkpoint's digest: another checkpoint is converted anew.
+    Conversions are stored by the digest of the checkpoint, so another one is converted again.
     """
     found = {"whisper": checkpoint}
     if set(formats) <= set(found):
@@ -29,7 +29,7 @@ def in_formats(formats: Collection[str], checkpoint: Path, work: Path) -> dict[s
 
     with checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    # CTranslate2's converter starts from Transformers' format, so that is needed for both.
+    # CTranslate2's converter reads the format of Transformers, so both formats need it.
     found["transformers"] = work / digest / "transformers"
     if not found["transformers"].is_dir():
         to_transformers(checkpoint, found["transformers"])

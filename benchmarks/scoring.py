@@ -1,4 +1,4 @@
-"""How long an evaluation takes, and what memory, with the number of utterances."""
+"""Time and memory of an evaluation by the number of utterances."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import Watch, environment
+from benchmarks.measure import ResourceMonitor, environment
 from benchmarks.table import table
 
 LANGUAGES = ("en", "de", "es", "fr", "ru", "hi", "ar", "zh")
-"""An eighth of the utterances each."""
+"""Each has an eighth of the utterances."""
 
 Words = NDArray[np.str_]
 
-_WORDS = 5_000
-_MEAN_WORDS = 20  # of an utterance; FLEURS has about 20 in English
-_ERRORS = 0.1  # of the words: substituted, deleted or inserted
+_WORDS = 5_000  # size of a language's vocabulary
+_MEAN_WORDS = 20  # per utterance; English FLEURS has about 20
+_ERRORS = 0.1  # share of the words that are substituted, deleted or inserted
 _ALPHABETS = {
     "ru": "абвгдеиклмнопрстуя",
     "hi": "कखगचजटडतदनपबमयरल",
@@ -33,16 +33,16 @@ _ALPHABETS = {
 
 
 @dataclass(frozen=True)
-class Scored:
-    """An evaluation of so many utterances, as a process."""
+class EvaluationRun:
+    """Time and memory of an evaluation process."""
 
     utterances: int
     wall_s: float
-    peak_memory: int  # bytes that are resident
+    peak_memory: int  # resident bytes
 
 
-def by_count(counts: Sequence[int], work: Path) -> Iterator[Scored]:
-    """Evaluations of so many utterances each by `python -m evaluation`, with a report."""
+def evaluations_by_count(counts: Sequence[int], work: Path) -> Iterator[EvaluationRun]:
+    """Run `python -m evaluation` once per number of utterances, with a report."""
     work.mkdir(parents=True, exist_ok=True)
     for count in counts:
         references, hypotheses = (work / f"{name}-{count}.csv" for name in ("refs", "hyps"))
@@ -54,51 +54,51 @@ def by_count(counts: Sequence[int], work: Path) -> Iterator[Scored]:
             subprocess.Popen(
                 command, env=environment(threads=1), stdout=subprocess.DEVNULL
             ) as process,
-            Watch(process.pid, on_device=False) as watch,
+            ResourceMonitor(process.pid, on_device=False) as monitor,
         ):
             status = process.wait()
         if status:
             raise SystemExit(f"{' '.join(command)}: ended with status {status}")
-        yield Scored(count, time.monotonic() - started, watch.peak)
+        yield EvaluationRun(count, time.monotonic() - started, monitor.peak)
 
 
 def write_utterances(references: Path, hypotheses: Path, count: int) -> None:
-    """Write so many utterances of random words, transcribed and translated with some mistakes."""
+    """Write `count` utterances of random words as references, and as hypotheses with errors."""
     random = np.random.default_rng(count)
     words = {language: _vocabulary(random, language) for language in LANGUAGES}
     with (
-        references.open("w", newline="", encoding="utf-8") as truth,
-        hypotheses.open("w", newline="", encoding="utf-8") as heard,
+        references.open("w", newline="", encoding="utf-8") as reference_file,
+        hypotheses.open("w", newline="", encoding="utf-8") as hypothesis_file,
     ):
         columns = ["id", "language", "text", "translation"]
-        writers = csv.writer(truth), csv.writer(heard)
+        writers = csv.writer(reference_file), csv.writer(hypothesis_file)
         for writer in writers:
             writer.writerow(columns)
         for number in range(count):
             language = LANGUAGES[number % len(LANGUAGES)]
-            said, meant = (
+            text, translation = (
                 random.choice(words[spoken], 1 + random.poisson(_MEAN_WORDS - 1))
                 for spoken in (language, "en")
             )
             gap = "" if language == "zh" else " "
-            writers[0].writerow([number, language, gap.join(said), " ".join(meant)])
-            said = _misheard(random, said, words[language])
-            meant = _misheard(random, meant, words["en"])
-            writers[1].writerow([number, language, gap.join(said), " ".join(meant)])
+            writers[0].writerow([number, language, gap.join(text), " ".join(translation)])
+            text = _with_errors(random, text, words[language])
+            translation = _with_errors(random, translation, words["en"])
+            writers[1].writerow([number, language, gap.join(text), " ".join(translation)])
 
 
-def shown(found: Sequence[Scored]) -> str:
-    """The evaluations as a table."""
+def scoring_table(runs: Sequence[EvaluationRun]) -> str:
+    """The runs as a table."""
     rows = [
         [
-            f"{one.utterances:,}",
-            f"{one.wall_s:.1f} s",
-            f"{one.wall_s / one.utterances * 1000:.2f} ms",
-            f"{one.peak_memory / 2**20:.0f} MiB",
+            f"{run.utterances:,}",
+            f"{run.wall_s:.1f} s",
+            f"{run.wall_s / run.utterances * 1000:.2f} ms",
+            f"{run.peak_memory / 2**20:.0f} MiB",
         ]
-        for one in found
+        for run in runs
     ]
-    return table(["utterances", "time", "each", "peak memory"], rows)
+    return table(["utterances", "time", "time per utterance", "peak memory"], rows)
 
 
 def _vocabulary(random: np.random.Generator, language: str) -> Words:
@@ -109,12 +109,12 @@ def _vocabulary(random: np.random.Generator, language: str) -> Words:
     return np.array(["".join(random.choice(letters, length)) for length in lengths])
 
 
-def _misheard(random: np.random.Generator, said: Words, words: Words) -> list[str]:
-    """Of a tenth of the words some are replaced, some left out, some followed by another."""
-    heard = []
-    for word, chance in zip(said, random.random(len(said)), strict=True):
+def _with_errors(random: np.random.Generator, text: Words, vocabulary: Words) -> list[str]:
+    """The text with deletions, substitutions and insertions: a third of `_ERRORS` each."""
+    changed = []
+    for word, chance in zip(text, random.random(len(text)), strict=True):
         if chance > _ERRORS / 3:
-            heard.append(random.choice(words) if chance < _ERRORS * 2 / 3 else word)
+            changed.append(random.choice(vocabulary) if chance < _ERRORS * 2 / 3 else word)
         if _ERRORS * 2 / 3 <= chance < _ERRORS:
-            heard.append(random.choice(words))
-    return heard
+            changed.append(random.choice(vocabulary))
+    return changed

@@ -1,4 +1,4 @@
-"""Numbers as tables of Markdown, which read well in a terminal too."""
+"""Markdown tables of figures, which are also readable in a terminal."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ _MIB = 1 << 20
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown; all columns but the first are set to the right."""
+    """A Markdown table. All columns but the first are right-aligned."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         first, *others = zip(cells, widths, strict=True)
-        set_out = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        return f"| {' | '.join(set_out)} |"
+        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        return f"| {' | '.join(padded)} |"
 
     rule = [f"{'-' * widths[0]}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
     return "\n".join(line(cells) for cells in (head, rule, *lines))
 
 
 def comparison(rows: Sequence[Row], *, on_device: bool, readable: bool) -> str:
-    """The engines' table; `readable` False leaves the texts out, which mean nothing then."""
+    """The table of the engines. With `readable` False, it omits the columns about texts."""
     head = ["engine", "RTFx", "× openai-whisper", "peak memory"]
     head += ["peak on device", "device busy"] if on_device else []
     head += ["same text", "WER to openai-whisper", "WER"] if readable else ["tokens"]

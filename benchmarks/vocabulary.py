@@ -1,8 +1,9 @@
-"""Whisper's vocabulary as byte-level BPE with merges, which is how other engines read it.
+"""Whisper's vocabulary as byte-level BPE with merges, the form that other engines read.
 
-openai-whisper holds tiktoken's form of it: the bytes of each token, in the order in which the
-tokens were learned. A token's merge is found by tokenizing its bytes with what was learned before
-it: two parts are left, and those were merged (Sennrich et al. 2016, algorithm 1, backwards).
+openai-whisper has the vocabulary in tiktoken's form: the bytes of each token, in the order in which
+the tokens were learned. The merge of a token is found by tokenizing its bytes with the tokens that
+were learned before it. The two parts that remain are the merge (Sennrich et al. 2016, algorithm 1,
+backwards).
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from whisper.tokenizer import get_encoding
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens by their printable form, the merges that make them, and the special ones."""
+    """Tokens by their printable form, their merges, and the special tokens."""
 
     tokens: dict[str, int]
     merges: list[tuple[str, str]]
     special: list[str]  # in order of their ids, which follow those of `tokens`
-    timestamps: list[str]  # and these follow the special ones
+    timestamps: list[str]  # their ids follow those of the special tokens
 
 
 def vocabulary(*, multilingual: bool, languages: int) -> Vocabulary:
-    """The vocabulary of a checkpoint with so many language tokens."""
+    """The vocabulary of a checkpoint with this number of language tokens."""
     name = "multilingual" if multilingual else "gpt2"
     encoding = get_encoding(name, num_languages=languages)
     ranks: dict[bytes, int] = encoding._mergeable_ranks
@@ -46,7 +47,7 @@ def vocabulary(*, multilingual: bool, languages: int) -> Vocabulary:
 
 
 def _parts(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
-    """The two parts that a token was merged from, by merging its bytes as far as was known then."""
+    """The two parts of a token: merges its bytes with all tokens of a lower rank."""
     parts = [bytes([byte]) for byte in token]
     while len(parts) > 2:
         pairs = itertools.pairwise(parts)
@@ -60,7 +61,7 @@ def _parts(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, byt
 
 
 def _letters() -> dict[int, str]:
-    """GPT-2's letter for each byte: itself if it can be seen, else one from U+0100 on."""
+    """GPT-2's letter for each byte: the byte itself if it is visible, else one from U+0100 on."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in visible]
     return {byte: chr(byte) for byte in visible} | {

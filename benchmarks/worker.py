@@ -1,7 +1,7 @@
-"""The process that runs one engine once: `python -m benchmarks.worker`, its task on stdin.
+"""The process that runs one engine: `python -m benchmarks.worker`, with its task on standard input.
 
-Answers are lines of JSON on standard output: `ready` when the model is loaded and warm, `done`
-with the texts. What libraries print goes to standard error.
+It answers with lines of JSON on standard output: `ready` after loading and warming up, and `done`
+with the texts. Output of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 
 def main() -> None:
-    """Load the engine, warm it up on the first recordings named, then time it on all."""
+    """Load the engine, warm it up, and time it on the recordings."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     task = json.load(sys.stdin)
 
-    def tell(**answer: Any) -> None:
+    def send(**answer: Any) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
     import torch
@@ -32,10 +32,10 @@ def main() -> None:
     started = time.perf_counter()
     run = load(task["engine"], setup)
     list(run(task["warm_up"]))
-    tell(event="ready", loading_s=time.perf_counter() - started)
+    send(event="ready", loading_s=time.perf_counter() - started)
     started = time.perf_counter()
     texts = [dataclasses.asdict(text) for text in run(task["recordings"])]
-    tell(event="done", wall_s=time.perf_counter() - started, texts=texts)
+    send(event="done", wall_s=time.perf_counter() - started, texts=texts)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""When transcripts have been added, they are scored against the references and reported.
+"""After new transcripts, scores all transcripts against the references and writes a report.
 
-score → publish → gate. The last one fails if a language got worse than its baseline, where
-NIGHTSCRIBE_GATE names the rules for that.
+score → publish → gate. The task `gate` fails if a language is worse than its baseline by more than
+the rules of NIGHTSCRIBE_GATE allow.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def evaluate_transcripts() -> None:
         log = logging.getLogger(__name__)
         verdict = scored["gate"]
         if verdict is None:
-            log.info("nothing to judge: NIGHTSCRIBE_GATE is not set, or nothing was scored")
+            log.info("no gate: NIGHTSCRIBE_GATE is not set, or nothing was scored")
             return
         log.info(verdict["summary"])
         for warning in verdict["warnings"]:

@@ -1,4 +1,4 @@
-"""Every night, what is new in the archives is ingested, transcribed and published.
+"""Every night, scans the archives and ingests, transcribes and publishes what is new.
 
 scan → ingest (mapped over specs) → plan → transcribe (mapped over batches) → publish → check
 """
@@ -49,8 +49,8 @@ def transcribe_archives() -> None:
 
         return run_ingest(spec, run_id)
 
-    # Nothing new to ingest skips `ingest`, and one bad disk may fail a part of it: there may
-    # still be something to transcribe.
+    # `ingest` is skipped if there are no new files, and a part of it may fail. In both cases older
+    # recordings may still be pending.
     @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1))
     def plan(params: dict | None = None, run_id: str | None = None) -> list[str]:
         from nightscribe.airflow.tasks import run_plan
@@ -67,14 +67,14 @@ def transcribe_archives() -> None:
 
         return run_batch(spec, run_id)
 
-    # Runs after failures, too: what is finished is published, and evaluated.
+    # Also runs after a failure: finished batches are published and evaluated.
     @task(trigger_rule="all_done", outlets=[form.TRANSCRIPTS])
     def publish(run_id: str | None = None):
         from nightscribe.airflow.tasks import run_publish
 
         yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id))
 
-    # The last task decides about the run: it fails if any before it did.
+    # The state of a run is the state of its last task.
     @task(trigger_rule="all_done", retries=0)
     def check(run_id: str | None = None, ti: object = None) -> None:
         from nightscribe.airflow.tasks import check_run

@@ -1,4 +1,4 @@
-"""One recording, triggered from the UI or the REST API: into the lake, and out as subtitles.
+"""Transcribes one file, given by path or URI, and writes its text and subtitles into the lake.
 
 ingest → transcribe → publish
 """
@@ -27,7 +27,7 @@ SETTINGS = Settings()
             type="string",
             minLength=1,
             title="File",
-            description="An audio or video file: a path that the workers see, s3://… or gs://…",
+            description="Audio or video file: a path on the workers, s3://… or gs://…",
         ),
         **form.transcription(),
     },
@@ -37,7 +37,7 @@ SETTINGS = Settings()
 def transcribe_upload() -> None:
     @task(execution_timeout=timedelta(hours=1))
     def ingest(params: dict | None = None, run_id: str | None = None) -> list[str]:
-        from nightscribe.airflow.tasks import ingest_upload
+        from nightscribe.airflow.upload import ingest_upload
 
         return ingest_upload(params, run_id)
 
@@ -53,7 +53,7 @@ def transcribe_upload() -> None:
 
     @task(outlets=[form.TRANSCRIPTS])
     def publish(params: dict | None = None, ti: object = None):
-        from nightscribe.airflow.tasks import publish_upload
+        from nightscribe.airflow.upload import publish_upload
 
         result = publish_upload(params)
         ti.xcom_push(key="result", value=result)

@@ -69,7 +69,7 @@ def test_no_source_left_says_what_each_of_them_answered(lake: Lake, archive: Pat
         bytes_of(lake)
     message = str(caught.value)
     assert "a.wav: the file is no longer there" in message
-    assert "b.wav: has other content than when it was ingested" in message
+    assert "b.wav: its content has changed since it was ingested" in message
     assert "c.zip!/inside.wav: the container is no longer there" in message
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from nightscribe.airflow.tasks import ingest_upload
+from nightscribe.airflow.upload import ingest_upload
 from nightscribe.cli import main
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read

@@ -1,4 +1,4 @@
-"""A private Airflow that the demo and the tests drive through its REST API."""
+"""A private Airflow with its REST API, for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import httpx
 from nightscribe.airflow.standalone import Standalone
 from nightscribe.errors import NightscribeError
 
-__all__ = ["DrivenAirflow"]
+__all__ = ["AirflowApi"]
 
 
-class DrivenAirflow(Standalone):
-    """`Standalone`, with what a person does in the UI as methods."""
+class AirflowApi(Standalone):
+    """`Standalone` with methods for calls of its REST API."""
 
     def api(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call Airflow's REST API (`path` below /api/v2) as the admin; returns its JSON.
+        """Call the REST API as the admin. `path` is below /api/v2. Returns the response's JSON.
 
-        Raises `httpx.HTTPStatusError` for an answer of 400 and above.
+        Raises:
+            httpx.HTTPStatusError: the status is 400 or above.
         """
         user, password = self.login
         token = httpx.post(
@@ -38,7 +39,7 @@ class DrivenAirflow(Standalone):
         return answer.json() if answer.content else None
 
     def wait_for_dag(self, dag_id: str, timeout_s: float = 120.0) -> None:
-        """Wait until the DAG was parsed. Raises `NightscribeError` with its import errors."""
+        """Wait until the DAG is parsed. Raises `NightscribeError` with import errors, if any."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -47,42 +48,42 @@ class DrivenAirflow(Standalone):
             except httpx.HTTPStatusError as error:
                 if error.response.status_code != 404:
                     raise
-            broken = self.api("GET", "/importErrors")["import_errors"]
-            if broken or time.monotonic() > deadline:
-                raise NightscribeError(f"DAG {dag_id} did not load: {broken or 'time is up'}")
+            errors = self.api("GET", "/importErrors")["import_errors"]
+            if errors or time.monotonic() > deadline:
+                raise NightscribeError(f"DAG {dag_id} did not load: {errors or 'time-out'}")
             time.sleep(0.5)
 
     def unpause(self, dag_id: str) -> None:
-        """Let the scheduler run this DAG."""
+        """Unpause a DAG, so that the scheduler runs it."""
         self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run of an unpaused DAG; returns its run id."""
+        """Trigger a run of an unpaused DAG; returns its run id."""
         body = {"logical_date": None, "conf": dict(conf or {})}
         run: dict[str, str] = self.api("POST", f"/dags/{dag_id}/dagRuns", json=body)
         return run["dag_run_id"]
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Runs of a DAG, newest first."""
-        found: list[dict[str, Any]] = self.api(
+        runs: list[dict[str, Any]] = self.api(
             "GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"}
         )["dag_runs"]
-        return found
+        return runs
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Task instances of a run."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        found: list[dict[str, Any]] = self.api("GET", path, params={"limit": 1000})[
+        tasks: list[dict[str, Any]] = self.api("GET", path, params={"limit": 1000})[
             "task_instances"
         ]
-        return found
+        return tasks
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float) -> str:
-        """Wait until a run is over; returns its state. Raises `NightscribeError` on time-out."""
+        """Wait until a run ends; returns its state. Raises `NightscribeError` on time-out."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             state: str = self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
             if state in {"success", "failed"}:
                 return state
             time.sleep(1)
-        raise NightscribeError(f"{dag_id} {run_id} was not done after {timeout_s:.0f} s")
+        raise NightscribeError(f"{dag_id} {run_id} did not end within {timeout_s:.0f} s")

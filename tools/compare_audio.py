@@ -1,11 +1,11 @@
-"""How far our decoding is from `whisper.load_audio`, on every format: a Markdown table.
+"""Compare our audio decoding with `whisper.load_audio` in every format; prints a Markdown table.
 
     python tools/compare_audio.py SPEECH.flac
 
 Encodes the given recording in each format with PyAV, decodes it with `nightscribe.audio.decode`
 and with the ffmpeg command that openai-whisper runs, and prints the difference in length,
 the largest difference of a sample in units of the last bit (1/32768), and the share of
-samples that differ. Needs the `ffmpeg` command. docs/audio.md holds a run of it.
+samples that differ. Needs the `ffmpeg` command. docs/audio.md has a result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Case:
-    """One way to encode a recording."""
+    """A format to encode a recording in."""
 
     name: str
     suffix: str
@@ -36,7 +36,7 @@ class Case:
     sample_format: str
     rate: int  # Hz
     layout: str = "mono"
-    video: bool = False  # a moving picture beside the audio
+    video: bool = False  # with a video stream
 
 
 CASES = (
@@ -92,11 +92,11 @@ CASES = (
 
 @dataclass(frozen=True)
 class Difference:
-    """Two decodings of one file, compared sample by sample from the start."""
+    """Difference of two decodings of one file, sample by sample from the start."""
 
-    samples: int  # by which ours is longer
-    largest: float  # over the common length, in units of 1/32768
-    share: float  # of samples that differ, over the common length
+    samples: int  # length of ours minus length of theirs
+    largest: float  # largest difference over the common length, in units of 1/32768
+    share: float  # share of different samples over the common length
 
 
 def compare(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> Difference:
@@ -111,9 +111,9 @@ def compare(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> Differenc
 
 
 def encode(speech: NDArray[np.float32], rate: int, case: Case, path: Path) -> Path:
-    """Write mono `speech`, shape (n,), as the case says; each channel is fainter and later.
+    """Encode mono `speech`, shape (n,), in a format. Each channel is quieter and later.
 
-    Encoders that PyAV lacks are asked of the ffmpeg command.
+    The ffmpeg command encodes what PyAV has no encoder for.
     """
     layout = av.AudioLayout(case.layout)
     channels = np.zeros((layout.nb_channels, len(speech)), dtype=np.float32)
@@ -147,7 +147,7 @@ def _encode_with_pyav(channels: NDArray[np.float32], rate: int, case: Case, path
                 shade = np.full((64, 64, 3), index % 256, dtype=np.uint8)
                 container.mux(picture.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
             container.mux(picture.encode(None))
-        container.start_encoding()  # opens the encoders, which then know their frame size
+        container.start_encoding()  # opens the encoders, which sets their frame size
         resampler = AudioResampler(
             case.sample_format,
             case.layout,
@@ -161,7 +161,7 @@ def _encode_with_pyav(channels: NDArray[np.float32], rate: int, case: Case, path
 
 
 def read(path: Path) -> tuple[NDArray[np.float32], int]:
-    """The samples of a recording at its own rate, mixed to mono: shape (n,), and the rate in Hz."""
+    """Samples of a recording, mixed to mono, shape (n,), and its sample rate in Hz."""
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
     resampler = AudioResampler("flt", "mono", frames[0].sample_rate)
@@ -192,8 +192,11 @@ def main() -> None:
             target = Path(folder) / f"{number}.{case.suffix}"
             files.append((case.name, encode(speech, rate, case, target)))
         for name, file in files:
-            found = compare(decode(file).samples, load_audio(str(file)))
-            print(f"| {name} | {found.samples:+d} | {found.largest:g} | {found.share:.3%} |")
+            difference = compare(decode(file).samples, load_audio(str(file)))
+            print(
+                f"| {name} | {difference.samples:+d} | {difference.largest:g} "
+                f"| {difference.share:.3%} |"
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""`make demo`: the nightly job on the sample archive, by a real Airflow, and what came of it.
+"""`make demo`: run the nightly job on the sample archive in a real Airflow, and print the results.
 
-Starts a private Airflow (SQLite, LocalExecutor, 127.0.0.1 only), triggers the
-`transcribe_archives` DAG, waits for it and for the `evaluate_transcripts` run that its
-asset starts, prints tables from the lake, and stops Airflow again.
+Starts a private Airflow (SQLite, LocalExecutor, 127.0.0.1 only), triggers the DAG
+`transcribe_archives`, waits for it and for the run of `evaluate_transcripts` that its asset starts,
+prints tables of the lake, and stops Airflow.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nightscribe.errors import NightscribeError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect
 from nightscribe.settings import Settings
-from tools.airflow_api import DrivenAirflow
+from tools.airflow_api import AirflowApi
 
 TRANSCRIBE, EVALUATE = "transcribe_archives", "evaluate_transcripts"
 
-QUESTIONS = (
+QUERIES = (
     (
         "What is in the lake?",
         """SELECT task, language, count(*) AS transcripts, round(sum(duration_s), 1) AS audio_s,
@@ -29,12 +29,12 @@ QUESTIONS = (
            FROM latest_transcripts GROUP BY ALL ORDER BY ALL""",
     ),
     (
-        "Who speaks of a window, and where can it be heard?",
+        "Who talks about a window, and where?",
         """SELECT language, member, round(start_s, 1) AS start_s, trim(text) AS text FROM search
            WHERE task = 'translate' AND text ILIKE '%window%' ORDER BY ALL LIMIT 5""",
     ),
     (
-        "What could not be used, and why?",
+        "Which files could not be used, and why?",
         "SELECT parse_filename(uri) AS file, reason FROM rejected ORDER BY ALL",
     ),
 )
@@ -44,10 +44,10 @@ def main() -> int:
     """Run the demo; returns the exit code."""
     started = time.monotonic()
     settings = Settings()
-    airflow = DrivenAirflow(
+    airflow = AirflowApi(
         REPOSITORY / ".nightscribe" / "airflow",
         free_port(),
-        environment={"NIGHTSCRIBE_SCHEDULE": ""},  # the run below is the only one
+        environment={"NIGHTSCRIBE_SCHEDULE": ""},  # only the run below is started
     )
     print(f"Starting Airflow in {airflow.home} …", flush=True)
     try:
@@ -55,9 +55,9 @@ def main() -> int:
             before = {run["dag_run_id"] for run in _known_runs(airflow)}
             run_id = _nightly_run(airflow)
             _evaluation(airflow, before)
-            for dag_id in (TRANSCRIBE, EVALUATE):  # `make up` is to start nothing by itself
+            for dag_id in (TRANSCRIBE, EVALUATE):  # so that `make up` starts no run
                 airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
-        _answers(settings, run_id)
+        _print_results(settings, run_id)
     except NightscribeError as error:
         print(f"error: {error}\nAirflow's log: {airflow.home}/standalone.log", file=sys.stderr)
         return 1
@@ -72,7 +72,8 @@ def main() -> int:
     return 0
 
 
-def _nightly_run(airflow: DrivenAirflow) -> str:
+def _nightly_run(airflow: AirflowApi) -> str:
+    """Trigger the nightly DAG, print its tasks while they finish; returns the run id."""
     for dag_id in (TRANSCRIBE, EVALUATE):
         airflow.wait_for_dag(dag_id)
         airflow.unpause(dag_id)
@@ -89,45 +90,46 @@ def _nightly_run(airflow: DrivenAirflow) -> str:
                 took = f"{task['duration']:.1f} s" if task["duration"] else ""
                 print(f"  {name:<16} {task['state']:<8} {took}", flush=True)
         if state == "failed":
-            raise NightscribeError(f"{TRANSCRIBE} failed: logs are in {airflow.home}/logs")
+            raise NightscribeError(f"{TRANSCRIBE} failed: see the logs in {airflow.home}/logs")
         if state == "success":
             return run_id
         time.sleep(1)
 
 
-def _known_runs(airflow: DrivenAirflow) -> list[dict[str, str]]:
+def _known_runs(airflow: AirflowApi) -> list[dict[str, str]]:
     airflow.wait_for_dag(EVALUATE)
     return airflow.runs(EVALUATE)
 
 
-def _evaluation(airflow: DrivenAirflow, before: set[str]) -> None:
+def _evaluation(airflow: AirflowApi, before: set[str]) -> None:
+    """Wait for the evaluation's run, which is not among the runs `before`."""
     deadline = time.monotonic() + 60
     while True:
         new = [run for run in airflow.runs(EVALUATE) if run["dag_run_id"] not in before]
         if new:
             break
         if time.monotonic() > deadline:
-            raise NightscribeError(f"{EVALUATE} was not started by the transcripts asset")
+            raise NightscribeError(f"the asset `transcripts` did not start {EVALUATE}")
         time.sleep(0.5)
     run_id = new[0]["dag_run_id"]
-    print(f"The transcripts asset started {EVALUATE} ({run_id})", flush=True)
+    print(f"The asset `transcripts` started {EVALUATE} ({run_id})", flush=True)
     if airflow.wait_for_run(EVALUATE, run_id, 120) != "success":
-        raise NightscribeError(f"{EVALUATE} failed: logs are in {airflow.home}/logs")
+        raise NightscribeError(f"{EVALUATE} failed: see the logs in {airflow.home}/logs")
 
 
-def _answers(settings: Settings, run_id: str) -> None:
+def _print_results(settings: Settings, run_id: str) -> None:
     with connect(open_lake(settings.lake)) as connection:
-        [(made,)] = connection.execute(
+        [(transcripts,)] = connection.execute(
             "SELECT count(*) FROM transcripts WHERE run_id = ?", [run_id]
         ).fetchall()
-        if made:
-            print(f"\n{made} transcripts were made.\n")
+        if transcripts:
+            print(f"\nThe run wrote {transcripts} transcripts.\n")
         else:
             print("\nNothing was transcribed: no transcript is pending.\n")
-        for question, query in QUESTIONS:
-            print(question)
+        for title, query in QUERIES:
+            print(title)
             connection.sql(query).show(max_width=120)
-        print("How good are they? (error rates in %, 95 % intervals)")
+        print("How good are the transcripts? (error rates in %, 95 % intervals)")
         print(text_table(connection.sql("FROM latest_scores").to_arrow_table()))
 
 

@@ -1,8 +1,8 @@
-"""How long planning takes and how much memory it needs, by the number of recordings.
+"""Time and memory of planning by the number of recordings.
 
-Makes a lake of synthetic recordings, with rows written straight to its tables, and plans it
-twice: once for a model that has transcribed every recording, once for a model that has
-transcribed none. Each step runs in a process of its own, so its peak memory is its own.
+Creates a lake of synthetic recordings, with rows written directly to its tables, and plans it
+twice: for a model that has transcribed every recording, and for a model that has transcribed none.
+Each step runs in a new process, so that its peak memory can be measured.
 
     python tools/measure_plan.py [--sources N] [--models N] [RECORDINGS …]
 """
@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 COLLECTION = "file:///archives/radio-0"
-"""The archives asked for."""
+"""The archive that is planned."""
 RECORDINGS = (100_000, 1_000_000)
 COMMIT = 50_000
-"""Rows of a table that are written at a time."""
-OF_AN_ARCHIVE = 1_000
-"""Recordings that lie in the same tar."""
+"""Rows per commit."""
+RECORDINGS_PER_TAR = 1_000
 
 
 RECORDING = """
@@ -38,9 +37,9 @@ RECORDING = """
 
 SOURCE = """
   SELECT 'file:///archives/radio-' || $copy AS collection,
-         collection || format('/talks-{:05}.tar', i // $of_an_archive) AS archive,
+         collection || format('/talks-{:05}.tar', i // $per_tar) AS archive,
          format('talks/{:08}.wav', i) AS member, sha256(i::VARCHAR) AS recording_id,
-         i % $of_an_archive AS position, 100000 + i AS size_bytes, '1700000000' AS version,
+         i % $per_tar AS position, 100000 + i AS size_bytes, '1700000000' AS version,
          NULL AS language_hint, NULL AS metadata, 'measure' AS run_id, now() AS created_at
   FROM range($first, $last) AS t(i)"""
 
@@ -56,7 +55,7 @@ TRANSCRIPT = """
 
 
 def make_lake(lake_uri: str, recordings: int, sources: int, models: int) -> None:
-    """A lake of so many recordings of 3 to 30 s, transcribed by `model-0` … in one task."""
+    """Create a lake with recordings of 3 to 30 s, transcribed by `model-0`, `model-1` …"""
     import duckdb
 
     from nightscribe.lake.opening import open_lake
@@ -68,7 +67,7 @@ def make_lake(lake_uri: str, recordings: int, sources: int, models: int) -> None
     tables: list[tuple[str, str, dict[str, object]]] = [
         ("recordings", RECORDING, {}),
         *(
-            ("sources", SOURCE, {"copy": str(copy), "of_an_archive": OF_AN_ARCHIVE})
+            ("sources", SOURCE, {"copy": str(copy), "per_tar": RECORDINGS_PER_TAR})
             for copy in range(sources)
         ),
         *(
@@ -79,8 +78,8 @@ def make_lake(lake_uri: str, recordings: int, sources: int, models: int) -> None
     with duckdb.connect() as connection:
         for first in range(0, recordings, COMMIT):
             numbers = {"first": first, "last": min(first + COMMIT, recordings)}
-            for table, query, given in tables:
-                rows = connection.sql(query, params=given | numbers).to_arrow_table()
+            for table, query, parameters in tables:
+                rows = connection.sql(query, params=parameters | numbers).to_arrow_table()
                 lake.append(table, rows.select(SCHEMAS[table].names))
 
 
@@ -89,14 +88,14 @@ def _model_id(model: str) -> str:
 
 
 def plan_once(lake_uri: str, model: str) -> dict[str, float]:
-    """Plan all recordings for a model; seconds, peak memory and counts."""
+    """Plan all recordings for a model. Returns seconds, peak memory and counts."""
     from nightscribe.lake.opening import open_lake
     from nightscribe.stages.pending import Wanted
     from nightscribe.stages.plan import plan
     from nightscribe.whisper.options import Options
 
     started = time.monotonic()
-    made = plan(
+    planned = plan(
         open_lake(lake_uri),
         Wanted(model, _model_id(model), ("transcribe",), Options(), (COLLECTION,)),
         folder=f"_plans/{model}-{time.time_ns()}",
@@ -108,30 +107,30 @@ def plan_once(lake_uri: str, model: str) -> dict[str, float]:
         "seconds": time.monotonic() - started,
         "cpu_s": time.process_time(),
         "peak_mb": peak_mb(),
-        "pending": made.transcripts,
-        "done": made.already_done,
-        "batches": len(made.specs),
+        "pending": planned.transcripts,
+        "done": planned.already_done,
+        "batches": len(planned.specs),
     }
 
 
 def peak_mb() -> float:
-    """Most memory of this process that was resident, in MB of 2**20 bytes.
+    """Peak resident memory of this process, in MB of 2**20 bytes.
 
-    Linux's own count: `ru_maxrss` of a process that was just started is its parent's.
+    Reads it from /proc, since `ru_maxrss` of a new process starts with its parent's value.
     """
     [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(kilobytes) / 1024
 
 
 def in_own_process(step: str, *arguments: object) -> Any:
-    """Run a step of this file in a new process; what it returns."""
+    """Run a step of this file in a new process; returns its result."""
     command = [sys.executable, __file__, step, *map(str, arguments)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 
 
 def main(sizes: list[int], sources: int, models: int) -> None:
-    """Print a table."""
+    """Measure and print a table."""
     print(f"{sources} sources of each recording, {models} models have transcribed them\n")
     print("| recordings | what          | pending | batches | seconds | CPU s | peak memory, MB |")
     print("| ---------: | ------------- | ------: | ------: | ------: | ----: | --------------: |")
@@ -156,8 +155,10 @@ if __name__ == "__main__":
         print(json.dumps(plan_once(*sys.argv[2:4])), flush=True)
         os._exit(0)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recordings", nargs="*", type=int, default=list(RECORDINGS))
-    parser.add_argument("--sources", type=int, default=1, help="of each recording")
-    parser.add_argument("--models", type=int, default=2, help="that have transcribed everything")
+    parser.add_argument(
+        "recordings", nargs="*", type=int, default=list(RECORDINGS), help="numbers of recordings"
+    )
+    parser.add_argument("--sources", type=int, default=1, help="sources of each recording")
+    parser.add_argument("--models", type=int, default=2, help="models with transcripts of all")
     given = parser.parse_args()
     main(given.recordings, given.sources, given.models)

@@ -1,7 +1,7 @@
-"""The engines that are compared: what each needs, and how it is called.
+"""The engines that are compared: their packages and options, and one function to load them.
 
-Every engine decodes greedily at temperature 0, without fallback, detects the language of each
-recording, and reads the files by itself.
+Every engine decodes greedily at temperature 0 without fallback, detects the language of each
+recording, and reads the audio files itself.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Setup:
-    """What an engine is started with."""
+    """Parameters of a run, the same for all engines but for the format of the model."""
 
     model: str  # path of the checkpoint, or of the folder it was converted into
     device: str  # cpu or cuda
     threads: int
-    batch_size: int  # of those engines that take one
-    conditioned: bool  # whether a window is prompted with the text before it
+    batch_size: int  # for the engines that have one
+    conditioned: bool  # whether the previous text is the prompt of a window
 
     def of(self, model: Path) -> Setup:
-        """The same with another model."""
+        """The same setup with another model."""
         return replace(self, model=str(model.resolve()))
 
 
 @dataclass(frozen=True)
 class Text:
-    """What an engine read in a recording."""
+    """The text that an engine gives for a recording."""
 
     path: str
     text: str
-    language: str | None = None  # None where the engine does not tell
-    tokens: int | None = None  # likewise; without the end of the text
+    language: str | None = None  # None if the engine does not report it
+    tokens: int | None = None  # without the end-of-text token; None if not reported
 
 
 Run = Callable[[Sequence[str]], Iterator[Text]]
-"""From paths of recordings to their texts, in any order."""
+"""Function from paths of recordings to their texts, in any order."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine by its name in the table."""
+    """Where an engine is implemented, and with which options."""
 
-    module: str  # in this package; its `load(setup, **options)` gives a `Run`
-    package: str  # without which it cannot run
+    module: str  # of this package; its `load(setup, **options)` returns a `Run`
+    package: str  # Python package that it needs
     model_format: str  # whisper, transformers or ctranslate2
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -74,16 +74,18 @@ ENGINES = {
     ),
 }
 
+"""Name in the table → engine."""
+
 OURS = tuple(name for name, engine in ENGINES.items() if engine.module == "ours")
 
 
-def missing(engine: Engine) -> str | None:
-    """The package that an engine lacks here."""
+def missing_package(engine: Engine) -> str | None:
+    """The package of the engine if it is not installed, else None."""
     return None if importlib.util.find_spec(engine.package) else engine.package
 
 
 def load(name: str, setup: Setup) -> Run:
-    """The engine of that name, its model loaded."""
+    """Load the engine with this name and its model."""
     engine = ENGINES[name]
     module = importlib.import_module(f"benchmarks.engines.{engine.module}")
     run: Run = module.load(setup, **engine.options)

@@ -1,4 +1,4 @@
-"""faster-whisper on CTranslate2: sequential, or its pipeline that batches a recording's chunks."""
+"""faster-whisper on CTranslate2: sequential, or with the pipeline that batches chunks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.engines import Run, Setup, Text
 
 
 def load(setup: Setup, *, batched: bool = False, int8: bool = False) -> Run:
-    """faster-whisper in float32 on the CPU, float16 on CUDA, or with weights in int8."""
+    """Load faster-whisper in float32 on a CPU, in float16 on CUDA, or with int8 weights."""
     precision = "float16" if setup.device == "cuda" else "float32"
     if int8:
         precision = "int8_float16" if setup.device == "cuda" else "int8"
@@ -21,7 +21,7 @@ def load(setup: Setup, *, batched: bool = False, int8: bool = False) -> Run:
     greedy: dict[str, Any] = {"beam_size": 1, "temperature": 0.0}
     pipeline: Any = model
     if batched:
-        # Chunks are independent of each other here: nothing is ever prompted by the text before.
+        # Chunks are independent: the previous text is never a prompt.
         pipeline = BatchedInferencePipeline(model)
         greedy["batch_size"] = setup.batch_size
     else:

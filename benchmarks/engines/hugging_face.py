@@ -1,4 +1,4 @@
-"""Whisper in Transformers: its long-form `generate`, or the pipeline that cuts into chunks."""
+"""Whisper in Transformers: long-form `generate`, or the pipeline that splits into chunks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WINDOW_S = 30
 
 
 def load(setup: Setup, *, batched: bool = False, chunked: bool = False) -> Run:
-    """Transformers in float32 on the CPU, float16 on CUDA."""
+    """Load Transformers' Whisper in float32 on a CPU, in float16 on CUDA."""
     dtype = torch.float16 if setup.device == "cuda" else torch.float32
     model: Any = WhisperForConditionalGeneration.from_pretrained(setup.model, dtype=dtype)
     model = model.to(setup.device).eval()
@@ -29,7 +29,7 @@ def load(setup: Setup, *, batched: bool = False, chunked: bool = False) -> Run:
     tokenizer = WhisperTokenizer.from_pretrained(setup.model)
     greedy: dict[str, Any] = {"num_beams": 1, "do_sample": False}
     if model.generation_config.is_multilingual:
-        greedy["task"] = "transcribe"  # else it is left to the model, which may translate
+        greedy["task"] = "transcribe"  # without it, the model chooses and may translate
     if chunked:
         return _chunks(model, extractor, tokenizer, setup, greedy)
     size = setup.batch_size if batched else 1
@@ -46,7 +46,7 @@ def load(setup: Setup, *, batched: bool = False, chunked: bool = False) -> Run:
             sampling_rate=SAMPLE_RATE,
             return_tensors="pt",
             truncation=False,
-            # The encoder takes no less than a window.
+            # The encoder needs at least one window.
             padding="longest" if longer else "max_length",
             return_attention_mask=True,
         )
@@ -58,8 +58,8 @@ def load(setup: Setup, *, batched: bool = False, chunked: bool = False) -> Run:
             **greedy,
         )
         for path, tokens in zip(paths, found, strict=True):
-            said = int((tokens != tokenizer.eos_token_id).sum())
-            yield Text(path, tokenizer.decode(tokens, skip_special_tokens=True), None, said)
+            count = int((tokens != tokenizer.eos_token_id).sum())
+            yield Text(path, tokenizer.decode(tokens, skip_special_tokens=True), None, count)
 
     return run
 

@@ -1,7 +1,6 @@
 """openai-whisper itself: `whisper.transcribe`, one recording after the other.
 
-Its samples come from Nightscribe's decoder: the same ones that its own would give, without the
-start of an ffmpeg process for each file.
+Nightscribe decodes the audio: the samples are the same, and no ffmpeg process is started per file.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from nightscribe.whisper.engines import load_model
 
 
 def load(setup: Setup) -> Run:
-    """`whisper.transcribe` at temperature 0."""
+    """Load openai-whisper, at temperature 0."""
     network = load_model(setup.model, setup.device).network
 
     def run(paths: Sequence[str]) -> Iterator[Text]:

@@ -1,4 +1,4 @@
-"""Nightscribe's own engine, through the contract that the pipeline uses."""
+"""Nightscribe's batched engine, called as the nightly run calls it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightscribe.whisper.options import Options
 
 
 def load(setup: Setup, *, precision: str = "auto") -> Run:
-    """The batched engine, which chooses batch sizes by itself."""
+    """Load the batched engine, which chooses its batch size itself."""
     model = load_model(setup.model, setup.device, precision=precision)
     options = Options(temperature=(0.0,), condition_on_previous_text=setup.conditioned)
     job = Job("transcribe", options)

@@ -1,12 +1,16 @@
-"""Nightscribe: audio archives in, transcript tables out.
+"""Nightscribe: from audio archives to transcript tables.
 
-The library behind the DAGs and the command line. The folders follow the data: `archives` find
-recordings, `audio` decodes them, `whisper` turns them into segments, `lake` commits the segments,
-`stages` put these together, `export` writes files. It imports without Airflow, except for what is
-in `nightscribe.airflow`.
+The library behind the DAGs and the command line. The packages follow the data: `archives` finds
+recordings, `audio` decodes them, `whisper` transcribes them, `lake` commits the transcripts and
+`export` writes files; `stages` combines them into a nightly run. Everything but
+`nightscribe.airflow` can be imported without Airflow.
 
-The names below are the public ones. Each is imported at its first use, so that importing the
-package stays cheap: Airflow does it every few seconds.
+`__all__` lists the public names. Each is imported at its first use, so that importing the package
+is fast: Airflow does it every few seconds.
+
+>>> from nightscribe import Settings
+>>> Settings(lake="/data/lake").lake
+'/data/lake'
 """
 
 from __future__ import annotations

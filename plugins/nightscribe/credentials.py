@@ -1,4 +1,4 @@
-"""Credentials from an Airflow connection, in the words of delta-rs."""
+"""Credentials from Airflow connections, as the storage options of delta-rs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 
-def connection_of(conn_id: str, named_by: str, otherwise: str) -> Connection:
-    """Airflow's connection. Raises `ConfigurationError` that says who named it, and what to do."""
+def connection_of(conn_id: str, named_in: str, alternative: str) -> Connection:
+    """The Airflow connection `conn_id`.
+
+    Args:
+        named_in: the setting or URI that names it, for the message
+        alternative: what to do instead of adding it, for the message
+
+    Raises:
+        ConfigurationError: there is no such connection.
+    """
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException
 
@@ -19,25 +27,27 @@ def connection_of(conn_id: str, named_by: str, otherwise: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowException as error:
         raise ConfigurationError(
-            f"{named_by}: there is no Airflow connection {conn_id!r}: add it "
-            f"(airflow connections add {conn_id} …) or {otherwise}"
+            f"{named_in}: there is no Airflow connection {conn_id!r}: add it "
+            f"(airflow connections add {conn_id} …) or {alternative}"
         ) from error
 
 
 def storage_options(conn_id: str | None) -> dict[str, str]:
-    """Options for `deltalake` from an `aws` connection; empty without one: the cloud's own chain.
+    """Storage options of `deltalake` from a connection of type `aws`.
 
-    Raises `ConfigurationError` for one that is not there, or of another type. Google's
-    credentials come from the environment (`GOOGLE_APPLICATION_CREDENTIALS`), as delta-rs reads
-    them.
+    Empty without a connection: then the cloud's own chain applies. Google's credentials always come
+    from the environment (`GOOGLE_APPLICATION_CREDENTIALS`), where delta-rs reads them.
+
+    Raises:
+        ConfigurationError: there is no such connection, or it has another type.
     """
     if not conn_id:
         return {}
     connection = connection_of(conn_id, "NIGHTSCRIBE_LAKE_CONN_ID", "leave the setting empty")
     if connection.conn_type != "aws":
         raise ConfigurationError(
-            f"connection {conn_id!r} is of type {connection.conn_type!r}: a lake on an object "
-            "store takes a connection of type aws"
+            f"connection {conn_id!r} has type {connection.conn_type!r}: a lake on an object store "
+            "needs a connection of type aws"
         )
     extra = connection.extra_dejson
     options = {

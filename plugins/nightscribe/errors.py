@@ -1,9 +1,8 @@
-"""What can go wrong, in two kinds: an input to set aside, or a mistake to tell the user.
+"""Two kinds of errors: an input that cannot be used, and a mistake that a person must correct.
 
-A bad input never stops a batch: it raises `Rejected`, and whoever works through many
-inputs turns that into one row of the `rejected` table. Everything that only a person
-can put right (configuration, a missing model, a lake from the future) raises
-`NightscribeError`, whose message names the thing, what is wrong, and what to do.
+A bad input never stops a batch. It raises `Rejected`, and the loop over the inputs turns that into
+one row of the table `rejected`. A wrong setting, a missing model or a lake with a newer format
+raises `NightscribeError`. Its message names the thing, says what is wrong with it, and what to do.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an input could not be used. A closed list, so that SQL can group by it."""
+    """Why an input cannot be used. The list is closed, so that SQL can group by reason."""
 
     EMPTY_FILE = "empty_file"
     NOT_AUDIO = "not_audio"
@@ -39,9 +38,11 @@ class Reason(StrEnum):
 
 
 class Rejected(Exception):
-    """An input that cannot be used; ends as one row of the `rejected` table.
+    """An input that cannot be used. It becomes one row of the table `rejected`.
 
-    `reason` is from the closed list, `detail` says in words what was found.
+    Attributes:
+        reason: from the closed list
+        detail: what was found, in words
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -50,12 +51,12 @@ class Rejected(Exception):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type[Rejected], tuple[Reason, str]]:
-        # Exceptions pickle by their `args`, which here is the joined message.
+        # By default, exceptions are pickled by their `args`: here, the joined message.
         return Rejected, (self.reason, self.detail)
 
 
 class NightscribeError(Exception):
-    """Something a person must put right. The message says what to do; shown without a traceback."""
+    """A mistake that a person must correct. Its message says what to do and needs no traceback."""
 
 
 class ConfigurationError(NightscribeError):
@@ -72,7 +73,10 @@ class LakeError(NightscribeError):
 
 @contextmanager
 def explain_full_disk() -> Iterator[None]:
-    """Turn a full temporary folder into a `NightscribeError`: it is not the input's fault."""
+    """Turn errors about a full temporary folder into a `NightscribeError`.
+
+    Without this, an input would be rejected for a fault of the machine.
+    """
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
-"""How far long work has come, how fast it goes, and when it will be done.
+"""Progress of long work: counts, speed and time left.
 
-On a terminal that is a bar; in a log, a line every few seconds.
+On a terminal it is a bar, in a log a line every few seconds.
 """
 
 from __future__ import annotations
@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 log = logging.getLogger("nightscribe")
 
 LOG_EVERY_S = 5.0
+"""Time between two log lines, s."""
 
 
 class Progress:
-    """Counts finished items; a context manager that says at its end what was reached.
+    """A context manager that counts finished items and logs the counts at its end.
 
-    `total_amount` is what the work is measured in for speed and ETA: `unit` "audio" means
-    seconds of audio (their rate is RTFx), any other unit is counted as it is.
+    Speed and time left are computed from the amounts. With the unit "audio", amounts are seconds of
+    audio and the speed is RTFx; any other unit, such as "MB", is printed as given.
+
+    >>> with Progress("ingest", total_items=2, total_amount=30.0, unit="MB") as progress:
+    ...     progress.add(12.5)
+    ...     progress.items, progress.amount
+    (1, 12.5)
     """
 
     def __init__(self, what: str, total_items: int, total_amount: float, unit: str) -> None:
         self.what, self.unit = what, unit
         self.total_items, self.total_amount = total_items, total_amount
         self.items, self.amount = 0, 0.0
-        self._started = self._said = time.monotonic()
+        self._started = self._logged = time.monotonic()
         self._bar: RichProgress | None = None
 
     def __enter__(self) -> Progress:
@@ -62,29 +68,29 @@ class Progress:
         log.info(self.line())
 
     def add(self, amount: float, items: int = 1) -> None:
-        """Count finished items, `amount` in all."""
+        """Count finished items with a total of `amount`."""
         self.items += items
         self.amount += amount
         now = time.monotonic()
         if self._bar is not None:
             task = self._bar.task_ids[0]
             self._bar.update(task, completed=self.amount, state=self.state())
-        elif now - self._said >= LOG_EVERY_S:
-            self._said = now
+        elif now - self._logged >= LOG_EVERY_S:
+            self._logged = now
             log.info(self.line())
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the work started."""
+        """Time since the work started, s."""
         return max(time.monotonic() - self._started, 1e-9)
 
     @property
     def rate(self) -> float:
-        """Amount per second so far; for audio seconds this is RTFx."""
+        """Amount per second of wall time so far; RTFx for audio."""
         return self.amount / self.elapsed_s
 
     def state(self) -> str:
-        """Counts and speed."""
+        """Counts and speed, as text."""
         if self.unit == "audio":
             done = f"{duration(self.amount)} of {duration(self.total_amount)} of audio"
             speed = f"RTFx {self.rate:.1f}"
@@ -94,14 +100,18 @@ class Progress:
         return f"{self.items}/{self.total_items}, {done}, {speed}"
 
     def line(self) -> str:
-        """One line for a log: counts, speed, time gone and ETA."""
+        """One log line: counts, speed, elapsed time and ETA."""
         left = self.total_amount - self.amount
         eta = f", ETA {duration(left / self.rate)}" if self.rate > 0 and left > 0.5 else ""
-        return f"{self.what}: {self.state()}, {duration(self.elapsed_s)} gone{eta}"
+        return f"{self.what}: {self.state()}, {duration(self.elapsed_s)} elapsed{eta}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `7.3 s`, `4 min 05 s`, `3 h 07 min`."""
+    """A duration for people.
+
+    >>> duration(7.34), duration(245), duration(11_220)
+    ('7.3 s', '4 min 05 s', '3 h 07 min')
+    """
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:

@@ -1,4 +1,4 @@
-"""A recording is its encoded bytes: what names it, and how to get them back."""
+"""Recordings: identified by their encoded bytes, and opened from any source that has them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ _READ_BYTES = 1 << 20
 
 
 def content_id(file: BinaryIO) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal: the `recording_id`. Leaves the file at its start.
+    """The `recording_id` of a file: SHA-256 of its bytes, hexadecimal. Rewinds the file.
 
-    Raises `Rejected` for a file without a byte.
+    Raises:
+        Rejected: the file is empty.
+
+    >>> import io
+    >>> content_id(io.BytesIO(b"abc"))[:8]
+    'ba7816bf'
     """
     digest = hashlib.sha256()
     size = 0
@@ -37,7 +42,7 @@ def content_id(file: BinaryIO) -> str:
 
 
 def difference_from(recording_id: str, file: BinaryIO | Rejection) -> str | None:
-    """Why an opened source is not this recording's bytes; None if it is."""
+    """Why an opened source does not have the bytes of a recording; None if it has them."""
     if isinstance(file, Rejection):
         return file.detail
     try:
@@ -46,18 +51,18 @@ def difference_from(recording_id: str, file: BinaryIO | Rejection) -> str | None
         return rejected.detail
     except OSError as error:
         return str(error)
-    return None if found == recording_id else "has other content than when it was ingested"
+    return None if found == recording_id else "its content has changed since it was ingested"
 
 
 @contextmanager
 def open_recording(lake: Lake, recording_id: str, limits: ArchiveLimits) -> Iterator[BinaryIO]:
-    """The encoded bytes of a recording, from the first of its sources that still has them.
+    """Open the encoded bytes of a recording, from the first source that still has them.
 
     The file is seekable, at its start, and open inside the `with` block.
 
     Raises:
         NightscribeError: the lake does not know the recording, or no source has its bytes; the
-            message says what each source answered.
+            message has the reason for each source.
     """
     rows = read(
         lake,
@@ -66,14 +71,14 @@ def open_recording(lake: Lake, recording_id: str, limits: ArchiveLimits) -> Iter
     ).to_pylist()
     if not rows:
         raise NightscribeError(f"the lake {lake.uri} has no recording {recording_id!r}")
-    trouble = []
+    failures = []
     for source, file in open_sources([(row["archive"], row["member"]) for row in rows], limits):
         difference = difference_from(recording_id, file)
         if difference is None:
             assert not isinstance(file, Rejection)
             yield file
             return
-        trouble.append(f"{join_uri(*source)}: {difference}")
+        failures.append(f"{join_uri(*source)}: {difference}")
     raise NightscribeError(
-        f"recording {recording_id} is at none of its sources any more: {'; '.join(trouble)}"
+        f"no source of recording {recording_id} has its content any more: {'; '.join(failures)}"
     )

@@ -1,10 +1,8 @@
-"""Every setting, its unit and its default: the one place that reads the environment.
+"""Every setting with its unit and default. This module reads them from the environment.
 
-(But for `NIGHTSCRIBE_DEMO_MODEL`, which `whisper/models.py` reads: the demo checkpoint's path where
-there is no checkout around the library, as in a container.)
-
-`NIGHTSCRIBE_LAKE=/data/lake` sets `Settings().lake`. Credentials are not among them:
-those come from Airflow connections or the cloud's own chain.
+`NIGHTSCRIBE_LAKE=/data/lake` sets `Settings().lake`. Credentials are not settings: they come from
+Airflow connections or from the cloud's own chain. One variable is read elsewhere:
+`NIGHTSCRIBE_DEMO_MODEL`, in `nightscribe.whisper.checkpoints`.
 """
 
 from __future__ import annotations
@@ -22,11 +20,11 @@ EngineName = Literal["batched", "reference"]
 
 
 class ArchiveLimits(BaseSettings):
-    """What one container (zip, tar) may hold before it is taken for a bomb and rejected."""
+    """Limits of a container (zip or tar), from `NIGHTSCRIBE_ARCHIVE_*`; they stop zip bombs."""
 
     model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_ARCHIVE_", frozen=True)
 
-    max_members: int = Field(1_000_000, gt=0, description="members in one container")
+    max_members: int = Field(1_000_000, gt=0, description="members of one container")
     max_expanded_bytes: int = Field(
         1024 * GIB, gt=0, description="bytes that one container may expand to"
     )
@@ -34,110 +32,120 @@ class ArchiveLimits(BaseSettings):
     max_ratio: float = Field(
         200.0,
         gt=1,
-        description="expanded over compressed size of a member; 16-bit silence in a zip reaches "
-        "about 1000, speech stays below 10",
+        description="expanded size of a member over its compressed size. Speech stays below 10; "
+        "16-bit silence in a zip reaches about 1000",
     )
     spool_bytes: int = Field(
         64 * MIB,
         gt=0,
-        description="a member that cannot be read in place is held in memory up to this size and "
+        description="a member that cannot be read in place is held in memory up to this size, and "
         "in the temporary folder beyond it",
     )
 
 
 class Settings(BaseSettings):
-    """Nightscribe's settings, from `NIGHTSCRIBE_*` environment variables."""
+    """The settings, from environment variables `NIGHTSCRIBE_*`. A value: it does not change."""
 
     model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_", frozen=True)
 
-    lake: str = Field("lake", description="folder or s3:// prefix that holds all tables")
+    lake: str = Field("lake", description="folder or s3:// prefix of the tables")
     lake_conn_id: str | None = Field(
-        None, description="Airflow connection with the credentials of an object-store lake"
+        None, description="Airflow connection (type aws) with the credentials of a lake on S3"
     )
     archives: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="archive URIs, separated by commas: folders, zips, tars, s3://, gs://"
     )
-    model: str = Field("turbo", description="an official name, a path to a checkpoint, or `demo`")
+    model: str = Field("turbo", description="official name, path of a checkpoint, or `demo`")
     model_dir: str | None = Field(
-        None, description="where checkpoints are cached; default: where openai-whisper does"
+        None, description="folder of the checkpoints; default: openai-whisper's cache folder"
     )
-    device: str = Field("auto", description="`auto` (CUDA, else CPU), `cpu`, `cuda`, `cuda:1` …")
+    device: str = Field(
+        "auto",
+        description="`auto` (CUDA if torch finds it, else the CPU), `cpu`, `cuda`, `cuda:1` …",
+    )
     precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
         "auto",
-        description="`auto` (float16 on CUDA, float32 on a CPU), `float32`, `float16` (CUDA only) "
-        "or `bfloat16` (where the device has it); no transcript is made anew for it",
+        description="precision of matrix products: `auto` (float16 on a GPU, float32 on a CPU), "
+        "`float32`, `float16` (GPU only) or `bfloat16` (GPUs since Ampere and some CPUs, engine "
+        "`batched` only). A change transcribes nothing again",
     )
     engine: EngineName = Field(
         "batched",
-        description="`batched`: openai-whisper's transcripts, many recordings at a time; "
+        description="`batched`: many recordings at a time, with openai-whisper's transcripts; "
         "`reference`: openai-whisper itself",
     )
     slots: int = Field(
         0,
         ge=0,
-        description="windows that the batched engine decodes side by side; 0: what memory "
-        "allows, up to 16 on a CPU and 256 on a GPU",
+        description="windows that the batched engine decodes side by side; 0: as many as fit in "
+        "memory, up to 16 on a CPU and 256 on a GPU",
     )
-    task: str = Field("transcribe", description="`transcribe`, `translate` or `both`")
+    task: str = Field(
+        "transcribe", description="`transcribe`, `translate` (into English) or `both`"
+    )
     language: str = Field(
         "auto",
-        description="`auto` (Whisper detects), `manifest` (the manifest's hint, else detect), or "
-        "a language code for all",
+        description="`auto` (Whisper detects it), `manifest` (the manifest's language, else "
+        "detected), or a language for all recordings",
     )
-    threads: int = Field(0, ge=0, description="CPU threads for torch; 0 leaves torch's choice")
+    threads: int = Field(0, ge=0, description="torch's CPU threads; 0: torch's own choice")
     batch_minutes: float = Field(
         20.0, gt=0, description="expected processing time of one batch, in minutes"
     )
     batch_hours_max: float = Field(
         10.0,
         gt=0,
-        description="a batch that has taken this long commits what it has; the rest is left to the "
-        "next run. Below the task's time-out of 12 hours",
+        description="after this time a batch commits what it has and leaves the rest to the next "
+        "run, in hours. Keep it below the task's time-out of 12 hours",
     )
     expected_rtfx: float | None = Field(
         None,
         gt=0,
-        description="audio seconds per wall second to size batches by; default: what this model "
-        "reached before in this lake, else 20 where `device` names a GPU, else 1",
+        description="speed that batches are sized by, in seconds of audio per second; default: the "
+        "speed that the model reached in this lake, else 20 if `device` names a GPU, else 1",
     )
     schedule: str = Field(
-        "@daily", description="of the nightly DAG, a cron expression; empty: none"
+        "@daily",
+        description="schedule of the DAG transcribe_archives, a cron expression; empty: manual "
+        "runs only",
     )
     gate: str = Field(
         "",
-        description="path of a gate.toml: the DAG evaluate_transcripts fails when a language is "
-        "worse than its baseline beyond these rules; empty: it only reports",
+        description="path of a gate.toml: the DAG evaluate_transcripts fails if a language is "
+        "worse than its baseline by more than these rules allow; empty: it only reports",
     )
-    pool: str = Field("gpu", description="Airflow pool of transcription tasks: a slot per GPU")
+    pool: str = Field("gpu", description="Airflow pool of transcription tasks; one slot per GPU")
     queue: str = Field("gpu", description="Celery queue of transcription tasks")
     retry_delay_s: float = Field(
-        30.0, gt=0, description="pause before a failed task is tried again; doubles each time"
+        30.0,
+        gt=0,
+        description="pause before a failed task is retried, in seconds; doubles with each retry",
     )
-    ingest_files: int = Field(2_000, gt=0, description="files of one ingest task, at most")
-    ingest_bytes: int = Field(20 * GIB, gt=0, description="bytes of one ingest task, about")
-    min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected")
+    ingest_files: int = Field(2_000, gt=0, description="most files of one ingest task")
+    ingest_bytes: int = Field(20 * GIB, gt=0, description="approximate bytes of one ingest task")
+    min_duration_s: float = Field(0.1, ge=0, description="shorter recordings are rejected, s")
     max_duration_s: float = Field(
         24 * 3600.0,
         gt=0,
-        description="longer recordings are rejected. The batched engine's memory does not grow "
-        "with a recording's length; the reference engine's does, by about 2 GB an hour",
+        description="longer recordings are rejected, s. The engine `reference` takes about 2 GB of "
+        "memory per hour of a recording; the memory of `batched` does not grow with the length",
     )
 
     limits: ArchiveLimits = Field(
         default_factory=ArchiveLimits,
-        description="what one container may hold: NIGHTSCRIBE_ARCHIVE_*",
+        description="limits of a container: `NIGHTSCRIBE_ARCHIVE_*`",
     )
 
     @field_validator("engine")
     @classmethod
-    def _computes(cls, value: str, others: ValidationInfo) -> str:
+    def _has_precision(cls, value: str, others: ValidationInfo) -> str:
         if value == "reference" and others.data.get("precision") == "bfloat16":
             raise ValueError("openai-whisper has no bfloat16; set NIGHTSCRIBE_PRECISION=auto")
         return value
 
     @field_validator("archives", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_at_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

@@ -1,8 +1,8 @@
-"""Files and folders wherever they are: on the local disk or in an object store.
+"""Files and folders on the local disk and in object stores, behind one interface.
 
-Credentials: `s3://conn_id@bucket/prefix` uses the Airflow connection `conn_id`, as
-Airflow's ObjectStoragePath does. Without one, the cloud's own chain is asked: for S3 the
-environment (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` …), files, then roles.
+Credentials: `s3://conn_id@bucket/prefix` uses the Airflow connection `conn_id`, as Airflow's
+ObjectStoragePath does. Without a connection, the cloud's own chain applies. For S3 that is the
+environment (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` …), then files, then roles.
 """
 
 from __future__ import annotations
@@ -17,45 +17,47 @@ from nightscribe.uris import canonical_uri, child_uri, decode_path
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
-# Asked of an object store at a time: large against a round trip, small against memory. s3fs
-# would take 50 MB.
+
+__all__ = ["Place", "Stat", "locate", "stat_of", "stat_of_info"]
+
+# Bytes per request to an object store: transfer takes longer than the round trip, and memory stays
+# small. The default of s3fs is 50 MB.
 _BLOCK_BYTES = 4 * 1024 * 1024
 
-
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
+"""Scheme → Nightscribe's extra that installs its file system."""
 
-
-# Where file systems keep what changes when a file does, best first: S3 and GCS have an
-# entity tag, others a time under one of several names.
+# Keys of an fsspec listing entry whose value changes when the file changes, the best first: S3 and
+# GCS have an entity tag, other stores a time.
 _VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "modified", "created")
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What a file system says of a file without opening it."""
+    """Properties of a file or folder that a file system gives without opening it."""
 
     size_bytes: int
-    version: str
+    version: str  # changes when the file changes
     is_folder: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file or folder that can be reached; `filesystem` is None on the local disk."""
+    """A file or folder and its file system, which is None for the local disk."""
 
     uri: str
     path: str
     filesystem: AbstractFileSystem | None
 
     def stat(self) -> Stat:
-        """Size, version and kind. Raises OSError (FileNotFoundError …) as the store does."""
+        """Size, version and kind. Raises the `OSError` of the store, such as FileNotFoundError."""
         if self.filesystem is None:
             return stat_of(os.stat(self.path))
         self.filesystem.invalidate_cache()
         return stat_of_info(self.filesystem.info(self.path))
 
     def open(self) -> BinaryIO:
-        """The file, for reading. Raises OSError as the store does."""
+        """Open the file for reading. Raises the `OSError` of the store."""
         if self.filesystem is None:
             return open(self.path, "rb")
         file = self.filesystem.open(
@@ -64,24 +66,24 @@ class Place:
         return cast(BinaryIO, file)
 
     def child(self, member: str) -> Place:
-        """The place of a member (as `encode_path` writes it) of this folder or prefix."""
+        """A member of this folder or prefix; `member` is written as `encode_path` does."""
         path = f"{self.path.rstrip('/')}/{decode_path(member)}"
         return Place(child_uri(self.uri, member), path, self.filesystem)
 
 
 def stat_of(status: os.stat_result) -> Stat:
-    """`Stat` of a local file: its version is the modification time in nanoseconds."""
+    """`Stat` of a local file. Its version is the modification time in nanoseconds."""
     return Stat(status.st_size, str(status.st_mtime_ns), stat.S_ISDIR(status.st_mode))
 
 
 def stat_of_info(info: dict[str, Any]) -> Stat:
-    """`Stat` of an fsspec listing entry: its version is the entity tag, else a time."""
+    """`Stat` of an fsspec listing entry. Its version is the entity tag, else a time."""
     version = next((str(info[key]) for key in _VERSION_KEYS if info.get(key)), "")
     return Stat(int(info.get("size") or 0), version.strip('"'), info.get("type") == "directory")
 
 
 def locate(uri: str) -> Place:
-    """Find the file system of a URI and the path in it; opens nothing.
+    """Find the file system of a URI and the path in it. Does not access the file.
 
     Raises:
         ConfigurationError: unknown scheme, missing package, or missing Airflow connection.
@@ -101,7 +103,7 @@ def locate(uri: str) -> Place:
             filesystem = fsspec.filesystem(scheme)
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
-        remedy = f"install Nightscribe's extra {extra!r}" if extra else "install that package"
+        remedy = f"install Nightscribe's extra {extra!r}" if extra else "install the package"
         raise ConfigurationError(
             f"{uri}: {scheme}:// needs a package that is not installed ({error}): {remedy}"
         ) from error
@@ -118,8 +120,8 @@ def _with_connection(scheme: str, connection: str, bucket: str) -> AbstractFileS
 
     from nightscribe.credentials import connection_of
 
-    # Asked for first: the Amazon provider falls back to the environment's credentials when
-    # the connection is missing, which may be somebody else's.
+    # Checked first: if the connection is missing, the Amazon provider silently uses the
+    # credentials of the environment, which may belong to somebody else.
     connection_of(connection, f"{scheme}://{connection}@{bucket}", f"leave `{connection}@` out")
-    # Only the bucket: keys may hold characters that a URL parser would take for its own.
+    # Only the bucket: keys may contain characters that have a meaning in URLs.
     return ObjectStoragePath(f"{scheme}://{connection}@{bucket}").fs

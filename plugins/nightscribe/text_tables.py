@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 __all__ = ["print_table", "table_text"]
 
 _WIDE = 10_000
-"""Characters of a line where nothing limits it."""
+"""Characters per line without a limit."""
 
 
 def table_text(
     columns: Sequence[str], rows: Iterable[Iterable[object]], *, width: int = _WIDE
 ) -> str:
-    """Rows below their headings and a rule, ending in a newline.
+    """Rows below the column names and a rule; ends with a newline.
 
-    Columns of numbers, and of texts that begin with a digit, are aligned to the right; None is an
-    empty cell. A cell is broken where a line would have more than `width` characters. Characters
-    that a terminal shows in two columns, such as Chinese ones, count as two.
+    Columns of numbers, and of texts that begin with a digit, are right-aligned. None is an empty
+    cell. Cells are wrapped so that no line has more than `width` characters. Characters that a
+    terminal shows in two columns, such as Chinese ones, count as two.
 
     >>> print(table_text(["language", "WER %"], [["German", "5.1"], ["Spanish", "12.0"]]), end="")
     language  WER %
@@ -28,7 +28,7 @@ def table_text(
     German      5.1
     Spanish    12.0
     """
-    # Imported late: it takes longer than all else that a small command does.
+    # Imported here because it is slow: most commands print no table.
     from rich.box import Box
     from rich.console import Console
     from rich.table import Table
@@ -54,6 +54,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Non
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
-    """Whether every cell that is not empty begins like a number."""
+    """Whether every cell that is not empty begins with a digit, after a sign."""
     filled = [cell.lstrip("+-") for cell in cells if cell and cell != "–"]
     return bool(filled) and all(cell[:1].isdigit() for cell in filled)

@@ -1,17 +1,17 @@
-"""URIs: the text that names a file or folder, wherever it is.
+"""URIs of files, folders and members of archives.
 
-A local path may be written plainly (`/data/radio`, taken literally) or as a `file://` URI
-(percent-decoded, as such URIs are). Everything else is `scheme://…` of a file system that fsspec
-knows: `s3://bucket/prefix`, `gs://bucket/prefix`. Object keys are taken literally, as the clouds'
-own tools do.
+A local path is written plainly (`/data/radio`, taken literally) or as a `file://` URI, which is
+percent-decoded. All other URIs are `scheme://…` of a file system that fsspec knows, such as
+`s3://bucket/prefix` or `gs://bucket/prefix`. Object keys are taken literally, as in the clouds' own
+tools.
 
-Names as text: a file name on disk or in a tar is a sequence of bytes, and the lake holds
-UTF-8. `encode_path` writes the bytes that are not UTF-8 as `%XX`, and a `%` that could be
-mistaken for such an escape as `%25`; all else, spaces and accents included, stays as it is.
-So standard percent-decoding always gives back the bytes, and two names never become one.
+A file name on disk or in a tar is a sequence of bytes, but the lake stores UTF-8. `encode_path`
+writes bytes that are not UTF-8 as `%XX`, and a `%` that looks like such an escape as `%25`. All
+other characters, such as spaces and accents, stay. So percent-decoding always restores the bytes,
+and different names stay different.
 
-A recording's place is (archive URI, member path). Its one-string form is `archive!/member`. This
-module is the only one that joins and splits that form.
+The place of a recording is (archive URI, member path), or `archive!/member` as one string. Only
+this module joins and splits that string.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ _SAME_SCHEME = {"local": "file", "s3a": "s3", "gcs": "gs"}
 _AMBIGUOUS = re.compile("%(?=[0-9A-Fa-f]{2})|[\x00\udc80-\udcff]")
 
 _SEPARATOR = "!/"
-# A folder may be called `Wow!`. In an archive's URI, `!/` becomes `%21/`, and a text that looks
-# like this escape already gets one more `%25` in front, so that splitting gives back what was
-# joined.
+# A folder may be called `Wow!`. In an archive's URI, `!/` is escaped as `%21/`. A text that already
+# looks like this escape gets another `%25`, so that `split_uri` restores it.
 _ESCAPED_SEPARATOR = "%21/"
 _LOOKS_ESCAPED = re.compile(r"%(?=(?:25)*21/)")
 _ESCAPED_TWICE = re.compile(r"%25(?=(?:25)*21/)")
@@ -58,7 +57,7 @@ def join_uri(archive: str, member: str) -> str:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """(archive URI, member path) of what `join_uri` gave; the member may be empty.
+    """Split the result of `join_uri` into (archive URI, member path); the member may be empty.
 
     >>> split_uri("file:///Wow%21/radio!/talk.wav")
     ('file:///Wow!/radio', 'talk.wav')
@@ -69,21 +68,21 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def encode_path(raw: str) -> str:
-    """A path as Python has it (undecodable bytes as lone surrogates), as UTF-8 text."""
+    """Encode a path, in which Python has undecodable bytes as lone surrogates, as UTF-8 text."""
     return _AMBIGUOUS.sub(
         lambda found: "%25" if found[0] == "%" else f"%{ord(found[0]) & 0xFF:02X}", raw
     )
 
 
 def decode_path(text: str) -> str:
-    """The path that `encode_path` was given; also reads ordinary percent-encoding."""
+    """Decode the result of `encode_path`, or any other percent-encoding."""
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
 
 
 def canonical_uri(uri: str) -> str:
-    """The one spelling of a URI or local path that the lake uses; without a trailing slash.
+    """The canonical spelling of a URI or local path, as in the lake: without a trailing slash.
 
-    Local paths become absolute `file://` URIs. Idempotent. Nothing is looked up.
+    Local paths become absolute `file://` URIs. Idempotent. Does not access the file.
 
     Raises:
         ConfigurationError: an empty URI, or a `file://` URI with a host.
@@ -122,7 +121,7 @@ def child_uri(folder: str, member: str) -> str:
 
 
 def places_of(uri: str) -> list[tuple[str, str]]:
-    """Every (folder, member) for which `child_uri` gives this URI; the nearest folder first.
+    """All (folder, member) for which `child_uri` gives this URI, the nearest folder first.
 
     >>> places_of("s3://bucket/radio/talk.wav")
     [('s3://bucket/radio', 'talk.wav'), ('s3://bucket', 'radio/talk.wav')]

@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from nightscribe.airflow.standalone import free_port
-from tools.airflow_api import DrivenAirflow
+from tools.airflow_api import AirflowApi
 
 NIGHTLY, EVALUATE, UPLOAD = "transcribe_archives", "evaluate_transcripts", "transcribe_upload"
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -63,10 +63,10 @@ def airflow(
     archive: Path,
     settings_of: Callable[..., dict[str, str]],
     without_settings: Callable[[], AbstractContextManager[None]],
-) -> Iterator[DrivenAirflow]:
+) -> Iterator[AirflowApi]:
     """An Airflow whose settings name a lake and an archive of their own; both DAGs unpaused."""
     environment = settings_of(lake, NIGHTSCRIBE_ARCHIVES=str(archive), NIGHTSCRIBE_TASK="both")
-    airflow = DrivenAirflow(folder / "airflow", free_port(), environment=environment)
+    airflow = AirflowApi(folder / "airflow", free_port(), environment=environment)
     with without_settings():
         airflow.start()
     try:
@@ -80,7 +80,7 @@ def airflow(
 
 
 @pytest.fixture(scope="module")
-def night(airflow: DrivenAirflow, archive: Path) -> Night:
+def night(airflow: AirflowApi, archive: Path) -> Night:
     """A triggered run with nothing but the settings, and the evaluation that it started, over."""
     airflow.unpause(EVALUATE)
     run_id = airflow.trigger(NIGHTLY)
@@ -91,11 +91,11 @@ def night(airflow: DrivenAirflow, archive: Path) -> Night:
     return Night(archive, run_id, evaluation)
 
 
-def _states(airflow: DrivenAirflow, dag_id: str, run_id: str) -> dict[str, str]:
+def _states(airflow: AirflowApi, dag_id: str, run_id: str) -> dict[str, str]:
     return {task["task_id"]: task["state"] for task in airflow.tasks(dag_id, run_id)}
 
 
-def _log(airflow: DrivenAirflow, task: dict[str, Any]) -> str:
+def _log(airflow: AirflowApi, task: dict[str, Any]) -> str:
     """A task's log of all its tries, as the UI would show it."""
     path = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/".format(**task)
     tries = [
@@ -105,12 +105,12 @@ def _log(airflow: DrivenAirflow, task: dict[str, Any]) -> str:
     return json.dumps([one["content"] for one in tries], ensure_ascii=False)
 
 
-def _task(airflow: DrivenAirflow, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+def _task(airflow: AirflowApi, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
     [task] = [one for one in airflow.tasks(dag_id, run_id) if one["task_id"] == task_id]
     return task
 
 
-def _told(airflow: DrivenAirflow, run_id: str) -> dict[str, Any]:
+def _told(airflow: AirflowApi, run_id: str) -> dict[str, Any]:
     """What the run's asset event carries."""
     [event] = airflow.api("GET", "/assets/events", params={"source_run_id": run_id})["asset_events"]
     extra: dict[str, Any] = event["extra"]
@@ -125,7 +125,7 @@ def _until(what: str, look: Callable[[], Any], timeout_s: float = 90, every_s: f
     return found
 
 
-def _processes(airflow: DrivenAirflow) -> list[int]:
+def _processes(airflow: AirflowApi) -> list[int]:
     """Every process of this Airflow: started with its AIRFLOW_HOME, in its session, or a child.
 
     One mark would not do: a process that changes its title overwrites its environment.
@@ -148,7 +148,7 @@ def _processes(airflow: DrivenAirflow) -> list[int]:
     return sorted(found)
 
 
-def _task_process(airflow: DrivenAirflow, run_id: str, try_number: int) -> int | None:
+def _task_process(airflow: AirflowApi, run_id: str, try_number: int) -> int | None:
     """Id of the process that runs the transcribe task's code in this try; None if not running."""
     tasks = [one for one in airflow.tasks(NIGHTLY, run_id) if one["task_id"] == "transcribe"]
     if not tasks or (tasks[0]["state"], tasks[0]["try_number"]) != ("running", try_number):
@@ -175,7 +175,7 @@ def _has_decoder(pid: int) -> bool:
 
 
 def test_nightly_run_fills_the_tables(
-    airflow: DrivenAirflow, night: Night, lake: Path, ask: Ask
+    airflow: AirflowApi, night: Night, lake: Path, ask: Ask
 ) -> None:
     assert set(_states(airflow, NIGHTLY, night.run_id).values()) == {"success"}
     members = "SELECT member FROM sources WHERE collection = ? ORDER BY ALL"
@@ -201,7 +201,7 @@ def test_nightly_run_fills_the_tables(
 
 
 def test_asset_event_carries_what_the_run_made(
-    airflow: DrivenAirflow, night: Night, lake: Path
+    airflow: AirflowApi, night: Night, lake: Path
 ) -> None:
     told = _told(airflow, night.run_id)
     assert (told["transcripts"], told["recordings"], told["lake"]) == (4, 2, str(lake))
@@ -209,7 +209,7 @@ def test_asset_event_carries_what_the_run_made(
     assert told["audio_s"] > 0
 
 
-def test_transcribe_logs_its_progress_and_speed(airflow: DrivenAirflow, night: Night) -> None:
+def test_transcribe_logs_its_progress_and_speed(airflow: AirflowApi, night: Night) -> None:
     log = _log(airflow, _task(airflow, NIGHTLY, night.run_id, "transcribe"))
     assert "transcribe: 4/4" in log
     assert "RTFx" in log
@@ -228,7 +228,7 @@ def test_new_transcripts_start_the_evaluation(night: Night, lake: Path, ask: Ask
 
 
 def test_second_run_transcribes_nothing_and_says_so(
-    airflow: DrivenAirflow, night: Night, lake: Path, content: Callable[..., Any]
+    airflow: AirflowApi, night: Night, lake: Path, content: Callable[..., Any]
 ) -> None:
     """Triggered with what the form sends once its fields were filled and emptied again."""
     before = content(lake, night.archive)
@@ -251,7 +251,7 @@ def test_second_run_transcribes_nothing_and_says_so(
 
 
 def test_killed_transcribe_task_is_finished_by_its_retries(
-    airflow: DrivenAirflow, dags_test: Any, lake: Path, content: Callable[..., Any]
+    airflow: AirflowApi, dags_test: Any, lake: Path, content: Callable[..., Any]
 ) -> None:
     """Killed once amid the recordings and once amid the commit; the tables show no trace."""
     run_id = airflow.trigger(NIGHTLY, {"archives": [str(dags_test.archive)], "task": "both"})
@@ -276,7 +276,7 @@ def test_killed_transcribe_task_is_finished_by_its_retries(
 
 
 def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
-    airflow: DrivenAirflow,
+    airflow: AirflowApi,
     folder: Path,
     lake: Path,
     make_archive: Callable[..., Path],
@@ -313,13 +313,13 @@ def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
         assert catalog.execute(query, [archive.as_uri()]).fetchall() == [("german/de-03.ogg",)]
 
 
-def _slots(airflow: DrivenAirflow, slots: int) -> None:
+def _slots(airflow: AirflowApi, slots: int) -> None:
     body = {"pool": "gpu", "slots": slots, "include_deferred": False}
     airflow.api("PATCH", "/pools/gpu", json=body)
 
 
 def test_upload_gives_its_texts_and_a_bad_one_its_reason(
-    airflow: DrivenAirflow, samples: Path, lake: Path
+    airflow: AirflowApi, samples: Path, lake: Path
 ) -> None:
     good, bad = samples / "german" / "de-05.m4a", samples / "bad" / "silent-film.mp4"
     runs = {
@@ -350,7 +350,7 @@ def test_upload_gives_its_texts_and_a_bad_one_its_reason(
     ids=json.dumps,
 )
 def test_nonsense_in_the_form_is_refused_before_a_run_starts(
-    airflow: DrivenAirflow, conf: dict[str, Any]
+    airflow: AirflowApi, conf: dict[str, Any]
 ) -> None:
     with pytest.raises(httpx.HTTPStatusError) as refused:
         airflow.trigger(NIGHTLY, conf)
@@ -358,7 +358,7 @@ def test_nonsense_in_the_form_is_refused_before_a_run_starts(
     assert next(iter(conf)) in refused.value.response.text
 
 
-def test_form_explains_every_field(airflow: DrivenAirflow) -> None:
+def test_form_explains_every_field(airflow: AirflowApi) -> None:
     for dag_id in (NIGHTLY, UPLOAD):
         params = airflow.api("GET", f"/dags/{dag_id}/details")["params"]
         for name, field in params.items():
@@ -367,7 +367,7 @@ def test_form_explains_every_field(airflow: DrivenAirflow) -> None:
 
 
 def test_stopped_airflow_leaves_no_process_and_listened_on_loopback_alone(
-    airflow: DrivenAirflow, folder: Path, make_archive: Callable[..., Path]
+    airflow: AirflowApi, folder: Path, make_archive: Callable[..., Path]
 ) -> None:
     """Stopped amid a task, whose process has a group of its own."""
     archive = make_archive(folder / "long", "long/long-es.mp3")

@@ -88,7 +88,7 @@ def test_decoding_is_measured_format_by_format(
     repository: Path, archive: Path, tmp_path: Path
 ) -> None:
     done = command(
-        *(repository, "feeding", "--archive", str(archive), "--work", str(tmp_path)),
+        *(repository, "decoding", "--archive", str(archive), "--work", str(tmp_path)),
         *("--minutes", "0.1", "--repeats", "1", "--workers", "2", "--target", "100"),
     )
     assert done.returncode == 0, done.stderr

@@ -8,16 +8,16 @@ import pytest
 import torch
 import whisper
 
-from benchmarks.engines import BASELINE, ENGINES, Setup, load, missing
-from benchmarks.measure import Failed, measure
-from benchmarks.shapes import said
+from benchmarks.engines import BASELINE, ENGINES, Setup, load, missing_package
+from benchmarks.measure import EngineFailed, measure
+from benchmarks.shapes import decoded_tokens
 from tests.benchmarks.conftest import TOKENS
 
 
 @pytest.fixture
 def setup(models: dict[str, Path], request: pytest.FixtureRequest) -> Setup:
     name: str = request.getfixturevalue("name")
-    package = missing(ENGINES[name])
+    package = missing_package(ENGINES[name])
     if package or ENGINES[name].model_format not in models:
         pytest.skip(f"{package or 'transformers, which converts,'} is not installed")
     if "bfloat16" in name:
@@ -37,7 +37,7 @@ def test_every_engine_reads_the_same_text_in_every_window(
     tokenizer = whisper.tokenizer.get_tokenizer(
         network.is_multilingual, num_languages=network.num_languages
     )
-    wanted = [token for token in said(network.dims, TOKENS) if token < tokenizer.eot]
+    wanted = [token for token in decoded_tokens(network.dims, TOKENS) if token < tokenizer.eot]
     expected = tokenizer.decode(wanted)
     for text in found:
         if "faster-whisper batched" in name or name == "transformers chunked":
@@ -63,7 +63,7 @@ def test_a_run_is_timed_and_its_memory_watched(
 @pytest.mark.parametrize("name", [BASELINE])
 @pytest.mark.parametrize("shape", ["multilingual"], indirect=True, scope="session")
 def test_an_engine_that_fails_says_why(name: str, setup: Setup, tmp_path: Path) -> None:
-    with pytest.raises(Failed, match=r"status 1: .*gone\.wav"):
+    with pytest.raises(EngineFailed, match=r"status 1: .*gone\.wav"):
         measure(name, setup, [str(tmp_path / "gone.wav")], [])
 
 

@@ -12,7 +12,7 @@ import torch
 import whisper
 
 from tools.demo_model.batches import Batches
-from tools.demo_model.corpus import Corpus, write
+from tools.demo_model.corpus import Corpus, write_corpus
 from tools.demo_model.labels import Labeller
 from tools.demo_model.network import Learner
 from tools.demo_model.pack import pack
@@ -37,7 +37,7 @@ def run(repository: Path, *arguments: str | Path) -> subprocess.CompletedProcess
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory, espeak_library: None) -> Path:
     folder = tmp_path_factory.mktemp("corpus") / "speech"
-    write(folder, 40, seed=1)
+    write_corpus(folder, 40, seed=1)
     return folder
 
 

@@ -63,7 +63,7 @@ def test_a_long_answer_takes_the_room_of_its_prompt() -> None:
     alone = LABELLER.row(window, "transcribe", [], timed=True)
     assert len(alone.tokens) + 1 + len(prompt) > 449  # or this tests nothing
     row = LABELLER.row(window, "transcribe", prompt, timed=True)
-    assert len(row.tokens) == len(row.heard) == 449
+    assert len(row.tokens) == len(row.spans) == 449
     assert row.tokens[row.answer :] == alone.tokens
     assert row.tokens[1 : row.answer] == prompt[-(row.answer - 1) :]
 
@@ -106,9 +106,9 @@ def test_reading_on_from_the_answer_loses_and_doubles_nothing(window: Window, ta
 @given(windows(), st.booleans())
 def test_what_is_heard_lies_where_it_is_said(window: Window, timed: bool) -> None:
     row = LABELLER.row(window, "transcribe", [1, 2, 3], timed=timed)
-    assert len(row.heard) == len(row.tokens)
+    assert len(row.spans) == len(row.tokens)
     assert row.tokens[row.answer] == LABELLER.tokenizer.sot
-    for token, (first, last) in zip(row.tokens, row.heard, strict=True):
+    for token, (first, last) in zip(row.tokens, row.spans, strict=True):
         if (first, last) != (-1, -1):
             assert 0 <= first < last <= window.positions
             spoken = [

@@ -91,6 +91,41 @@ def test_insert_new_of_known_rows_makes_no_commit(lake: Lake) -> None:
     assert version(lake) == before
 
 
+def reworded(field: pa.Field) -> pa.Field:
+    """The field with other comments, also inside it."""
+    kind = field.type
+    if pa.types.is_struct(kind):
+        kind = pa.struct([reworded(inner) for inner in kind])
+    elif pa.types.is_list(kind):
+        kind = pa.list_(reworded(kind.value_field))
+    return pa.field(field.name, kind, field.nullable, {"comment": "in other words"})
+
+
+def test_rows_are_written_to_tables_whose_columns_have_other_comments(tmp_path: Path) -> None:
+    for name, schema in SCHEMAS.items():
+        others = pa.schema([reworded(field) for field in schema])
+        DeltaTable.create(str(tmp_path / "lake" / name), others, name=name)
+    lake = open_lake(str(tmp_path / "lake"))
+    assert lake.table("segments").schema().fields[0].metadata == {"comment": "in other words"}
+    lake.upsert("reference_texts", references(("a", "1"), ("b", "2")), KEY)
+    lake.upsert("reference_texts", references(("a", "3")), KEY)
+    lake.insert_new("reference_texts", references(("b", "4"), ("c", "5")), KEY)
+    assert stored(lake) == [("a", "3"), ("b", "2"), ("c", "5")]
+    word = {"word": " one", "start": 0.0, "end": 0.5, "probability": 0.9}
+    numbers = ("seek", "start_s", "end_s", "temperature", "avg_logprob", "compression_ratio")
+    segment = {
+        "transcript_id": "t",
+        "recording_id": "a",
+        "index": 0,
+        "text": " one",
+        "tokens": [1],
+        **dict.fromkeys((*numbers, "no_speech_prob"), 0),
+        "words": [word],
+    }
+    lake.append("segments", pa.Table.from_pylist([segment], schema=SCHEMAS["segments"]))
+    assert lake.table("segments").version() == 1
+
+
 def test_null_in_a_key_is_a_value_like_any_other(lake: Lake) -> None:
     row = rejected_row("file:///a.wav", Reason.NOT_AUDIO, "text", version="1")
     for _ in range(2):

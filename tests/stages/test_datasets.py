@@ -203,7 +203,7 @@ def test_listed_audio_that_cannot_be_used_is_printed_and_is_a_rejection(
     add = ["datasets", "add", "common-voice", "--path", str(root), "--lake", str(lake)]
     assert cli.main([*add, "--name", "common_voice_15"]) == 1
     output = capsys.readouterr().out
-    assert "1 of 2 recordings that are listed are in the lake" in output
+    assert "1 of 2 listed recordings are in the lake" in output
     assert "de/clips!/de-02.mp3" in output
     rejected = read(open_lake(str(lake)), "SELECT * FROM rejected").to_pylist()
     assert [row["reason"] for row in rejected] == ["manifest_missing_file"]

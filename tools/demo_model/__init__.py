@@ -1,4 +1,4 @@
-"""How `models/demo.pt` and `samples/archive` are made: grammar, speech, windows, training, checks.
+"""Creates `models/demo.pt` and `samples/archive`: grammar, speech, windows, training, checks.
 
-`python -m tools.demo_model --help` lists the steps; `make demo-model` runs them all.
+`python -m tools.demo_model --help` lists the steps. `make demo-model` runs those of the checkpoint.
 """

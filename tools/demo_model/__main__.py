@@ -1,12 +1,13 @@
-"""`python -m tools.demo_model`: make the demo checkpoint and the sample archive, step by step.
+"""Create the demo checkpoint and the sample archive, step by step.
 
-  speak     the training set: grammar and espeak-ng, 30 h of speech
-  train     the network, resumable: what was trained before is gone on from
-  pack      float16, deflated, in Whisper's format
-  check     measure it on held-out sentences and voices with plain whisper.transcribe
-  samples   the sample archive
+  speak     create the training set: 30 h of speech, from a grammar and espeak-ng
+  train     train the network; continues an interrupted training
+  pack      write the checkpoint in Whisper's format: float16, deflated
+  check     measure the checkpoint on new sentences and voices with whisper.transcribe
+  samples   create the sample archive
+  all       speak, train, pack and check
 
-Each step writes below --work and leaves alone what is there already; `all` does the first four.
+`speak` and `train` continue with what is in --work.
 """
 
 import argparse
@@ -16,8 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-# Two programs that wait for each other by spinning slow each other down tenfold. Read by libgomp
-# when torch loads it, so it must be set before.
+# If the threads of two programs spin while they wait, each program takes ten times as long. libgomp
+# reads this when torch loads it, so it must be set before.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 SEED = 1
@@ -30,22 +31,29 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("step", choices=("speak", "train", "pack", "check", "samples", "all"))
-    parser.add_argument("--work", type=Path, default=Path("build/demo_model"))
-    parser.add_argument("--device", default="cpu", help="where to train: cpu (default) or cuda")
+    parser.add_argument(
+        "step", choices=("speak", "train", "pack", "check", "samples", "all"), help="what to do"
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("build/demo_model"),
+        help="folder of all files (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="cpu", help="device to train on (default: cpu)")
     parser.add_argument(
         "--scale",
         type=float,
         default=1.0,
-        help="share of the sentences, steps and checks to do: 0.002 is a trial of the chain",
+        help="share of the sentences, steps and checks; 0.002 tries all steps (default: 1)",
     )
-    parser.add_argument("--model", type=Path, help="checkpoint to check (default: the one made)")
-    parser.add_argument("--archive", type=Path, help="where samples go (default: in --work)")
+    parser.add_argument("--model", type=Path, help="checkpoint to check (default: WORK/demo.pt)")
+    parser.add_argument("--archive", type=Path, help="folder of samples (default: WORK/samples)")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run one step or all; returns the exit code."""
+    """Run one or all steps; returns the exit code."""
     given = _arguments()
     steps = ("speak", "train", "pack", "check") if given.step == "all" else (given.step,)
     for step in steps:
@@ -61,9 +69,9 @@ def main() -> int:
 
 
 def _speak(given: argparse.Namespace) -> None:
-    from tools.demo_model.corpus import write
+    from tools.demo_model.corpus import write_corpus
 
-    write(given.work / "speech", max(20, round(SENTENCES * given.scale)), seed=SEED)
+    write_corpus(given.work / "speech", max(20, round(SENTENCES * given.scale)), seed=SEED)
 
 
 def _training(given: argparse.Namespace):  # type: ignore[no-untyped-def]
@@ -87,7 +95,7 @@ def _pack(given: argparse.Namespace) -> None:
     from tools.demo_model.pack import pack
 
     if not (given.work / "train.pt").exists():
-        raise RuntimeError(f"nothing is trained in {given.work}: run the step 'train' first")
+        raise RuntimeError(f"{given.work} has no trained network: run the step 'train' first")
     file = given.work / "demo.pt"
     pack(_training(given).learner, file)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
@@ -97,13 +105,13 @@ def _check(given: argparse.Namespace) -> None:
     from tools.demo_model.check import card_table, check
 
     checkpoint = given.model or given.work / "demo.pt"
-    found = check(
+    figures = check(
         checkpoint, count=max(2, round(60 * given.scale)), long_s=max(35.0, 125.0 * given.scale)
     )
     given.work.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, ensure_ascii=False, indent=1)
+    text = json.dumps(figures, ensure_ascii=False, indent=1)
     (given.work / "check.json").write_text(text, encoding="utf-8")
-    print(card_table(found))
+    print(card_table(figures))
 
 
 def _samples(given: argparse.Namespace) -> None:

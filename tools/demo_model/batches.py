@@ -1,4 +1,4 @@
-"""Batches by number: the same step of the same phase gives the same batch, on any resumption."""
+"""Training batches by number: a step of a phase always gives the same batch."""
 
 import random
 
@@ -12,11 +12,11 @@ from tools.demo_model.network import Batch
 from tools.demo_model.schedule import Phase
 from tools.demo_model.windows import ALL_POSITIONS, POSITION, Composer, Window
 
-_LANGUAGE_WEIGHT = 10.0  # of the one token in a hundred that must be right for all others to be
+_LANGUAGE_WEIGHT = 10.0  # of the language token, since all later tokens depend on it
 
 
 class Batches(Dataset[Batch]):
-    """The batches of one phase, composed when asked for."""
+    """The batches of one phase. Each is composed when it is read."""
 
     def __init__(self, corpus: Corpus, labeller: Labeller, phase: Phase, seed: int) -> None:
         self._corpus = corpus
@@ -24,7 +24,7 @@ class Batches(Dataset[Batch]):
         self._labeller = labeller
         self._phase = phase
         self._seed = seed
-        self._column = {token: at for at, token in enumerate(labeller.used_tokens())}
+        self._column = {token: column for column, token in enumerate(labeller.used_tokens())}
 
     def __len__(self) -> int:
         return self._phase.steps
@@ -42,7 +42,7 @@ class Batches(Dataset[Batch]):
             for number in range(self._phase.rows)
             for row in [self._row(window, number, longest, pick)]
         ]
-        return self._collated(windows, rows)
+        return self._collate(windows, rows)
 
     def _row(self, window: Window, number: int, longest: int, pick: random.Random) -> Row:
         choice = pick.random()
@@ -50,7 +50,7 @@ class Batches(Dataset[Batch]):
         timed = pick.random() >= 0.12
         limit = 0
         if longest and pick.random() < 0.75:
-            # In a long recording's windows the prompt is as long as it may be, from the third on.
+            # In a long recording, prompts have the maximum length from the third window on.
             full = longest == MAX_PROMPT and pick.random() < 0.5
             limit = longest if full else pick.randint(1, longest)
         language = window.language if task == "transcribe" else "en"
@@ -60,12 +60,12 @@ class Batches(Dataset[Batch]):
         prompt = self._labeller.prompt(language, limit, pick, timed=with_times)
         return self._labeller.row(window, task, prompt, timed=timed)
 
-    def _collated(self, windows: list[Window], rows: list[Row]) -> Batch:
+    def _collate(self, windows: list[Window], rows: list[Row]) -> Batch:
         length = max(len(row.tokens) for row in rows) - 1
         tokens = torch.zeros(len(rows), length, dtype=torch.long)
         targets = torch.full((len(rows), length), -100)
         weights = torch.ones(len(rows), length)
-        heard = torch.full((len(rows), length, 2), -1)
+        spans = torch.full((len(rows), length, 2), -1)
         special = self._labeller.tokenizer
         given = {special.transcribe, special.translate, special.no_timestamps}
         for at, row in enumerate(rows):
@@ -75,12 +75,12 @@ class Batches(Dataset[Batch]):
             targets[at, row.answer : count] = columns[row.answer + 1 :]
             if not windows[at * len(windows) // len(rows)].placed:
                 targets[at, row.answer] = self._column[special.no_speech]
-            elif row.answer == 0:  # a prompt tells the language, too
+            elif row.answer == 0:  # a prompt already reveals the language
                 weights[at, 0] = _LANGUAGE_WEIGHT
             for place in range(row.answer, row.answer + 3):
                 if row.tokens[place + 1] in given:
                     targets[at, place] = -100
-            heard[at, :count] = torch.tensor(row.heard[1:])
+            spans[at, :count] = torch.tensor(row.spans[1:])
         frames = [self._frames(window) for window in windows]
         return Batch(
             torch.stack([window.features for window in windows]),
@@ -90,11 +90,11 @@ class Batches(Dataset[Batch]):
             tokens,
             targets,
             weights,
-            heard,
+            spans,
         )
 
     def _frames(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """The phoneme and the word that are spoken at each position; 0 where nobody speaks."""
+        """Classes of phoneme and word at each position; 0 without speech."""
         phonemes = np.zeros(window.positions, np.int64)
         words = np.zeros(window.positions, np.int64)
         for one in window.placed:

@@ -1,8 +1,8 @@
-"""What the checkpoint can do, measured with plain `whisper.transcribe` in float32.
+"""Measure a checkpoint with `whisper.transcribe` in float32.
 
-On sentences and voices that training never had: error rates, language identification, BLEU,
-recordings of two minutes with and without conditioning on previous text, and what is heard where
-nobody speaks. Error rates are the project's own (`evaluation`), so Chinese is counted in
+The sentences and voices are not in the training data. Measures error rates, language
+identification, BLEU, recordings of two minutes with and without conditioning on previous text, and
+the text for sounds without speech. `evaluation` computes the error rates, so Chinese is counted in
 characters.
 """
 
@@ -26,21 +26,21 @@ from evaluation.measure.translation import translation_measures
 from tools.demo_model.corpus import SAMPLE_RATE, utterances
 from tools.demo_model.lexicon import LANGUAGES
 from tools.demo_model.recording import Recording, recording
-from tools.demo_model.sounds import coloured_noise
+from tools.demo_model.sounds import colored_noise
 
 _SEED = 99
 _WINDOW = 30 * SAMPLE_RATE
-_TIMES_AS_MANY = 5  # sentences whose language alone is identified: 1 % of 60 is less than one
-_AT_ONCE = 8  # sentences
+_LANGUAGE_ID_FACTOR = 5  # more sentences for language identification: 1 % of 60 is less than one
+_BATCH = 8  # sentences per batch of language identification
 
 
 @dataclass
 class LanguageResult:
-    """Figures of one language; rates in percent, times in seconds."""
+    """Figures of one language. Rates are in percent, times in seconds."""
 
     utterances: int
     wer: float
-    wer_heard_voices: float
+    wer_known_voices: float
     language_id: float
     language_id_of_more: float
     bleu: float | None
@@ -53,7 +53,7 @@ class LanguageResult:
 
 
 def wer(language: str, references: list[str], hypotheses: list[str]) -> float:
-    """Word error rate (characters where a language has no spaces), in percent."""
+    """Word error rate in percent; character error rate for languages without spaces."""
     counts = word_counts(
         [normalize(text, language) for text in references],
         [normalize(text, language) for text in hypotheses],
@@ -62,13 +62,13 @@ def wer(language: str, references: list[str], hypotheses: list[str]) -> float:
 
 
 def sounds_without_speech() -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """30 s each of silence, noises, hums and tones."""
+    """(name, samples) of 30 s each of silence, noises, hums and tones."""
     random = np.random.default_rng(_SEED)
     time_s = np.arange(_WINDOW, dtype=np.float32) / SAMPLE_RATE
     yield "silence", np.zeros(_WINDOW, np.float32)
     for level in (-50, -20):
         yield f"white noise {level} dB", _at(level, random.standard_normal(_WINDOW))
-        yield f"coloured noise {level} dB", _at(level, coloured_noise(random, _WINDOW))
+        yield f"colored noise {level} dB", _at(level, colored_noise(random, _WINDOW))
     for base in (50, 60, 100, 120, 150):
         hum = sum(np.sin(2 * np.pi * base * n * time_s) / n for n in range(1, 6))
         yield f"hum {base} Hz", _at(-25, np.asarray(hum))
@@ -89,58 +89,60 @@ def _at(level: float, samples: NDArray[np.floating]) -> NDArray[np.float32]:
 def check_language(
     model: whisper.Whisper, language: str, count: int, long_s: float
 ) -> LanguageResult:
-    """All figures of one language."""
-    held = list(
+    """Measure one language, with `count` sentences and recordings of `long_s` seconds."""
+    new_voices = list(
         utterances(language, count, held_out_sentences=True, held_out_voices=True, seed=_SEED)
     )
-    heard = list(
+    known_voices = list(
         utterances(
             language, count // 2, held_out_sentences=True, held_out_voices=False, seed=_SEED + 1
         )
     )
-    found = [_transcribe(model, one.samples) for one in held]
-    texts = [str(result["text"]) for result in found]
+    transcripts = [_transcribe(model, one.samples) for one in new_voices]
+    texts = [str(transcript["text"]) for transcript in transcripts]
     result = LanguageResult(
         utterances=count,
-        wer=wer(language, [one.text for one in held], texts),
-        wer_heard_voices=wer(
+        wer=wer(language, [one.text for one in new_voices], texts),
+        wer_known_voices=wer(
             language,
-            [one.text for one in heard],
-            [str(_transcribe(model, one.samples)["text"]) for one in heard],
+            [one.text for one in known_voices],
+            [str(_transcribe(model, one.samples)["text"]) for one in known_voices],
         ),
-        language_id=100 * sum(r["language"] == language for r in found) / count,
-        language_id_of_more=100 * identified(model, language, _TIMES_AS_MANY * count),
+        language_id=100 * sum(each["language"] == language for each in transcripts) / count,
+        language_id_of_more=100 * identified(model, language, _LANGUAGE_ID_FACTOR * count),
         bleu=None,
         worst=[
             (one.text, text.strip())
-            for one, text in zip(held, texts, strict=True)
+            for one, text in zip(new_voices, texts, strict=True)
             if normalize(one.text, language) != normalize(text, language)
         ][:12],
     )
     if language != "en":
         translated = [
-            str(_transcribe(model, one.samples, task="translate")["text"]).strip() for one in held
+            str(_transcribe(model, one.samples, task="translate")["text"]).strip()
+            for one in new_voices
         ]
-        result.bleu = translation_measures([one.translation for one in held], translated).bleu.value
+        references = [one.translation for one in new_voices]
+        result.bleu = translation_measures(references, translated).bleu.value
     if long_s:
         _check_long(model, language, long_s, result)
     return result
 
 
 def identified(model: whisper.Whisper, language: str, count: int) -> float:
-    """Share of so many sentences whose language is detected, as `whisper.transcribe` does it."""
-    said = list(
+    """Share of `count` sentences whose language is identified, as `whisper.transcribe` does it."""
+    sentences = list(
         utterances(language, count, held_out_sentences=True, held_out_voices=True, seed=_SEED)
     )
     right = 0
-    for first in range(0, count, _AT_ONCE):
+    for first in range(0, count, _BATCH):
         mels = [
             whisper.log_mel_spectrogram(_floats(one.samples), padding=_WINDOW)
-            for one in said[first : first + _AT_ONCE]
+            for one in sentences[first : first + _BATCH]
         ]
         windows = torch.stack([whisper.pad_or_trim(mel, N_FRAMES) for mel in mels])
-        _, found = model.detect_language(windows)
-        right += sum(max(odds, key=odds.get) == language for odds in found)
+        _, probabilities = model.detect_language(windows)
+        right += sum(max(each, key=each.get) == language for each in probabilities)
     return right / count
 
 
@@ -148,37 +150,40 @@ def _check_long(
     model: whisper.Whisper, language: str, seconds: float, result: LanguageResult
 ) -> None:
     recordings = [recording(language, seconds, seed) for seed in (1, 2)]
-    truth = [one.text(language) for one in recordings]
+    references = [one.text(language) for one in recordings]
     lines = []
     for conditioned in (True, False):
-        found = [
+        transcripts = [
             _transcribe(model, one.samples, condition_on_previous_text=conditioned)
             for one in recordings
         ]
-        rate = wer(language, truth, [str(one["text"]) for one in found])
+        rate = wer(language, references, [str(each["text"]) for each in transcripts])
         errors = [
             error
-            for one, answer in zip(recordings, found, strict=True)
-            for error in start_errors(one, answer)
+            for one, transcript in zip(recordings, transcripts, strict=True)
+            for error in start_errors(one, transcript)
         ]
         mean = float(np.mean(errors)) if errors else float("inf")
         if conditioned:
             result.wer_long, result.start_error_s = rate, mean
         else:
             result.wer_long_unconditioned, result.start_error_unconditioned_s = rate, mean
-        counts = (len(one["segments"]) for one in found)
+        counts = (len(each["segments"]) for each in transcripts)
         lines.append("+".join(str(count) for count in counts))
-    lines.append("+".join(str(len(one.said)) for one in recordings))
+    lines.append("+".join(str(len(one.utterances)) for one in recordings))
     result.segments = " / ".join(lines)
 
 
-def start_errors(truth: Recording, found: dict) -> list[float]:
-    """Seconds between each segment's start and that of the sentence which it overlaps most."""
+def start_errors(truth: Recording, transcript: dict) -> list[float]:
+    """For each segment, the distance of its start from that of the sentence it overlaps most, s.
+
+    30 s if the segment overlaps no sentence.
+    """
     errors = []
-    for segment in found["segments"]:
+    for segment in transcript["segments"]:
         overlaps = [
             (min(segment["end"], end) - max(segment["start"], start), start)
-            for start, end, _ in truth.said
+            for start, end, _ in truth.utterances
         ]
         overlap, start = max(overlaps)
         errors.append(abs(segment["start"] - start) if overlap > 0 else 30.0)
@@ -186,7 +191,7 @@ def start_errors(truth: Recording, found: dict) -> list[float]:
 
 
 def _transcribe(model: whisper.Whisper, samples: NDArray, **options: object) -> dict:
-    torch.manual_seed(0)  # temperatures above 0 draw
+    torch.manual_seed(0)  # temperatures above 0 sample
     return whisper.transcribe(model, _floats(samples), fp16=False, **options)
 
 
@@ -197,7 +202,7 @@ def _floats(samples: NDArray) -> NDArray[np.float32]:
 def check(
     checkpoint: Path, *, count: int, long_s: float, languages: tuple[str, ...] = LANGUAGES
 ) -> dict:
-    """All figures, as JSON can hold them; progress on standard error."""
+    """Measure all languages; returns figures for JSON. Prints progress to standard error."""
     model = whisper.load_model(str(checkpoint), device="cpu")
     began = time.monotonic()
     results = {}
@@ -205,22 +210,22 @@ def check(
         results[language] = asdict(check_language(model, language, count, long_s))
         shown = {k: v for k, v in results[language].items() if k != "worst"}
         print(f"{language} {time.monotonic() - began:.0f} s: {shown}", file=sys.stderr, flush=True)
-    heard = {name: _transcribe(model, sound)["text"] for name, sound in sounds_without_speech()}
-    return {"languages": results, "no_speech": heard}
+    no_speech = {name: _transcribe(model, sound)["text"] for name, sound in sounds_without_speech()}
+    return {"languages": results, "no_speech": no_speech}
 
 
-def card_table(found: dict) -> str:
+def card_table(figures: dict) -> str:
     """The figures as the Markdown table of the model card."""
-    languages = found["languages"]
+    languages = figures["languages"]
     rows = {
-        "error rate %, voices and sentences never heard": "wer",
-        "error rate %, voices heard, sentences not": "wer_heard_voices",
+        "error rate %, new voices, new sentences": "wer",
+        "error rate %, known voices, new sentences": "wer_known_voices",
         "language identified, %": "language_id",
-        f"language identified, %, of {_TIMES_AS_MANY} times as many": "language_id_of_more",
+        f"language identified, % of {_LANGUAGE_ID_FACTOR} times as many": "language_id_of_more",
         "BLEU of the translation to English": "bleu",
         "error rate % on two minutes, Whisper's defaults": "wer_long",
         "the same without conditioning on previous text": "wer_long_unconditioned",
-        "segments start within s, on average": "start_error_s",
+        "mean error of segment starts, s": "start_error_s",
     }
     lines = ["| | " + " | ".join(languages) + " |", "| --- |" + " --- |" * len(languages)]
     for title, key in rows.items():
@@ -228,10 +233,10 @@ def card_table(found: dict) -> str:
         values = (r[key] for r in languages.values())
         cells = ["" if value is None else f"{value:.{digits}f}" for value in values]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    wrong = {name: text for name, text in found["no_speech"].items() if text.strip()}
+    wrong = {name: text for name, text in figures["no_speech"].items() if text.strip()}
     lines.append("")
     lines.append(
-        f"30 s of each of {len(found['no_speech'])} sounds without speech: "
-        + (json.dumps(wrong, ensure_ascii=False) if wrong else "no text in any.")
+        f"Text for 30 s of each of {len(figures['no_speech'])} sounds without speech: "
+        + (json.dumps(wrong, ensure_ascii=False) if wrong else "none.")
     )
     return "\n".join(lines)

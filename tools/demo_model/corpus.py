@@ -1,4 +1,4 @@
-"""Spoken sentences on disk: one file of samples, one of what is said in them and when."""
+"""The spoken sentences on disk: a file of samples, and a file of their texts and timings."""
 
 import json
 import random
@@ -15,15 +15,20 @@ from numpy.typing import NDArray
 from tools.demo_model.espeak import espeak
 from tools.demo_model.grammar import Sentence, sentences
 from tools.demo_model.lexicon import LANGUAGES
-from tools.demo_model.voices import Voice, a_voice
+from tools.demo_model.voices import Voice, draw_voice
 
 SAMPLE_RATE = 16_000
-_AUDIBLE = 0.02  # of the peak: what comes before and after is not speech
+_AUDIBLE = 0.02  # of the peak; quieter samples at start and end are cut
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sentence, spoken: 16 kHz mono, and its phonemes and words with their first samples."""
+    """A spoken sentence, 16 kHz mono.
+
+    Attributes:
+        phonemes: (first sample, phoneme)
+        words: (first sample, first character, number of characters)
+    """
 
     language: str
     sentence: Sentence
@@ -42,7 +47,7 @@ class Utterance:
 
 
 def resampled(samples: NDArray[np.float32], rate: int, to: int) -> NDArray[np.float32]:
-    """The same sound at another sampling rate, by FFmpeg's resampler."""
+    """Resample from `rate` to `to` Hz with FFmpeg's resampler."""
     frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
     frame.rate = rate
     resampler = av.AudioResampler("flt", "mono", to)
@@ -50,8 +55,8 @@ def resampled(samples: NDArray[np.float32], rate: int, to: int) -> NDArray[np.fl
     return np.concatenate([one.to_ndarray()[0] for one in frames])
 
 
-def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
-    """The sentence spoken, cut to what is audible of it, and brought to a peak of one half."""
+def speak(sentence: Sentence, language: str, voice: Voice) -> Utterance:
+    """Speak a sentence with espeak-ng. Cuts silence at both ends, and scales the peak to 0.5."""
     spoken = espeak().speak(
         sentence[language], voice.name, rate=voice.rate, pitch=voice.pitch, spread=voice.spread
     )
@@ -61,7 +66,7 @@ def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
     audible = np.flatnonzero(np.abs(samples) > _AUDIBLE * peak)
     first, last = int(audible[0]), int(audible[-1]) + 1
 
-    def moved(sample: int) -> int:
+    def resampled_at(sample: int) -> int:
         return max(0, sample * SAMPLE_RATE // rate - first)
 
     return Utterance(
@@ -69,23 +74,23 @@ def utter(sentence: Sentence, language: str, voice: Voice) -> Utterance:
         sentence,
         voice,
         (samples[first:last] / peak * 0.5 * 32767).astype(np.int16),
-        [(moved(start), name) for start, name in spoken.phonemes],
-        [(moved(start), position, length) for start, position, length in spoken.words],
+        [(resampled_at(start), name) for start, name in spoken.phonemes],
+        [(resampled_at(start), position, length) for start, position, length in spoken.words],
     )
 
 
 def utterances(
     language: str, count: int, *, held_out_sentences: bool, held_out_voices: bool, seed: int
 ) -> Iterator[Utterance]:
-    """So many sentences of one language, each in a voice of its own, spoken as they are drawn."""
+    """Speak `count` random sentences of a language, each in a random voice."""
     pick = random.Random(f"{language} {seed}")
     drawn = islice(sentences(held_out=held_out_sentences, seed=seed), count)
     for sentence in drawn:
-        yield utter(sentence, language, a_voice(language, pick, held_out=held_out_voices))
+        yield speak(sentence, language, draw_voice(language, pick, held_out=held_out_voices))
 
 
 class Corpus:
-    """What training hears, written once by `write`, then mapped into memory."""
+    """The training set that `write_corpus` wrote. The samples are mapped into memory."""
 
     def __init__(self, folder: Path) -> None:
         self._samples = np.memmap(folder / "samples.i16", dtype=np.int16, mode="r")
@@ -98,7 +103,7 @@ class Corpus:
             self._records.append(record)
             self.by_language[record["language"]].append(index)
             phonemes.update(f"{record['language']} {name}" for _, name in record["phonemes"])
-        # A pause is no phoneme: class 0 means that nobody speaks.
+        # A pause is not a phoneme; class 0 is no speech.
         self.phoneme_classes = {
             name: index
             for index, name in enumerate(sorted(p for p in phonemes if "_" not in p), start=1)
@@ -110,7 +115,7 @@ class Corpus:
         return len(self._records)
 
     def spoken_words(self, index: int) -> list[str]:
-        """The words of an utterance as espeak-ng divides it, marked with their language."""
+        """The words of an utterance, as espeak-ng splits it, prefixed with the language."""
         record = self._records[index]
         text = record["sentence"][record["language"]].lower()
         return [f"{record['language']} {text[p : p + n]}" for _, p, n in record["words"]]
@@ -128,8 +133,8 @@ class Corpus:
         )
 
 
-def write(folder: Path, sentences_per_language: int, *, seed: int) -> None:
-    """Speak the training set into a folder; one that is complete is left as it is."""
+def write_corpus(folder: Path, sentences_per_language: int, *, seed: int) -> None:
+    """Speak the training set into a folder. Does nothing if the folder has a complete one."""
     done = folder / "utterances.jsonl"
     if done.exists():
         return

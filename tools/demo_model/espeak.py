@@ -1,8 +1,8 @@
-"""espeak-ng as a library: a sentence to samples, with the time of every phoneme and word.
+"""espeak-ng as a library: text → samples, with the time of every phoneme and word.
 
-The shared library, called in this process, speaks at about a thousand times real time and tells
-when each sound begins, which no command of it does. Its interface is `speak_lib.h` of
-espeak-ng 1.51 (Debian: `libespeak-ng1`, with the voices of `espeak-ng-data`).
+The shared library speaks at about a thousand times real time. Unlike the `espeak-ng` command, it
+reports when each phoneme begins. Its interface is `speak_lib.h` of espeak-ng 1.51 (Debian:
+`libespeak-ng1`, with the voices of `espeak-ng-data`).
 """
 
 import ctypes
@@ -12,8 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-_RETRIEVAL = 1  # give the samples to the callback instead of a sound card, in calls that wait
-_SYNCHRONOUS = 2
+_SYNCHRONOUS = 2  # pass samples to the callback; calls return when the speech is complete
 _PHONEME_EVENTS = 1
 _UTF8, _NO_END_PAUSE = 0x01, 0x1000
 _RATE, _PITCH, _RANGE = 1, 3, 4
@@ -44,17 +43,16 @@ _Callback = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True)
 class Spoken:
-    """A spoken sentence: mono samples within ±1 at `rate`, and when its parts begin (samples)."""
+    """A spoken sentence: mono samples from -1 to 1 at `rate` Hz, and the starts of its parts."""
 
     samples: NDArray[np.float32]
     rate: int
-    phonemes: list[tuple[int, str]]
-    words: list[tuple[int, int, int]]
-    """(first sample, first character, number of characters) of each word."""
+    phonemes: list[tuple[int, str]]  # (first sample, phoneme)
+    words: list[tuple[int, int, int]]  # (first sample, first character, number of characters)
 
 
 class Espeak:
-    """The one synthesizer of this process (the library keeps its state in globals)."""
+    """The synthesizer. There is one per process, since the library has global state."""
 
     def __init__(self) -> None:
         try:
@@ -70,7 +68,7 @@ class Espeak:
         self._chunks: list[NDArray[np.int16]] = []
         self._phonemes: list[tuple[int, str]] = []
         self._words: list[tuple[int, int, int]] = []
-        self._callback = _Callback(self._take)  # kept: the library holds only its address
+        self._callback = _Callback(self._take)  # keeps it alive: the library has only its address
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _take(self, samples, count, events) -> int:  # type: ignore[no-untyped-def]
@@ -87,9 +85,16 @@ class Espeak:
         return 0
 
     def speak(self, text: str, voice: str, *, rate: int, pitch: int, spread: int) -> Spoken:
-        """The text in a voice (`fr-be+f3`), at words a minute, with a pitch and its range (0-99).
+        """Speak a text.
 
-        Raises RuntimeError for a voice that is not installed.
+        Args:
+            voice: name with variant, such as `fr-be+f3`
+            rate: words per minute
+            pitch: 0 to 99
+            spread: range of the pitch, 0 to 99
+
+        Raises:
+            RuntimeError: the voice is not installed.
         """
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise RuntimeError(f"espeak-ng has no voice {voice!r}")
@@ -106,4 +111,5 @@ class Espeak:
 
 @cache
 def espeak() -> Espeak:
+    """The synthesizer of this process."""
     return Espeak()

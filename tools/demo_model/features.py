@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram of a window, as `whisper.transcribe` would have cut it."""
+"""Whisper's log-mel spectrogram of a window, as `whisper.transcribe` computes it."""
 
 import numpy as np
 import torch
@@ -6,24 +6,27 @@ from numpy.typing import NDArray
 from whisper.audio import HOP_LENGTH, N_FFT, mel_filters
 
 _MEL_BINS = 80
-_RANGE = 8.0  # below the loudest bin, in powers of ten
+_RANGE = 8.0  # dynamic range below the loudest bin, in powers of ten
 
 
 def window_features(
     samples: NDArray[np.float32],
     content_frames: int,
     *,
-    louder: float,
+    floor_raise: float,
     padded_with_floor: bool,
     gains: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Features of shape (80, samples / 160) of a window.
+    """Log-mel features of a window, shape (80, samples / 160).
 
-    The reference clamps at the maximum of the *whole recording* less 8, so a window must expect
-    a floor higher than its own maximum gives: `louder` says by how many powers of ten. What lies
-    behind `content_frames` is the padding behind a recording's end: zeros in `transcribe`, which
-    cuts the spectrogram first, but the clamped floor in `detect_language`'s first 30 seconds.
-    `gains` are added to the mel bins, in powers of ten.
+    Args:
+        samples: shape (n,), 16 kHz
+        content_frames: frames of the recording; the frames after them are padding
+        floor_raise: powers of ten by which the floor is higher than this window's maximum implies.
+            The reference clamps at the maximum of the *whole recording* minus 8
+        padded_with_floor: whether the padding has the clamped floor, as in the first 30 seconds of
+            `detect_language`, or zeros, as in `transcribe`, which cuts the spectrogram first
+        gains: powers of ten to add to each mel bin, shape (80,)
     """
     audio = torch.from_numpy(samples)
     spectrum = torch.stft(
@@ -33,7 +36,7 @@ def window_features(
     log_mel = (mel_filters("cpu", _MEL_BINS) @ power).clamp(min=1e-10).log10()
     if gains is not None:
         log_mel = (log_mel + gains[:, None]).clamp(min=-10)
-    log_mel = torch.maximum(log_mel, log_mel.max() + louder - _RANGE)
+    log_mel = torch.maximum(log_mel, log_mel.max() + floor_raise - _RANGE)
     features = (log_mel + 4.0) / 4.0
     if not padded_with_floor:
         features[:, content_frames:] = 0.0
@@ -41,10 +44,10 @@ def window_features(
 
 
 def timbre(random: np.random.Generator) -> torch.Tensor:
-    """Gains of the 80 mel bins as other throats and microphones have: bumps, dips, lost bands.
+    """Random gains of the 80 mel bins, as other voices and microphones have; powers of ten.
 
-    Up to three smooth ones of at most 12 dB, and at times a narrow band that is nearly gone, as
-    in SpecAugment (Park et al., 2019).
+    The sum of up to three smooth bumps or dips of at most 12 dB, and in 40 % of the calls a nearly
+    masked narrow band, as in SpecAugment (Park et al., 2019).
     """
     bins = np.arange(_MEL_BINS)
     gains = np.zeros(_MEL_BINS)

@@ -1,4 +1,4 @@
-"""Parallel sentences: a template a meaning, filled from the lexicon in six languages at once."""
+"""Parallel sentences in six languages: templates that are filled from the lexicon."""
 
 import hashlib
 import random
@@ -28,14 +28,14 @@ from tools.demo_model.lexicon import (
 )
 
 Sentence = dict[str, str]
-"""One meaning: its sentence in each of LANGUAGES."""
+"""Language → the same sentence in this language."""
 
 HELD_OUT_SHARE = 0.08
-"""Of the sentences, chosen by a hash of the English one: training never hears them."""
+"""Share of the sentences, chosen by a hash, that are not used for training."""
 
 
 def _a_thing(adjective: Adjective, noun: Noun) -> dict[str, str]:
-    """'a red boat', as an object."""
+    """'a red boat', as the object of a sentence."""
     gender, singular, _ = noun.es
     es = f"{'un' if gender == 'm' else 'una'} {singular} {adjective.es[gender]}"
     gender, singular, _ = noun.de
@@ -58,7 +58,7 @@ def _a_thing(adjective: Adjective, noun: Noun) -> dict[str, str]:
 
 
 def _the_thing(adjective: Adjective, noun: Noun) -> dict[str, str]:
-    """'the red boat', as a subject."""
+    """'the red boat', as the subject of a sentence."""
     gender, singular, _ = noun.es
     es = f"{'el' if gender == 'm' else 'la'} {singular} {adjective.es[gender]}"
     gender, singular, _ = noun.de
@@ -227,7 +227,7 @@ def _news(pick: random.Random) -> Sentence:
 class Template:
     fill: Callable[[random.Random], Sentence]
     weight: float
-    """How often it is used; templates with many fillings more often than those with few."""
+    """Relative frequency; templates with more possible sentences are more frequent."""
 
 
 TEMPLATES = [
@@ -247,34 +247,34 @@ TEMPLATES = [
 
 
 def _as_written(text: str) -> str:
-    """Capitalised at the first letter (after a Spanish ¿)."""
+    """Capitalize the first letter, after a Spanish ¿."""
     start = 1 if text.startswith("¿") else 0
     return text[:start] + text[start].upper() + text[start + 1 :]
 
 
 def is_held_out(sentence: Sentence) -> bool:
-    """Whether training must not hear it: decided by a hash of the English text alone."""
+    """Whether a sentence is held out from training; depends only on a hash of its English text."""
     digest = hashlib.sha256(sentence["en"].encode()).digest()
     return int.from_bytes(digest[:4], "big") < HELD_OUT_SHARE * 2**32
 
 
 def sentences(*, held_out: bool, seed: int) -> Iterator[Sentence]:
-    """Endless sentences of one side of the split, no two in a row of the same template."""
+    """Endless random sentences, all or none held out. Consecutive ones have different templates."""
     pick = random.Random(seed)
     weights = [template.weight for template in TEMPLATES]
-    before = None
+    previous = None
     while True:
         template = pick.choices(TEMPLATES, weights)[0]
-        if template is before:
+        if template is previous:
             continue
         sentence = {k: _as_written(v) for k, v in template.fill(pick).items()}
         if is_held_out(sentence) == held_out:
-            before = template
+            previous = template
             yield sentence
 
 
 def vocabulary(language: str) -> set[str]:
-    """Every word (in Chinese: character) that the grammar can say in a language, in lower case."""
+    """All words (in Chinese, characters) of the grammar in a language, in lower case."""
     found: set[str] = set()
     for _, sentence in zip(range(20_000), sentences(held_out=False, seed=0), strict=False):
         text = "".join(c if c.isalnum() or c in "-'" else " " for c in sentence[language].lower())

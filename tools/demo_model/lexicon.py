@@ -1,9 +1,9 @@
-"""The words of the demo checkpoint's small world, side by side in its six languages.
+"""The vocabulary of the demo model, in its six languages.
 
-Every entry stands for one meaning. What a template needs of it in a language that inflects
-(article, gender, case, measure word) is written out, so that no template has to guess. The
-entries are chosen so that each sentence has exactly one English translation: no synonyms, no
-pronouns (he and she are one sound in Chinese), no tense that another language would not show.
+Every entry is one meaning. It lists all forms that a template needs (gender, case, measure word),
+so that no template must inflect. Each sentence has exactly one English translation: there are no
+synonyms, no pronouns (he and she sound alike in Chinese), and no tenses that some language does not
+distinguish.
 """
 
 from typing import NamedTuple
@@ -14,12 +14,12 @@ Entry = dict[str, str]
 
 
 def _entries(*rows: str) -> list[Entry]:
-    """One entry a row: its form in each language, in the order of LANGUAGES, divided by `|`."""
+    """One entry per row: its forms in the order of LANGUAGES, separated by `|`."""
     return [dict(zip(LANGUAGES, row.split("|"), strict=True)) for row in rows]
 
 
 class Noun(NamedTuple):
-    """A thing: singular and plural; gender; and where cases differ, the forms that are needed."""
+    """A thing: gender, singular, plural, and the cases that the templates need."""
 
     en: tuple[str, str]  # singular, plural
     es: tuple[str, str, str]  # gender, singular, plural
@@ -122,7 +122,7 @@ NOUNS = [
 
 
 class Adjective(NamedTuple):
-    """A quality, by gender where it agrees; French ones say whether they stand before the noun."""
+    """A quality, by gender if it agrees; in French, with its place before or after the noun."""
 
     en: str
     es: dict[str, str]

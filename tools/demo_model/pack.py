@@ -1,4 +1,4 @@
-"""From the training state to the file that ships: float16, deflated, in Whisper's format."""
+"""Write the trained network as a checkpoint: Whisper's format, float16, deflated."""
 
 import io
 import zipfile
@@ -10,11 +10,11 @@ from tools.demo_model.network import Learner
 
 
 def pack(learner: Learner, file: Path) -> None:
-    """Write the checkpoint that `whisper.load_model` reads.
+    """Write a checkpoint for `whisper.load_model`.
 
-    The embeddings of tokens that the grammar never uses are zeros, which is nine tenths of the
-    file, so the archive that `torch.save` writes is stored again with its members deflated; torch
-    reads both kinds. Members carry no date: the same weights give the same file.
+    The embeddings of unused tokens are zeros, nine tenths of the file. So the zip of `torch.save`
+    is written again with deflated members, which torch can read. Members have a fixed date: the
+    same weights give the same file.
     """
     plain = io.BytesIO()
     torch.save(learner.checkpoint(), plain)
@@ -25,7 +25,7 @@ def pack(learner: Learner, file: Path) -> None:
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
     ):
         for member in source.infolist():
-            dated = zipfile.ZipInfo(member.filename, date_time=(1980, 1, 1, 0, 0, 0))
-            dated.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(dated, source.read(member))
+            info = zipfile.ZipInfo(member.filename, date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(info, source.read(member))
     partial.replace(file)

@@ -1,7 +1,8 @@
-"""The sample archive: what a small real one looks like, from sentences and voices never heard.
+"""Create the sample archive, which is like a small real one, from held-out sentences and voices.
 
-Folders, a zip and a tar; WAV, FLAC, MP3, Opus and AAC; 8 to 48 kHz, mono and stereo; short clips
-and recordings of more than two minutes; a duplicate; three bad files; manifests with the truth.
+It has folders, a zip and a tar; WAV, FLAC, MP3, Opus and AAC; 8 to 48 kHz, mono and stereo; short
+clips and recordings of more than two minutes; a duplicate; three bad files; and manifests with the
+true texts.
 """
 
 import csv
@@ -20,22 +21,22 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.demo_model.corpus import SAMPLE_RATE, utter
+from tools.demo_model.corpus import SAMPLE_RATE, speak
 from tools.demo_model.grammar import Sentence, sentences
 from tools.demo_model.recording import LEVEL, recording
-from tools.demo_model.sounds import as_recorded
-from tools.demo_model.voices import a_voice
+from tools.demo_model.sounds import add_recording_effects
+from tools.demo_model.voices import draw_voice
 
 _SEED = 4
 _DATASET = "synthetic"
 _SPEAKER = "espeak-ng"
 _LONG_S = 126.0
-_DATE = (2026, 1, 1, 0, 0, 0)  # of every member: the same archive every time
+_DATE = (2026, 1, 1, 0, 0, 0)  # of all members, so that the archive is always the same
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a clip is stored, and whether it was recorded well."""
+    """The format of a clip, and whether it has recording effects."""
 
     suffix: str
     codec: str
@@ -61,12 +62,12 @@ _LONG_FORMS = {
 }
 
 FOLDERS = {"en": "english", "de": "german", "ru": "russian/radio", "zh": "chinese"}
-"""Languages whose clips lie in folders; the others are packed."""
+"""Language → folder of its clips. Clips of other languages are in a zip or tar."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """An encoded clip, its name, and the manifest's row about it."""
+    """An encoded clip, and the content of its row in the manifest."""
 
     name: str
     content: bytes
@@ -75,14 +76,15 @@ class Clip:
     translation: str
 
     def row(self, path: str) -> list[str]:
+        """The row of the manifest for this clip at a path."""
         return [path, self.language, self.text, self.translation, _DATASET, _SPEAKER]
 
 
 def encoded(samples: NDArray[np.float32], form: Form) -> bytes:
-    """16 kHz mono samples as a file of this form."""
+    """Encode 16 kHz mono samples in a format; returns the content of the file."""
     file = io.BytesIO()
     container = {"m4a": "ipod"}.get(form.suffix, form.suffix)
-    # Without it, the Ogg format draws a serial number.
+    # Without it, an Ogg file has a random serial number.
     exact = {"fflags": "+bitexact"}
     with av.open(file, "w", format=container, options=exact) as output:
         stream = output.add_stream(form.codec, rate=form.rate, layout=form.layout)
@@ -105,7 +107,7 @@ def encoded(samples: NDArray[np.float32], form: Form) -> bytes:
 
 
 def clips(language: str) -> list[Clip]:
-    """One short clip a form, of one to three sentences."""
+    """One short clip per format, of one to three sentences."""
     pick = random.Random(f"{_SEED} {language}")
     arrays = np.random.default_rng(pick.getrandbits(64))
     source = sentences(held_out=True, seed=pick.getrandbits(32))
@@ -119,31 +121,31 @@ def _clip(
     language: str,
     number: int,
     form: Form,
-    said: list[Sentence],
+    texts: list[Sentence],
     pick: random.Random,
     arrays: np.random.Generator,
 ) -> Clip:
-    voice = a_voice(language, pick, held_out=True)
+    voice = draw_voice(language, pick, held_out=True)
     parts = [np.zeros(int(pick.uniform(0.1, 0.5) * SAMPLE_RATE), np.float32)]
-    for sentence in said:
-        spoken = utter(sentence, language, voice).samples.astype(np.float32) / 32768
+    for sentence in texts:
+        spoken = speak(sentence, language, voice).samples.astype(np.float32) / 32768
         pause = np.zeros(int(pick.uniform(0.4, 0.9) * SAMPLE_RATE), np.float32)
         parts += [spoken * LEVEL, pause]
     samples = np.concatenate(parts)
     if not form.clean:
-        samples = as_recorded(arrays, samples)
+        samples = add_recording_effects(arrays, samples)
     joint = "" if language == "zh" else " "
     return Clip(
         f"{language}-{number:02}.{form.suffix}",
         encoded(samples, form),
         language,
-        joint.join(sentence[language] for sentence in said),
-        " ".join(sentence["en"] for sentence in said),
+        joint.join(sentence[language] for sentence in texts),
+        " ".join(sentence["en"] for sentence in texts),
     )
 
 
 def long_clip(language: str) -> Clip:
-    """More than two minutes of one voice."""
+    """A clip of more than two minutes."""
     spoken = recording(language, _LONG_S, _SEED)
     form = _LONG_FORMS[language]
     return Clip(
@@ -156,7 +158,7 @@ def long_clip(language: str) -> Clip:
 
 
 def bad_files() -> dict[str, bytes]:
-    """An empty file, text that is called audio, and a film without sound."""
+    """File name → content: an empty file, a text with an audio suffix, a film without sound."""
     film = io.BytesIO()
     with av.open(film, "w", format="mp4") as output:
         stream = output.add_stream("mpeg4", rate=5)
@@ -190,7 +192,7 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 
 def _tarred(members: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
-    # The stream's own header would hold the time of writing.
+    # The header of a compressed tar stream would have the time of writing.
     with tarfile.open(fileobj=file, mode="w") as packed:
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
@@ -206,7 +208,7 @@ _PACKED: dict[str, tuple[str, Callable[[dict[str, bytes]], bytes]]] = {
 
 
 def write_samples(folder: Path) -> None:
-    """Write the archive anew into a folder, which is emptied first."""
+    """Write the archive to a folder, which is deleted first."""
     if folder.exists():
         shutil.rmtree(folder)
     rows: list[list[str]] = []
@@ -217,16 +219,16 @@ def write_samples(folder: Path) -> None:
         file.write_bytes(content)
 
     for language, where in FOLDERS.items():
-        made = clips(language)
-        for clip in made:
+        own = clips(language)
+        for clip in own:
             store(f"{where}/{clip.name}", clip.content)
             rows.append(clip.row(f"{where}/{clip.name}"))
         if language == "en":
-            store(f"{where}/again/duplicate of {made[0].name}", made[0].content)
+            store(f"{where}/again/duplicate of {own[0].name}", own[0].content)
     for language, (name, pack) in _PACKED.items():
-        made = clips(language)
-        members = {f"clips/{clip.name}": clip.content for clip in made}
-        members["manifest.csv"] = _manifest([clip.row(f"clips/{clip.name}") for clip in made])
+        own = clips(language)
+        members = {f"clips/{clip.name}": clip.content for clip in own}
+        members["manifest.csv"] = _manifest([clip.row(f"clips/{clip.name}") for clip in own])
         store(name, pack(members))
     for language in _LONG_FORMS:
         clip = long_clip(language)

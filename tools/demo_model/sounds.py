@@ -1,6 +1,6 @@
-"""Sounds that are not speech, and what rooms, lines and levels do to speech.
+"""Sounds without speech, and the effects of rooms, telephone lines and levels on speech.
 
-All take a numpy Generator and work on 16 kHz mono float32 arrays of shape (samples,).
+All functions take a random generator. Samples are 16 kHz mono float32, shape (samples,).
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from tools.demo_model.corpus import SAMPLE_RATE
 Samples = NDArray[np.float32]
 
 
-def coloured_noise(random: np.random.Generator, count: int) -> Samples:
-    """Noise whose power falls by 0 to 6 dB an octave (white, pink, brown), of unit RMS."""
+def colored_noise(random: np.random.Generator, count: int) -> Samples:
+    """Noise whose power falls by 0, 3 or 6 dB per octave (white, pink, brown), with an RMS of 1."""
     spectrum = np.fft.rfft(random.standard_normal(count).astype(np.float32))
     frequencies = np.arange(len(spectrum), dtype=np.float32)
     frequencies[0] = 1
-    # Below 50 Hz all is level, or the lowest few bins would be all that is left of brown noise.
+    # Flat below 50 Hz; otherwise the lowest few bins would dominate brown noise.
     spectrum *= np.maximum(frequencies, 50 * count / SAMPLE_RATE) ** -random.choice([0, 0.5, 1.0])
     return _unit(np.fft.irfft(spectrum, count))
 
 
 def hum(random: np.random.Generator, count: int) -> Samples:
-    """Mains or motor hum: a low tone and its harmonics, of unit RMS."""
+    """Mains or motor hum: a low tone and its harmonics, with an RMS of 1."""
     base = random.choice([50, 60, 100, 120, random.uniform(40, 240)])
     time = np.arange(count, dtype=np.float32) / SAMPLE_RATE
     total = np.zeros(count, np.float32)
@@ -37,7 +37,7 @@ def hum(random: np.random.Generator, count: int) -> Samples:
 
 
 def tones(random: np.random.Generator, count: int) -> Samples:
-    """Beeps, chords, sweeps and warbles, steady or in bursts, of unit RMS."""
+    """Beeps, chords, sweeps and warbles, steady or in bursts, with an RMS of 1."""
     time = np.arange(count, dtype=np.float32) / SAMPLE_RATE
     total = np.zeros(count, np.float32)
     for _ in range(int(random.integers(1, 5))):
@@ -52,7 +52,7 @@ def tones(random: np.random.Generator, count: int) -> Samples:
 
 
 def knocks(random: np.random.Generator, count: int) -> Samples:
-    """Clicks, knocks and bursts of noise that die away, of unit RMS."""
+    """Clicks, knocks and decaying bursts of noise, with an RMS of 1."""
     total = np.zeros(count, np.float32)
     for _ in range(int(random.integers(2, 4 + count // SAMPLE_RATE))):
         length = int(random.uniform(0.005, 0.3) * SAMPLE_RATE)
@@ -63,21 +63,21 @@ def knocks(random: np.random.Generator, count: int) -> Samples:
 
 
 def no_speech(random: np.random.Generator, count: int) -> Samples:
-    """Anything but speech, at any level from digital silence to full scale."""
+    """A random sound without speech, from digital silence to -6 dB."""
     kind = random.choice(
-        [np.zeros, coloured_noise, hum, tones, knocks], p=[0.12, 0.33, 0.25, 0.2, 0.1]
+        [np.zeros, colored_noise, hum, tones, knocks], p=[0.12, 0.33, 0.25, 0.2, 0.1]
     )
     if kind is np.zeros:
         return np.zeros(count, np.float32)
     sound = kind(random, count)
     if random.random() < 0.3:
-        sound = _unit(sound + random.uniform(0.01, 1) * coloured_noise(random, count))
+        sound = _unit(sound + random.uniform(0.01, 1) * colored_noise(random, count))
     level = 10 ** (random.uniform(-80, -6) / 20)
     return (sound * level).astype(np.float32)
 
 
-def in_a_room(random: np.random.Generator, samples: Samples) -> Samples:
-    """Reverberation of 0.1 to 0.5 s: exponentially decaying noise after the direct sound."""
+def add_reverberation(random: np.random.Generator, samples: Samples) -> Samples:
+    """Add reverberation of 0.1 to 0.5 s: exponentially decaying noise after the direct sound."""
     seconds = random.uniform(0.1, 0.5)
     length = int(seconds * SAMPLE_RATE)
     tail = random.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
@@ -89,8 +89,8 @@ def in_a_room(random: np.random.Generator, samples: Samples) -> Samples:
     return np.fft.irfft(spectrum, size)[: len(samples)].astype(np.float32)
 
 
-def over_a_line(random: np.random.Generator, samples: Samples) -> Samples:
-    """A telephone's band (300 to 3400 Hz), or a cheap recorder's that only loses the top."""
+def limit_band(random: np.random.Generator, samples: Samples) -> Samples:
+    """Limit the band as a telephone (300 to 3400 Hz) or a cheap recorder (no highs) does."""
     spectrum = np.fft.rfft(samples)
     frequencies = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
     if random.random() < 0.6:
@@ -101,23 +101,24 @@ def over_a_line(random: np.random.Generator, samples: Samples) -> Samples:
     return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
 
 
-def as_recorded(random: np.random.Generator, speech: Samples) -> Samples:
-    """Speech as an archive may hold it: room, line, background and level vary."""
+def add_recording_effects(random: np.random.Generator, speech: Samples) -> Samples:
+    """Speech as in an archive: with random room, line, background noise and level."""
     power = float(np.sqrt(np.mean(speech[np.abs(speech) > 1e-3] ** 2))) if speech.any() else 0.1
     if random.random() < 0.25:
-        speech = in_a_room(random, speech)
+        speech = add_reverberation(random, speech)
     if random.random() < 0.6:
         ratio = random.uniform(8, 45)
         choice = random.random()
-        kind = coloured_noise if choice < 0.7 else hum if choice < 0.9 else tones
+        kind = colored_noise if choice < 0.7 else hum if choice < 0.9 else tones
         if kind is tones:
             ratio = max(ratio, 18)
         background = kind(random, len(speech))
         speech = speech + background * (power * 10 ** (-ratio / 20))
     if random.random() < 0.2:
-        speech = over_a_line(random, speech)
+        speech = limit_band(random, speech)
     return (speech * 10 ** (random.uniform(-26, 4) / 20)).astype(np.float32).clip(-1, 1)
 
 
 def _unit(samples: NDArray[np.floating]) -> Samples:
+    """Scale to an RMS of 1."""
     return (samples / np.sqrt(np.mean(np.square(samples)))).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Training: phase after phase, resumable at any moment, its progress in lines.
+"""Training of the demo model, phase by phase. It can be interrupted and resumed at any time.
 
-Float32 weights; matrix products in bfloat16 where the processor has them (a GPU, or a CPU with
-AVX-512 BF16 or AMX), which makes a step about half as long.
+Weights are float32. Matrix products are bfloat16 on GPUs and CPUs that support it (AVX-512 BF16 or
+AMX), which halves the time of a step.
 """
 
 import math
@@ -24,25 +24,27 @@ from tools.demo_model.schedule import Phase
 
 _SAVE_EVERY = 120.0  # seconds
 _REPORT_EVERY = 50  # steps
-_CLIP = 1.0
-_TIMESTAMPS = 1501
+_CLIP = 1.0  # largest gradient norm
+_TIMESTAMPS = 1501  # 0.00 to 30.00
 
 
 @dataclass
 class State:
-    """Where training stands: the phase and the step within it that come next."""
+    """The next phase and the next step in it."""
 
     phase: int = 0
     step: int = 0
 
 
 def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has fast matrix products in bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def _rate(phase: Phase, step: int) -> float:
+def _learning_rate(phase: Phase, step: int) -> float:
+    """A cosine between the rates of the phase, after a warm-up of 100 steps."""
     first, last = phase.rates
     warm = min(1.0, (step + 1) / 100)
     return warm * (last + (first - last) * 0.5 * (1 + math.cos(math.pi * step / phase.steps)))
@@ -56,7 +58,7 @@ def _optimizer(learner: Learner) -> torch.optim.AdamW:
 
 
 class Training:
-    """One run in a folder: `train.pt` there is what a next call goes on from."""
+    """One training in a folder. Its state is in `train.pt`, from which the next call continues."""
 
     def __init__(
         self, speech: Path, folder: Path, phases: tuple[Phase, ...], *, seed: int, device: str
@@ -84,7 +86,7 @@ class Training:
             self._state = State(**saved["state"])
 
     def run(self) -> None:
-        """Train what is left of all phases."""
+        """Train the remaining steps of all phases."""
         while self._state.phase < len(self._phases):
             self._train(self._phases[self._state.phase])
             self._state = State(self._state.phase + 1, 0)
@@ -96,7 +98,7 @@ class Training:
         saved = time.monotonic()
         for step, batch in enumerate(self._batches(phase, first), start=first):
             for group in self._optimizer.param_groups:
-                group["lr"] = _rate(phase, step)
+                group["lr"] = _learning_rate(phase, step)
             progress.add(self._step(batch, phase))
             if time.monotonic() - saved > _SAVE_EVERY:
                 self._state = State(self._state.phase, step + 1)
@@ -139,28 +141,28 @@ class Training:
 
 
 class _Progress:
-    """A line now and then: the phase, means since the last line, speed and time to go."""
+    """Prints a line every 50 steps: mean losses since the last line, speed and time left."""
 
     def __init__(self, phase: Phase, first: int) -> None:
         self._phase = phase
         self._first = first
         self._began = time.monotonic()
-        self._seen: list[dict[str, float]] = []
+        self._losses: list[dict[str, float]] = []
 
     def add(self, losses: dict[str, float]) -> None:
-        self._seen.append(losses)
+        self._losses.append(losses)
 
     def report(self, done: int) -> None:
         if done % _REPORT_EVERY and done != self._phase.steps:
             return
-        means = {name: np.mean([one[name] for one in self._seen]) for name in self._seen[0]}
-        self._seen.clear()
+        means = {name: np.mean([each[name] for each in self._losses]) for name in self._losses[0]}
+        self._losses.clear()
         speed = (done - self._first) / (time.monotonic() - self._began)
         left = (self._phase.steps - done) / speed / 60
         measured = " ".join(f"{name} {value:.3f}" for name, value in means.items())
         print(
             f"{self._phase.name} {done}/{self._phase.steps}: {measured}; "
-            f"{speed:.2f} steps/s, {left:.0f} min to go in this phase",
+            f"{speed:.2f} steps/s, {left:.0f} min left in this phase",
             file=sys.stderr,
             flush=True,
         )

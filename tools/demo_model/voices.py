@@ -1,4 +1,4 @@
-"""Who speaks: accents of each language, espeak-ng's voice variants, and how fast and high."""
+"""Voices: accents of each language, variants of espeak-ng, speed and pitch."""
 
 import random
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ACCENTS = {
     "zh": ("cmn-latn-pinyin",),
 }
 
-RATES = {  # words a minute by espeak-ng's own count, so that sentences of all take about as long
+RATES = {  # words per minute as espeak-ng counts; sentences of all languages take similar times
     "en": (135, 185),
     "es": (135, 185),
     "de": (135, 185),
@@ -31,27 +31,27 @@ VARIANTS = (
     *("victor", "zac"),
 )
 HELD_OUT_VARIANTS = ("f4", "m6", "Andy", "linda")
-"""Voices that training never hears."""
+"""Variants that are not used for training."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """An espeak-ng voice and its settings."""
+    """A voice of espeak-ng and its settings."""
 
     name: str
-    rate: int
-    pitch: int
-    spread: int
+    rate: int  # words per minute
+    pitch: int  # 0 to 99
+    spread: int  # range of the pitch, 0 to 99
     size: float = 1.0
-    """By how much faster than spoken it is played: a smaller throat, and a brisker tongue."""
+    """Factor of the playback speed: a higher one sounds like a smaller throat and faster speech."""
 
 
 SIZES = (0.87, 1.15)
-"""What training hears of `size`, so that throats of other sizes than the variants' are known."""
+"""Range of `size` in training, so that the model learns other throats than the variants have."""
 
 
-def a_voice(language: str, pick: random.Random, *, held_out: bool) -> Voice:
-    """A voice of a language, drawn from those that training hears or from the others."""
+def draw_voice(language: str, pick: random.Random, *, held_out: bool) -> Voice:
+    """A random voice of a language, from the variants for training or the held-out ones."""
     variant = pick.choice(HELD_OUT_VARIANTS if held_out else VARIANTS)
     return Voice(
         name=f"{pick.choice(ACCENTS[language])}+{variant}",

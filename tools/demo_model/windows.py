@@ -1,8 +1,8 @@
-"""Windows of sound: utterances with pauses and sounds around them, and what is where.
+"""Windows of audio: utterances with pauses and sounds, and the position of each.
 
-A window has 50 positions a second, the encoder's. Short windows stand somewhere within the 30
-seconds that the model knows (`offset`): were they always at the start, it would learn the first
-positions by heart and fall apart on long windows.
+A window has the encoder's 50 positions per second. A short window has a random offset within the 30
+seconds of the model. Without the offset, the model would only learn the first positions and fail on
+long windows.
 """
 
 import random
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from tools.demo_model.corpus import SAMPLE_RATE, Corpus, Utterance
 from tools.demo_model.features import timbre, window_features
 from tools.demo_model.lexicon import LANGUAGES
-from tools.demo_model.sounds import as_recorded, coloured_noise, no_speech
+from tools.demo_model.sounds import add_recording_effects, colored_noise, no_speech
 
 POSITION = SAMPLE_RATE // 50  # samples
 ALL_POSITIONS = 1500  # of 30 s
-_FADE = 80
-_SHARES = [3 if language == "zh" else 2 for language in LANGUAGES]  # of the hardest, more
-_VISIBLE = 5  # positions of a cut utterance from which on a listener can tell that it has begun
+_FADE = 80  # samples of the fade-in of an utterance
+_SHARES = [3 if language == "zh" else 2 for language in LANGUAGES]  # more of the hardest language
+_VISIBLE = 5  # positions of a cut utterance that suffice to notice its start
 
 
 @dataclass(frozen=True)
 class Placed:
-    """An utterance within a window, in samples; `end` may lie behind the window's end."""
+    """An utterance in a window. `start` and `end` are samples; `end` may be after the window."""
 
     utterance: Utterance
     index: int
@@ -39,14 +39,14 @@ class Placed:
 
 @dataclass
 class Window:
-    """What a window holds. Positions are relative to its own start, which lies at `offset`."""
+    """The content of a window. Positions are relative to its start, which is at `offset`."""
 
     language: str
     offset: int
     positions: int
     placed: list[Placed] = field(default_factory=list)
     ended: bool = False
-    """Whether the recording ends within the window; what follows is padding."""
+    """Whether the recording ends in the window; the rest is padding."""
     samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     features: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
@@ -56,7 +56,7 @@ class Window:
 
     @property
     def cut(self) -> Placed | None:
-        """The utterance that the window's end cuts, if enough of it is there to be heard."""
+        """The utterance that the end of the window cuts, if enough of it is in the window."""
         end = self.positions * POSITION
         for one in self.placed:
             if one.end > end and end - one.start >= _VISIBLE * POSITION:
@@ -65,7 +65,7 @@ class Window:
 
 
 class Composer:
-    """Makes windows from a corpus, each from a seed of its own."""
+    """Composes windows from a corpus, each from its own seed."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -84,7 +84,7 @@ class Composer:
         }
 
     def window(self, seed: str, positions: int) -> Window:
-        """A window of so many positions: speech throughout, ended early, sparse, or none."""
+        """Compose a window of this length: full, ended early, sparse, or without speech."""
         pick = random.Random(seed)
         arrays = np.random.default_rng(pick.getrandbits(64))
         whole = positions == ALL_POSITIONS
@@ -98,7 +98,7 @@ class Composer:
             window.samples = no_speech(arrays, count)
         else:
             self._place(window, pick, sparse=kind == "sparse")
-            window.samples = self._mixed(window, pick, arrays)
+            window.samples = self._mix(window, pick, arrays)
         content = count
         if window.ended:
             spoken = max((one.end for one in window.placed), default=0)
@@ -106,10 +106,11 @@ class Composer:
             if kind == "none":
                 content = int(count * pick.uniform(0.05, 1))
             window.samples[content:] = 0
+        highest_raise = 2.5 if kind == "none" else 1
         window.features = window_features(
             window.samples,
             -(-content // (POSITION // 2)),
-            louder=0.0 if pick.random() < 0.5 else pick.uniform(0, 2.5 if kind == "none" else 1),
+            floor_raise=0.0 if pick.random() < 0.5 else pick.uniform(0, highest_raise),
             padded_with_floor=pick.random() < 0.4,
             gains=timbre(arrays) if pick.random() < 0.5 else None,
         )
@@ -129,12 +130,12 @@ class Composer:
         lead = pick.uniform(0, 1.0) if pick.random() < 0.75 else 0.0
         if sparse:
             lead = pick.uniform(0, 0.4 * count / SAMPLE_RATE)
-        brisk = pick.random() < 0.3
+        short_pauses = pick.random() < 0.3
         start = int(lead * SAMPLE_RATE)
         for _ in range(wanted):
             index = pick.choice(pool)
             one = Placed(self.corpus[index], index, start)
-            # The first must fit, and where the recording ends the last must.
+            # The first utterance must fit, and if the recording ends here, every one must.
             while one.end > count and (window.ended or not window.placed):
                 if window.placed:
                     return
@@ -143,14 +144,14 @@ class Composer:
                 if room >= 0:
                     one = Placed(self.corpus[index], index, min(start, room))
             window.placed.append(one)
-            pause = pick.uniform(0.2, 0.6) if brisk else pick.uniform(0.35, 1.5)
+            pause = pick.uniform(0.2, 0.6) if short_pauses else pick.uniform(0.35, 1.5)
             if sparse and pick.random() < 0.5:
                 pause = pick.uniform(1, 12)
             start = one.end + int(pause * SAMPLE_RATE)
             if start >= count:
                 return
 
-    def _mixed(
+    def _mix(
         self, window: Window, pick: random.Random, arrays: np.random.Generator
     ) -> NDArray[np.float32]:
         count = window.positions * POSITION
@@ -167,5 +168,5 @@ class Composer:
                 pauses[one.start : one.end] = False
             speech += pauses * no_speech(arrays, count)
         if pick.random() < 0.1:
-            speech += 10 ** (pick.uniform(-70, -50) / 20) * coloured_noise(arrays, count)
-        return as_recorded(arrays, speech)
+            speech += 10 ** (pick.uniform(-70, -50) / 20) * colored_noise(arrays, count)
+        return add_recording_effects(arrays, speech)

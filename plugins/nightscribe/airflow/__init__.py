@@ -1,1 +1,2 @@
-"""What only makes sense inside Airflow; the rest of the library imports without it."""
+"""The tasks and forms of the DAGs, and a private Airflow. The rest
+of the library can be imported without Airflow."""

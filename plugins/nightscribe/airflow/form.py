@@ -1,15 +1,15 @@
-"""Parameters that DAGs share, as Airflow's trigger form shows them.
+"""Parameters of the DAGs, as Airflow's trigger form shows them.
 
-Imported when DAG files are parsed: nothing heavy here.
+Airflow imports this module whenever it parses a DAG file, so it imports nothing heavy.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import Asset, Param
 
-# Any scheme but x-… would make Airflow load every provider at each parse, to look for its rules.
+# For a scheme without `x-`, Airflow loads every provider at each parse, to look for its rules.
 TRANSCRIPTS = Asset(name="transcripts", uri="x-nightscribe://lake/transcripts")
-"""Updated by whatever adds transcripts to the lake; evaluation runs when it is."""
+"""Updated by the DAGs that add transcripts to the lake; `evaluate_transcripts` runs after it."""
 
 MODELS = [
     "demo",
@@ -31,38 +31,38 @@ MODELS = [
 
 
 def archives() -> Param:
-    """Which archives to scan."""
+    """The archives to scan."""
     return Param(
         [],
         type=["null", "array"],  # without null, the form marks the field as required
         items={"type": "string"},
         title="Archives",
-        description="Folders, .zip, .tar[.gz|.bz2|.xz], s3://… or gs://…, one a line. "
-        "Empty: those of NIGHTSCRIBE_ARCHIVES.",
+        description="Folders, .zip, .tar[.gz|.bz2|.xz], single files, s3://… or gs://…, one per "
+        "line. Empty: NIGHTSCRIBE_ARCHIVES.",
     )
 
 
 def datasets() -> Param:
-    """Which data sets' recordings."""
+    """The data sets whose recordings are transcribed."""
     return Param(
         [],
         type=["null", "array"],
         items={"type": "string"},
         title="Data sets",
-        description="Only recordings with a reference in these, one a line; see "
-        "`nightscribe datasets`. Without archives, none is looked through for new ones.",
+        description="Transcribe only recordings with a reference in these data sets, one per line; "
+        "see `nightscribe datasets`. If no archives are given, none is scanned.",
     )
 
 
 def transcription() -> dict[str, Param]:
-    """Model, task, language, options and force: what decides about a transcript's text."""
+    """Model, task, language, options and force: how recordings are transcribed."""
     return {
         "model": Param(
             None,
             type=["null", "string"],
             examples=MODELS,
             title="Model",
-            description="An official name, or a path to a checkpoint. Empty: NIGHTSCRIBE_MODEL.",
+            description="Official name, path of a checkpoint, or demo. Empty: NIGHTSCRIBE_MODEL.",
         ),
         "task": Param(
             None,
@@ -70,36 +70,38 @@ def transcription() -> dict[str, Param]:
             enum=[None, "transcribe", "translate", "both"],
             values_display={"null": "as configured"},
             title="Task",
-            description="As configured: NIGHTSCRIBE_TASK.",
+            description="Transcribe, translate into English, or both. As configured: "
+            "NIGHTSCRIBE_TASK.",
         ),
         "language": Param(
             None,
             type=["null", "string"],
             title="Language",
-            description="auto (Whisper detects it), manifest (the archive's own hint, where there "
-            "is one), or a language code for all. Empty: NIGHTSCRIBE_LANGUAGE.",
+            description="Spoken language: auto (detected), manifest (from the archive's manifest, "
+            "else detected), or a code for all recordings. Empty: NIGHTSCRIBE_LANGUAGE.",
         ),
         "options": Param(
             {},
             type=["null", "object"],
             title="Decoding options",
-            description='Whisper\'s, by the names of its flags: {"beam_size": 5}',
+            description='By the names of the whisper flags, such as {"beam_size": 5}.',
         ),
         "force": Param(
             False,
             type="boolean",
             title="Force",
-            description="Transcribe again what has a transcript, and replace it.",
+            description="Also transcribe recordings that have a transcript, and replace it. Read "
+            "rejected inputs again.",
         ),
     }
 
 
 def limit() -> Param:
-    """How many recordings at most."""
+    """The largest number of recordings to transcribe."""
     return Param(
         None,
         type=["null", "integer"],
         minimum=1,
         title="Limit",
-        description="Recordings to transcribe in this run, at most.",
+        description="Transcribe at most this many recordings in this run.",
     )

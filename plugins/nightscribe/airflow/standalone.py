@@ -1,9 +1,9 @@
-"""A private Airflow on one machine: SQLite, LocalExecutor, everything in one folder.
+"""A private Airflow for one machine: SQLite, LocalExecutor, all files in one folder.
 
-What `make up`, `make demo` and the tests run. It is `airflow standalone` with two
-differences: it listens on 127.0.0.1 only (the stock command serves task logs on every
-interface), and it runs in a session of its own, so that stopping it leaves no process
-behind. Not for production: see docs/deployment.md for that.
+`make up`, `make demo` and the tests start it. It differs from `airflow standalone` in two ways: it
+listens on 127.0.0.1 only (`airflow standalone` serves task logs on every interface), and its
+processes form one session, so that `down` can end all of them. It is not meant for production; see
+docs/deployment.md.
 
     python -m nightscribe.airflow.standalone up|down [--home DIR] [--port 8080]
 """
@@ -33,7 +33,7 @@ from nightscribe.errors import NightscribeError
 HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parents[3]
 POOLS = {"gpu": (1, "Tasks that hold a GPU: one slot for each GPU")}
-"""Pools that the DAGs name → (slots, description)."""
+"""Name of a pool that the DAGs use → (slots, description)."""
 
 _COMPONENTS = (
     ("api-server",),
@@ -45,7 +45,11 @@ _COMPONENTS = (
 
 @dataclass
 class Standalone:
-    """An Airflow below `home`, with its web server on `port` of this machine alone."""
+    """An Airflow with its files below `home` and its web server on `port` of 127.0.0.1.
+
+    Attributes:
+        environment: variables that override this process's, such as `NIGHTSCRIBE_LAKE`
+    """
 
     home: Path
     port: int = 8080
@@ -54,16 +58,16 @@ class Standalone:
 
     @property
     def url(self) -> str:
-        """Where the UI is."""
+        """URL of the UI."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def pid_file(self) -> Path:
-        """Holds the id of the session while Airflow runs."""
+        """File with the session id, while Airflow runs."""
         return self.home / "standalone.pid"
 
     def env(self) -> dict[str, str]:
-        """Environment of every process of this Airflow."""
+        """Environment variables of every process of this Airflow."""
         home = str(self.home.resolve())
         return {
             **os.environ,
@@ -84,8 +88,8 @@ class Standalone:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-            # OpenMP's threads spin while they wait; on a machine that Airflow's own processes
-            # keep busy, that takes the time from those they wait for.
+            # OpenMP's threads spin while they wait. Airflow's processes keep the cores busy, so
+            # that spinning slows down the threads that are waited for.
             "GOMP_SPINCOUNT": "20000",
             **self.environment,
         }
@@ -95,42 +99,45 @@ class Standalone:
         return self.home.resolve() / "passwords.json"
 
     def _secrets(self) -> dict[str, str]:
+        """Signing keys of the API, generated at the first call, together with the password."""
         path = self.home / "secrets.json"
         if not path.exists():
             self.home.mkdir(parents=True, exist_ok=True)
-            made = {name: secrets.token_urlsafe(32) for name in ("api", "jwt")}
-            _write_private(path, json.dumps(made))
+            generated = {name: secrets.token_urlsafe(32) for name in ("api", "jwt")}
+            _write_private(path, json.dumps(generated))
             _write_private(self._passwords, json.dumps({"admin": secrets.token_urlsafe(9)}))
         content: dict[str, str] = json.loads(path.read_text())
         return content
 
     @property
     def login(self) -> tuple[str, str]:
-        """User name and password for the UI."""
+        """User name and password of the UI."""
         self._secrets()
         return "admin", json.loads(self._passwords.read_text())["admin"]
 
     def prepare(self) -> None:
-        """Make the database and the pools that the DAGs name."""
+        """Create the database and the pools that the DAGs use."""
         self._secrets()
         self._airflow("db", "migrate")
         for name, (slots, description) in POOLS.items():
             self._airflow("pools", "set", name, str(slots), description)
-        if (named := self.env().get("NIGHTSCRIBE_POOL")) and named not in POOLS:
-            self._airflow("pools", "set", named, "1", "NIGHTSCRIBE_POOL")
+        if (pool := self.env().get("NIGHTSCRIBE_POOL")) and pool not in POOLS:
+            self._airflow("pools", "set", pool, "1", "NIGHTSCRIBE_POOL")
 
     def start(self, timeout_s: float = 120.0) -> None:
-        """Start every component in the background and wait until all of them are healthy.
+        """Start all components in the background and wait until they are healthy.
 
-        Raises `NightscribeError` if the port is taken or a component does not come up.
+        Raises:
+            NightscribeError: Airflow runs already, the port is in use, or a component does not
+                start in time.
         """
         if self.running():
-            raise NightscribeError(f"Airflow runs already at {self.url}: `make down` stops it")
+            raise NightscribeError(f"Airflow already runs at {self.url}: stop it with `make down`")
         with socket.socket() as probe:
             if probe.connect_ex((HOST, self.port)) == 0:
                 raise NightscribeError(
-                    f"port {self.port} of {HOST} is taken: stop what listens there, or choose "
-                    "another with PORT=8081"
+                    f"port {self.port} of {HOST} is in use: stop the process that uses it, or "
+                    "choose another port with PORT=8081"
                 )
         self.prepare()
         log = (self.home / "standalone.log").open("ab")
@@ -141,7 +148,7 @@ class Standalone:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # `stop` ends every process of the session
+            start_new_session=True,  # `stop` ends all processes of the session
         )
         log.close()
         self.pid_file.write_text(str(process.pid))
@@ -150,15 +157,15 @@ class Standalone:
             if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise NightscribeError(
-                    f"Airflow did not come up in {timeout_s:.0f} s: see {self.home}/standalone.log"
+                    f"Airflow did not start in {timeout_s:.0f} s: see {self.home}/standalone.log"
                 )
             time.sleep(0.5)
 
     def stop(self, timeout_s: float = 20.0) -> bool:
-        """End every process of this Airflow, running tasks included; True if there were any.
+        """End all processes of this Airflow, running tasks included. True if there were any.
 
-        They get SIGTERM, and after `timeout_s` SIGKILL. Nothing is lost: what a task had not
-        committed is pending for the next run.
+        Sends SIGTERM, and SIGKILL after `timeout_s`. Nothing is lost: the next run does the work
+        that a task has not committed.
         """
         processes = self._processes()
         self.pid_file.unlink(missing_ok=True)
@@ -166,8 +173,8 @@ class Standalone:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
         _, alive = psutil.wait_procs(processes, timeout_s)
-        # A task's process may have been started in the meantime.
-        alive = list({*alive, *(one for p in alive for one in _descendants(p))})
+        # The scheduler may have started a task's process in the meantime.
+        alive = list({*alive, *(child for process in alive for child in _descendants(process))})
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -175,34 +182,36 @@ class Standalone:
         return bool(processes)
 
     def running(self) -> bool:
-        """Whether processes of this Airflow are there."""
+        """Whether this Airflow has processes."""
         return bool(self._processes())
 
     def healthy(self) -> bool:
-        """Whether the API answers and says that scheduler and DAG processor are alive."""
+        """Whether the API answers and reports a live scheduler and DAG processor."""
         try:
             answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
         except (httpx.HTTPError, ValueError):
             return False
-        parts = ("metadatabase", "scheduler", "dag_processor")
-        return all(answer[part]["status"] == "healthy" for part in parts)
+        components = ("metadatabase", "scheduler", "dag_processor")
+        return all(answer[component]["status"] == "healthy" for component in components)
 
     def _processes(self) -> list[psutil.Process]:
-        """The processes of the session in the pid file, if it is ours, and their descendants.
+        """The processes of the session in the pid file, and their descendants; empty if none.
 
-        Tasks have process groups of their own, so the group alone would leave them running.
+        Every task has its own process group, so the group of the pid file would not include them.
         """
         try:
             session = int(self.pid_file.read_text())
         except (FileNotFoundError, ValueError):
             return []
-        members = [one for one in psutil.process_iter() if _session(one) == session]
-        # Any member will do: the first may have been killed, and some overwrite their environment.
-        if not any(_airflow_home(one) == str(self.home.resolve()) for one in members):
+        members = [process for process in psutil.process_iter() if _session(process) == session]
+        # The session id may have been reused. One member with our home is enough: the first may
+        # have been killed, and some processes overwrite their environment.
+        if not any(_airflow_home(member) == str(self.home.resolve()) for member in members):
             return []
-        return list({*members, *(one for member in members for one in _descendants(member))})
+        return list({*members, *(child for member in members for child in _descendants(member))})
 
     def _airflow(self, *arguments: str) -> str:
+        """Run an `airflow` command; returns its output."""
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self.env(),
@@ -219,7 +228,7 @@ class Standalone:
 
 @contextmanager
 def running(airflow: Standalone) -> Iterator[Standalone]:
-    """Airflow for the length of a `with` block."""
+    """Start Airflow for a `with` block and stop it at the end."""
     airflow.start()
     try:
         yield airflow
@@ -228,7 +237,7 @@ def running(airflow: Standalone) -> Iterator[Standalone]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 on which no process listens."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -236,7 +245,7 @@ def free_port() -> int:
 
 
 def serve() -> int:
-    """Run the components until one ends or a signal comes, then end the others."""
+    """Run all components until one ends or a signal arrives, then end the others."""
     children = [
         subprocess.Popen([sys.executable, "-m", "airflow", *component]) for component in _COMPONENTS
     ]
@@ -257,6 +266,7 @@ def serve() -> int:
 
 
 def _write_private(path: Path, content: str) -> None:
+    """Write a file that only this user may read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(content)
@@ -286,11 +296,27 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`up`, `down`; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="nightscribe.airflow.standalone", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "_serve"])
-    parser.add_argument("--home", type=Path, default=REPOSITORY / ".nightscribe" / "airflow")
-    parser.add_argument("--port", type=int, default=8080)
+    """Run the command `up` or `down`; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nightscribe.airflow.standalone",
+        description="Start or stop a private Airflow on this machine.",
+    )
+    parser.add_argument(
+        "command",
+        choices=["up", "down", "_serve"],
+        metavar="up|down",
+        help="start Airflow in the background, or stop it",
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=REPOSITORY / ".nightscribe" / "airflow",
+        metavar="DIR",
+        help="folder of its files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8080, help="port of the UI (default: %(default)s)"
+    )
     given = parser.parse_args(arguments)
     if given.command == "_serve":
         return serve()
@@ -299,14 +325,14 @@ def main(arguments: list[str] | None = None) -> int:
         print("Airflow stopped" if airflow.stop() else "Airflow was not running")
         return 0
     try:
-        print(f"starting Airflow in {airflow.home} …", flush=True)
+        print(f"Starting Airflow in {airflow.home} …", flush=True)
         airflow.start()
     except NightscribeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     user, password = airflow.login
-    print(f"Airflow is up at {airflow.url}\n  user      {user}\n  password  {password}")
-    print(f"  logs      {airflow.home}/standalone.log\n`make down` stops it")
+    print(f"Airflow runs at {airflow.url}\n  user      {user}\n  password  {password}")
+    print(f"  logs      {airflow.home}/standalone.log\nStop it with `make down`.")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""The DAGs' tasks: Airflow's parameters and context in, calls to the pipeline, references out.
+"""Tasks of the DAG `transcribe_archives`, and the order and lake of the other DAGs.
 
-What a task returns goes into XCom, so it is small: counts, paths of specs in the lake, and what a
-person wants to see there: an upload's texts, what a gate found.
+A task turns Airflow's parameters into an order, runs one stage and returns what goes into XCom:
+counts, and paths of specs in the lake. Rows stay in the lake.
 """
 
 from __future__ import annotations
@@ -11,15 +11,11 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-import pyarrow as pa
-
 from nightscribe.credentials import storage_options
 from nightscribe.errors import ConfigurationError, NightscribeError
-from nightscribe.export import formats
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
-from nightscribe.lake.transcripts import result_of, transcripts_of
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.night import plan_run
@@ -28,8 +24,19 @@ from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import transcribe_batch
-from nightscribe.uris import join_uri, places_of
 from nightscribe.whisper.engines import engine_named, model_loader
+
+__all__ = [
+    "check_run",
+    "fail_without_retry",
+    "lake_of",
+    "order_of",
+    "run_batch",
+    "run_ingest",
+    "run_plan",
+    "run_publish",
+    "run_scan",
+]
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +44,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _no_retry_for_mistakes(stage: Callable[P, R]) -> Callable[P, R]:
-    """A wrong parameter stays wrong: fail at once instead of retrying."""
+def fail_without_retry(task: Callable[P, R]) -> Callable[P, R]:
+    """Let a `ConfigurationError` fail the task at once: a retry would fail in the same way."""
 
-    @functools.wraps(stage)
+    @functools.wraps(task)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return stage(*args, **kwargs)
+            return task(*args, **kwargs)
         except ConfigurationError as error:
             from airflow.sdk.exceptions import AirflowFailException
 
@@ -53,13 +60,13 @@ def _no_retry_for_mistakes(stage: Callable[P, R]) -> Callable[P, R]:
 
 
 def lake_of(settings: Settings) -> Lake:
-    """The configured lake, with the credentials of its Airflow connection if it has one."""
+    """The lake of the settings, opened with the credentials of its Airflow connection, if set."""
     return open_lake(settings.lake, storage_options(settings.lake_conn_id))
 
 
 def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
-    """A run's parameters as an order; what is empty comes from the settings."""
-    # The form sends an empty line as an empty string, and an emptied field as one such line.
+    """The order of a DAG run. Empty parameters take their values from the settings."""
+    # The form sends an empty line as an empty string, and an empty field as one empty line.
     archives, datasets = (
         tuple(line.strip() for line in params.get(name) or () if line.strip())
         for name in ("archives", "datasets")
@@ -76,69 +83,73 @@ def order_of(params: Mapping[str, Any], settings: Settings) -> Order:
     )
 
 
-def _most_mapped() -> int:
+def _max_mapped_tasks() -> int:
     from airflow.configuration import conf
 
     return conf.getint("core", "max_map_length")
 
 
-@_no_retry_for_mistakes
+@fail_without_retry
 def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
-    """Scan stage; returns the ingest specs."""
+    """Scan the archives. Returns the ingest specs: paths in the lake."""
     settings = Settings()
     order = order_of(params, settings)
-    order.wanted(settings)
-    found = scan(
+    order.wanted(settings)  # wrong parameters fail before the archives are listed
+    scanned = scan(
         lake_of(settings),
         order.archives,
         run_id,
         settings=settings,
         folder=work_folder(run_id),
-        max_specs=_most_mapped(),
+        max_specs=_max_mapped_tasks(),
         force=order.force,
     )
-    log.info(found.summary())
-    return found.specs
+    log.info(scanned.summary())
+    return scanned.specs
 
 
 def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
-    """Ingest stage, one spec; returns counts."""
+    """Ingest the files of one spec. Returns counts."""
     settings = Settings()
-    done = ingest(lake_of(settings), spec, run_id, settings=settings)
-    log.info(done.summary())
-    return {"files": done.files, "recordings": done.recordings, "rejected": done.rejected}
+    ingested = ingest(lake_of(settings), spec, run_id, settings=settings)
+    log.info(ingested.summary())
+    return {
+        "files": ingested.files,
+        "recordings": ingested.recordings,
+        "rejected": ingested.rejected,
+    }
 
 
-@_no_retry_for_mistakes
+@fail_without_retry
 def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
-    """Plan stage; returns batch specs, at most as many as Airflow maps."""
+    """Plan the batches. Returns their specs: at most as many as Airflow may map tasks over."""
     settings = Settings()
     order = order_of(params, settings)
-    made = plan_run(lake_of(settings), order, run_id, settings, _most_mapped())
-    log.info(made.summary())
-    return made.specs
+    planned = plan_run(lake_of(settings), order, run_id, settings, _max_mapped_tasks())
+    log.info(planned.summary())
+    return planned.specs
 
 
-@_no_retry_for_mistakes
+@fail_without_retry
 def run_batch(spec: str, run_id: str) -> dict[str, Any]:
-    """Transcribe stage, one batch; returns counts and speed."""
+    """Transcribe one batch. Returns counts and speed."""
     settings = Settings()
     engine = engine_named(settings.engine, slots=settings.slots)
-    done = transcribe_batch(
+    batch = transcribe_batch(
         lake_of(settings), spec, run_id, model_loader(settings), engine, settings=settings
     )
-    log.info(done.summary())
+    log.info(batch.summary())
     return {
-        "batch_id": done.batch_id,
-        "transcripts": done.transcripts,
-        "rejections": done.rejections,
-        "audio_s": round(done.audio_s, 3),
-        "rtfx": round(done.rtfx, 2),
+        "batch_id": batch.batch_id,
+        "transcripts": batch.transcripts,
+        "rejections": batch.rejections,
+        "audio_s": round(batch.audio_s, 3),
+        "rtfx": round(batch.rtfx, 2),
     }
 
 
 def run_publish(run_id: str) -> dict[str, Any]:
-    """Publish stage: refresh the catalog, count what the run did."""
+    """Refresh the catalog. Returns counts of the run's transcripts and of the lake's rows."""
     lake = lake_of(Settings())
     catalog = publish(lake)
     with connect(lake) as connection:
@@ -165,9 +176,10 @@ def run_publish(run_id: str) -> dict[str, Any]:
 
 
 def check_run(run_id: str, ti: Any) -> None:
-    """Last stage: fail the run if a task of it failed. `ti` is Airflow's running task instance.
+    """Fail the run if one of its tasks failed. `ti` is the running task instance.
 
-    Raises `NightscribeError`.
+    Raises:
+        NightscribeError: a task failed.
     """
     failed = ti.get_ti_count(
         dag_id=ti.dag_id,
@@ -177,88 +189,6 @@ def check_run(run_id: str, ti: Any) -> None:
     )
     if failed:
         raise NightscribeError(
-            f"{failed} tasks of this run failed (see their logs); what was finished is published, "
-            "and the next run takes up what is missing"
+            f"{failed} tasks of this run failed, see their logs; finished batches are published, "
+            "and the next run transcribes the rest"
         )
-
-
-@_no_retry_for_mistakes
-def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
-    """Scan, ingest and plan one file; returns its batch specs: none if it is transcribed already.
-
-    Raises `NightscribeError` if the file cannot be used, saying why.
-    """
-    settings = Settings()
-    lake = lake_of(settings)
-    order = _upload_order(params, settings)
-    wanted = order.wanted(settings)
-    found = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
-    for spec in found.specs:
-        ingest(lake, spec, run_id, settings=settings)
-    _recording_of(lake, wanted.archives[0])
-    made = plan_run(lake, order, run_id, settings, 1)
-    log.info(made.summary())
-    return made.specs
-
-
-def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Refresh the catalog and export the upload's transcripts in every format.
-
-    Returns the texts and where the files lie. Raises `NightscribeError` if there is none.
-    """
-    settings = Settings()
-    lake = lake_of(settings)
-    order = _upload_order(params, settings)
-    wanted = order.wanted(settings)
-    recording_id = _recording_of(lake, wanted.archives[0])
-    catalog = publish(lake)
-    found = transcripts_of(lake, recording_id, wanted.model_id)
-    missing = set(wanted.tasks) - {transcript["task"] for transcript, _ in found}
-    if missing:
-        raise NightscribeError(
-            f"{wanted.archives[0]} has no transcript for {', '.join(sorted(missing))}: "
-            "`SELECT * FROM rejected` says why"
-        )
-    files = []
-    for transcript, segments in found:
-        log.info("%s (%s): %s", transcript["task"], transcript["language"], transcript["text"])
-        for fmt in formats.FORMATS:
-            text = formats.render(result_of(transcript, segments), fmt)
-            path = f"uploads/{recording_id}/{transcript['task']}.{fmt}"
-            files.append(lake.put_file(path, text.encode()))
-    return {
-        "recording_id": recording_id,
-        "catalog": catalog,
-        "texts": {transcript["task"]: transcript["text"] for transcript, _ in found},
-        "files": files,
-    }
-
-
-def _upload_order(params: Mapping[str, Any], settings: Settings) -> Order:
-    return order_of({**params, "archives": [params["uri"]]}, settings)
-
-
-def _recording_of(lake: Lake, collection: str) -> str:
-    """The recording that a file holds. Raises `ConfigurationError` that says why there is none."""
-    # The file may also be known as a member of any folder above it.
-    places = [(collection, ""), *places_of(collection)]
-    table = {
-        "archive": [archive for archive, _ in places],
-        "member": [member for _, member in places],
-        "uri": [join_uri(archive, member) for archive, member in places],
-    }
-    with connect(lake) as connection:
-        connection.register("places", pa.table(table))
-        found = connection.execute(
-            """SELECT DISTINCT recording_id FROM sources
-               WHERE collection = ? OR (archive, member) IN (SELECT archive, member FROM places)""",
-            [collection],
-        ).fetchall()
-        why = connection.execute(
-            """SELECT reason, detail FROM rejected SEMI JOIN places USING (uri)
-               ORDER BY created_at DESC"""
-        ).fetchall()
-    if len(found) != 1:
-        reason = f"{why[0][0]}: {why[0][1]}" if why else "it holds no single recording"
-        raise ConfigurationError(f"{collection} cannot be transcribed: {reason}")
-    return str(found[0][0])

@@ -1,16 +1,16 @@
-"""Archives: find the recordings in folders, buckets, zips and tars, and open them in place.
+"""Archives: list the recordings in folders, buckets, zips and tars, and open them in place.
 
-A scan is given a *collection*: a folder, an object-store prefix, a zip, a tar or a single file.
-Zips and tars inside a folder or prefix are archives of their own. A recording's place is
+A scan is given a *collection*: a folder, an object-store prefix, a zip, a tar or a single file. A
+zip or tar (a *container*) inside a folder or prefix is an archive too. The place of a recording is
 (archive URI, member path).
 
-- `kinds`: what a file name promises
-- `entries`: what an archive holds, as data
-- `listing`: every file of a collection, without opening any
-- `opening`: many sources of many archives, each archive opened once
-- `reading`: the members of one container, in one pass
-- `container`, `zips`, `tars`, `spooling`: how a container is read safely
+- `kinds`, `names`: audio, container or manifest; hidden and unsafe names
+- `entries`: files, members and rejections, as data
+- `listing`: all files of a collection, without opening one
+- `opening`: open many sources of many archives, each archive once
+- `reading`: read the members of one container in one pass
+- `container`, `zips`, `zip_directory`, `tars`, `spooling`: read containers within limits
 
-Nothing here writes to an archive or unpacks it. An input that cannot be used becomes a
-`Rejection`, and the rest goes on.
+Nothing here writes to an archive or unpacks it to disk. An input that cannot be used becomes a
+`Rejection`, and the other inputs are still read.
 """

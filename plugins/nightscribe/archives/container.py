@@ -1,8 +1,8 @@
-"""A zip or tar that is being read: its members' names, its limits, and what it has expanded to.
+"""A zip or tar while it is read: the names of its members, its limits, and its expanded size.
 
-Member paths are written as `nightscribe.uris.encode_path` does. When a container holds a name
-twice (tar lets a file be added again), no content is lost: the first keeps its name, `talk.wav`,
-and the n-th is called `talk%00n.wav`, which no file can be called.
+Member paths are written as `nightscribe.uris.encode_path` does. A container may hold a path more
+than once (a file can be added to a tar again). Then the first member keeps its path, `talk.wav`,
+and the n-th gets the path `talk%00n.wav`, which no file can have.
 """
 
 from __future__ import annotations
@@ -39,22 +39,25 @@ DAMAGE = (
     OverflowError,
     RecursionError,
 )
-"""What the readers of zip, tar and compressed streams raise over damaged bytes. Damage also
-shows as an OSError without an errno (gzip, bz2); one with an errno is the disk's."""
+"""What the readers of zips, tars and compressed streams raise for damaged bytes.
+
+gzip and bz2 also raise an OSError without an errno. An OSError with an errno is an error of the
+disk.
+"""
 
 
 class ContainerRejected(Rejected):
-    """Ends the reading of a container, where `Rejected` sets one member aside."""
+    """Ends the reading of a container; a plain `Rejected` rejects one member."""
 
 
 def damaged(error: BaseException) -> Rejected:
-    """The outcome for bytes that a reader cannot make sense of."""
+    """The rejection for damaged bytes."""
     return Rejected(Reason.CORRUPT_ARCHIVE, str(error) or type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member as its container names it. `open` gives its content, or raises `Rejected`."""
+    """A member, by its name in the container. `open` returns its content or raises `Rejected`."""
 
     name: str
     is_folder: bool
@@ -65,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A member of interest: its path in our spelling, its kind, and what is wrong with its name."""
+    """A member to read: its encoded path, its kind, and why its name cannot be used, if so."""
 
     member: str
     kind: Kind
@@ -73,7 +76,12 @@ class Admitted:
 
 
 class Container:
-    """A container that is being read; `wanted` are the member paths of interest, None for all."""
+    """A container while it is read.
+
+    Args:
+        raw: the open file, at its start
+        wanted: member paths to read; None for all
+    """
 
     def __init__(
         self,
@@ -93,18 +101,21 @@ class Container:
 
     @property
     def descriptor(self) -> int | None:
-        """The open file's descriptor, if members can be read in place."""
+        """The descriptor of a local file, from which members can be read in place; else None."""
         return self.raw.fileno() if self.place.filesystem is None else None
 
     def admit(self, entry: Entry, position: int) -> Admitted | None:
-        """Decide about the member at `position` (from 0); None if it is of no interest.
+        """The member at `position` (from 0) if it is to be read; None if it is not.
 
-        Raises `ContainerRejected` if there are more members than allowed.
+        Folders, hidden files, other kinds of files and unwanted members are not read.
+
+        Raises:
+            ContainerRejected: there are more members than the limit.
         """
         if position >= self.limits.max_members:
             raise self.too_many_members()
         kind = kind_of(entry.name)
-        # A folder's name may end like a recording's.
+        # A folder's name may end with an audio suffix.
         if entry.is_folder or kind is None:
             return None
         name, unsafe = entry.name, is_unsafe(entry.name)
@@ -119,12 +130,14 @@ class Container:
         if unsafe:
             return Admitted(member, kind, unsafe_name())
         if kind is Kind.CONTAINER:
-            nested = Rejected(Reason.NESTED_ARCHIVE, "an archive inside an archive; unpack it once")
+            nested = Rejected(
+                Reason.NESTED_ARCHIVE, "an archive inside an archive; unpack the outer"
+            )
             return Admitted(member, kind, nested)
         return Admitted(member, kind, None)
 
     def _unique(self, member: str) -> str:
-        """The member's path, with a number where the container holds the path again."""
+        """The member's path, with a number if an earlier member has the same path."""
         self._seen[member] += 1
         if (times := self._seen[member]) == 1:
             return member
@@ -132,15 +145,16 @@ class Container:
         return f"{stem}%00{times}{suffix}"
 
     def too_many_members(self) -> ContainerRejected:
-        """The outcome for a container with more members than `max_members`."""
+        """The rejection of a container with more members than `max_members`."""
         return ContainerRejected(
             Reason.ARCHIVE_LIMIT, f"more than {self.limits.max_members} members"
         )
 
     def expand(self, count: int) -> None:
-        """Account for bytes that came out of the container.
+        """Add to the expanded size of the container, in bytes.
 
-        Raises `ContainerRejected` if they are more than allowed.
+        Raises:
+            ContainerRejected: the size exceeds the limit.
         """
         self._expanded += count
         if self._expanded > self.limits.max_expanded_bytes:

@@ -1,4 +1,4 @@
-"""What an archive holds, as data: a file of a listing, a member of a container, a rejection."""
+"""The contents of an archive as data: listed files, members of containers, rejections."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["File", "Member", "Rejection", "rejection", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that a listing found. It is not opened yet.
+    """A listed file, which has not been opened.
 
-    An audio file or manifest is a member of the collection's folder. A container is an
-    archive of its own: `archive` is its URI and `member` is empty.
+    An audio file or manifest is a member of its collection. A container is an archive itself:
+    `archive` is its URI and `member` is empty.
     """
 
     collection: str
@@ -29,13 +29,13 @@ class File:
 
     @property
     def uri(self) -> str:
-        """`archive!/member`, or the archive's URI for a container."""
+        """`archive!/member`; for a container, its own URI."""
         return join_uri(self.archive, self.member)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a container; `file` is seekable and open until the next member is asked for."""
+    """A member of a container. `file` is seekable, and open until the next member is read."""
 
     archive: str
     member: str
@@ -53,7 +53,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An input that cannot be used: a row of the `rejected` table, as data."""
+    """An input that cannot be used: the content of a row of `rejected`."""
 
     uri: str
     version: str
@@ -62,11 +62,11 @@ class Rejection:
 
 
 def rejection(archive: str, member: str, version: str, rejected: Rejected) -> Rejection:
-    """The rejection of a member, or of the archive itself where `member` is empty."""
+    """The rejection of a member; of the archive itself if `member` is empty."""
     return Rejection(join_uri(archive, member), version, rejected.reason, rejected.detail)
 
 
 def unreadable(what: str, error: Exception) -> Rejected:
-    """The outcome of a read that failed; `what` says what could not be read."""
+    """The rejection for a failed read; `what` names the thing, such as "this file"."""
     cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return Rejected(Reason.UNREADABLE, f"{what} cannot be read: {cause or type(error).__name__}")

@@ -1,4 +1,4 @@
-"""What a file name promises: audio, a container, a manifest, or nothing of ours."""
+"""The kind of a file by its name: audio, container, manifest, or none of these."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ AUDIO_SUFFIXES = frozenset(
         *(".wav", ".flac", ".aiff", ".aif", ".aifc", ".mp3", ".ogg", ".oga", ".opus"),
         *(".m4a", ".aac", ".wma", ".mka", ".mp4", ".m4v", ".mov", ".webm", ".mkv"),
         # From telephones, recorders and broadcasters. Some of these suffixes have other uses
-        # (`.ts`, `.au`). Such a file is rejected, which people see; a file that is passed over
-        # leaves no trace.
+        # (`.ts`, `.au`). A file that is not audio is then rejected, which people see; a file that
+        # is ignored leaves no trace.
         *(".amr", ".awb", ".3gp", ".3g2", ".au", ".snd", ".voc", ".spx", ".caf", ".w64"),
         *(".mp2", ".mpga", ".ac3", ".eac3", ".wv", ".ape", ".tta", ".mpc", ".weba"),
         *(".ts", ".m2ts", ".mts", ".mxf", ".mpg", ".mpeg", ".avi", ".wmv", ".asf", ".flv"),
@@ -27,7 +27,7 @@ MANIFEST_NAMES = frozenset({"manifest.csv", "manifest.tsv", "manifest.jsonl"})
 
 
 class Kind(StrEnum):
-    """What a file is taken for; files with other names are ignored."""
+    """The kind of a file. Files of no kind are ignored."""
 
     AUDIO = "audio"
     CONTAINER = "container"
@@ -35,7 +35,11 @@ class Kind(StrEnum):
 
 
 def kind_of(name: str) -> Kind | None:
-    """What a file with this name is taken for; None if its name is not one of ours."""
+    """The kind of a file by its name or path; None for other files.
+
+    >>> kind_of("radio/talk.WAV"), kind_of("radio/2024.tar.gz"), kind_of("notes.txt")
+    (<Kind.AUDIO: 'audio'>, <Kind.CONTAINER: 'container'>, None)
+    """
     base = name.rpartition("/")[2].lower()
     if os.path.splitext(base)[1] in AUDIO_SUFFIXES:
         return Kind.AUDIO

@@ -1,4 +1,4 @@
-"""Every audio file, container and manifest of a collection, found without opening any."""
+"""List the audio files, containers and manifests of a collection without opening them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["list_files"]
 
 
 def list_files(collection_uri: str) -> Iterator[File | Rejection]:
-    """Every audio file, container and manifest of a collection, found without opening any.
+    """List the audio files, containers and manifests of a collection without opening them.
 
-    Streams in a fixed order: the files of a folder by name, then its sub-folders. Memory
-    grows with the largest single folder only. Hidden files and other extensions are
-    ignored; empty files, unsafe names, links that lead outside and folders that cannot be
-    read are rejections. A collection may also be one file.
+    The order is fixed: the files of a folder by name, then its sub-folders. Memory grows with the
+    largest single folder, not with the collection. Hidden files and other kinds of files are
+    ignored. Empty files, unsafe names, links that lead outside and unreadable folders are
+    rejections. A collection may be a single file.
 
     Raises:
         ConfigurationError: the collection does not exist, or access to it is refused.
@@ -36,7 +36,7 @@ def list_files(collection_uri: str) -> Iterator[File | Rejection]:
             f"{place.uri}: no such archive; check the path, or the bucket and prefix"
         ) from None
     except Exception as error:
-        # Each store has its own exceptions for refused or missing credentials.
+        # Every store has its own exceptions for refused or missing credentials.
         raise _unreadable_collection(place, error) from error
     if not status.is_folder:
         return iter([_single_file(place, status)])
@@ -45,7 +45,7 @@ def list_files(collection_uri: str) -> Iterator[File | Rejection]:
 
 def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:
     message = f"{place.uri}: this archive cannot be read: {type(error).__name__}: {error}"
-    # What is refused stays refused; anything else, such as a time-out, may pass.
+    # A refusal is permanent. Other errors, such as a time-out, may be temporary.
     refused = isinstance(error, PermissionError) or "Credential" in type(error).__name__
     return ConfigurationError(message) if refused else NightscribeError(message)
 
@@ -54,7 +54,7 @@ def _single_file(place: Place, status: Stat) -> File | Rejection:
     if kind_of(place.uri) is Kind.CONTAINER:
         return _file(place.uri, place.uri, "", Kind.CONTAINER, status)
     folder, name = places_of(place.uri)[0]
-    # Asked for by name, so taken for audio whatever its extension.
+    # The user named this file, so it counts as audio whatever its suffix.
     return _file(place.uri, folder, name, kind_of(name) or Kind.AUDIO, status)
 
 
@@ -76,9 +76,9 @@ def _found(root: Place, relative: str, kind: Kind, status: Stat) -> File | Rejec
 
 def _list_folder(root: Place) -> Iterator[File | Rejection]:
     real_root = os.path.realpath(root.path)
-    waiting = [""]  # folders, relative to the root, with a trailing slash
-    while waiting:
-        prefix = waiting.pop()
+    pending = [""]  # folders, relative to the root, with a trailing slash
+    while pending:
+        prefix = pending.pop()
         try:
             with os.scandir(os.path.join(root.path, prefix)) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
@@ -104,7 +104,7 @@ def _list_folder(root: Place) -> Iterator[File | Rejection]:
                 except OSError as error:
                     fault = unreadable("this file", error)
                     yield rejection(root.uri, encode_path(relative), "", fault)
-        waiting.extend(reversed(folders))
+        pending.extend(reversed(folders))
 
 
 def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat | None:
@@ -126,9 +126,9 @@ def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat | None:
 def _list_prefix(root: Place) -> Iterator[File | Rejection]:
     filesystem = root.filesystem
     assert filesystem is not None
-    waiting = [root.path]
-    while waiting:
-        folder = waiting.pop()
+    pending = [root.path]
+    while pending:
+        folder = pending.pop()
         try:
             entries = sorted(filesystem.ls(folder, detail=True), key=lambda entry: entry["name"])
         except PermissionError as error:
@@ -136,7 +136,7 @@ def _list_prefix(root: Place) -> Iterator[File | Rejection]:
             yield rejection(root.uri, member, "", unreadable("this prefix", error))
             continue
         finally:
-            # Listings are cached by some file systems: stale by the next night, and unbounded.
+            # Some file systems cache listings. The cache has no limit, and is stale the next night.
             filesystem.invalidate_cache(folder)
         folders = []
         for entry in entries:
@@ -144,10 +144,10 @@ def _list_prefix(root: Place) -> Iterator[File | Rejection]:
             relative = entry["name"][len(root.path) :].lstrip("/")
             base = entry["name"].rstrip("/").rpartition("/")[2]
             if entry["name"].rstrip("/") == folder.rstrip("/"):
-                # The object that marks the folder itself, or a key with an empty folder name
-                # ("a//b.wav"), which cannot be listed one level at a time.
+                # Either the object that stands for the folder itself, or keys with an empty folder
+                # name ("a//b.wav"), which cannot be listed level by level.
                 if status.is_folder:
-                    detail = "keys below have an empty folder name (`//`); rename them"
+                    detail = "keys below it have an empty folder name (`//`); rename them"
                     rejected = Rejected(Reason.UNSAFE_MEMBER_NAME, detail)
                     yield rejection(root.uri, encode_path(relative.rstrip("/")), "", rejected)
             elif is_hidden(base):
@@ -156,4 +156,4 @@ def _list_prefix(root: Place) -> Iterator[File | Rejection]:
                 folders.append(entry["name"])
             elif not relative.endswith("/") and (kind := kind_of(base)) is not None:
                 yield _found(root, relative, kind, status)
-        waiting.extend(reversed(folders))
+        pending.extend(reversed(folders))

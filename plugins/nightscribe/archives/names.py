@@ -1,4 +1,4 @@
-"""Names inside archives: hidden ones, which are ignored, and unsafe ones, which are rejected."""
+"""Hidden names, which are ignored, and unsafe names, which are rejected."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _SEPARATORS = re.compile(r"[/\\]")
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is ignored."""
+    """Whether a file or folder with this name is ignored."""
     return (name.startswith(".") and name != "..") or name == "__MACOSX"
 
 
 def is_unsafe(path: str) -> bool:
-    """Whether a path could name something outside its archive."""
+    """Whether a member path could name a file outside its archive."""
     return "\0" in path or _ROOTED.match(path) is not None or ".." in _SEPARATORS.split(path)
 
 
 def unsafe_name() -> Rejected:
-    """The outcome for a path that `is_unsafe`."""
+    """The rejection for an unsafe path."""
     return Rejected(
         Reason.UNSAFE_MEMBER_NAME,
-        "the name is absolute, climbs out with `..`, names a drive, or holds a NUL",
+        "the name is absolute, contains `..`, names a drive, or contains a NUL",
     )

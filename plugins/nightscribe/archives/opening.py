@@ -1,4 +1,4 @@
-"""Open many sources of many archives; each archive is opened once and read in its own order."""
+"""Open many sources of many archives. Each archive is opened once and read in its own order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["open_sources"]
 def open_sources(
     sources: Sequence[tuple[str, str]], limits: ArchiveLimits
 ) -> Iterator[tuple[tuple[str, str], BinaryIO | Rejection]]:
-    """Open many (archive URI, member path); each is answered once, archive by archive.
+    """Open many sources, given as (archive URI, member path); yields each once, with its file.
 
-    Inside an archive the order is the archive's own, so that each container is opened once
-    and a compressed tar is read through once. A file lives until the next is asked for. A
-    source that is no longer there is a CHANGED rejection.
+    Sources come archive by archive. The members of a container come in its own order, so that it is
+    opened once and a compressed tar is read once. A file is seekable, and open until the next is
+    read. A source that no longer exists gives a rejection with the reason CHANGED.
     """
     by_archive: dict[str, dict[str, None]] = {}
     for archive, member in sources:
@@ -91,7 +91,7 @@ def _open_file(
         return rejection(archive, member, "", changed)
     except OSError as error:
         if place.filesystem is not None and not isinstance(error, PermissionError):
-            # A store that cannot be reached is not the file's fault: the caller may try again.
+            # If the store cannot be reached, the file is not at fault: the caller may retry.
             raise
         return rejection(archive, member, "", unreadable("this file", error))
 
@@ -102,7 +102,7 @@ class _Sized(Protocol):
 
 def _open_object(place: Place, limits: ArchiveLimits) -> BinaryIO:
     with place.open() as remote:
-        # Known from opening it; asking the store again would be one more round trip.
+        # Opening the file has read its size; another request would be one more round trip.
         size_bytes = cast(_Sized, remote).size
         if size_bytes == 0:
             raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
@@ -115,7 +115,7 @@ def _open_local_file(folder: str, place: Place) -> BinaryIO:
         raise Rejected(Reason.LINK_MEMBER, "a link that leads outside the archive")
     status = os.stat(place.path)
     if not stat.S_ISREG(status.st_mode):
-        # Opening a pipe would wait for ever.
+        # Opening a pipe would block.
         raise Rejected(Reason.LINK_MEMBER, "a folder, device, pipe or socket, not a file")
     if status.st_size == 0:
         raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")

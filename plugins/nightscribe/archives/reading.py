@@ -1,4 +1,4 @@
-"""The members of one zip or tar, in one pass from front to back."""
+"""Read the members of one zip or tar, in one pass from start to end."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nightscribe.storage import Place, locate
 __all__ = ["read_container", "read_members"]
 
 Answer = tuple[str, Member | Rejection]
-"""(member path, what came of it); an empty path is the container itself."""
+"""(member path, member or rejection); the path is empty for the container itself."""
 
 
 def read_container(archive_uri: str, limits: ArchiveLimits) -> Iterator[Member | Rejection]:
-    """The recordings and manifests of a zip or tar, in the order in which they lie in it.
+    """Read the recordings and manifests of a zip or tar, in the order of their bytes.
 
-    One pass, front to back, also over compressed tars. `position` counts all members, those
-    of no interest too. Damage to the container itself is a rejection of its URI, the last
-    thing yielded; the members before it are used.
+    Makes one pass from start to end, also over a compressed tar. `position` counts all members,
+    including those that are not yielded. If the container itself is damaged, a rejection with its
+    URI comes last; the members before the damage are yielded.
     """
     for _, answer in read_members(locate(archive_uri), limits, None):
         yield answer
@@ -38,9 +38,10 @@ def read_container(archive_uri: str, limits: ArchiveLimits) -> Iterator[Member |
 def read_members(
     place: Place, limits: ArchiveLimits, wanted: frozenset[str] | None
 ) -> Generator[Answer, None, None]:
-    """Answers for the members of a container; only for the paths in `wanted`, unless None.
+    """Like `read_container`, with member paths, and only for the paths in `wanted` if it is given.
 
-    Raises what an object store raises that cannot be reached: reading may work later.
+    Raises:
+        OSError: the object store cannot be reached; a later attempt may succeed.
     """
     version = ""
     try:
@@ -72,7 +73,7 @@ def read_members(
 
 
 def _answers(container: Container, entry: Entry, position: int) -> Iterator[Answer]:
-    """The answer for one member, if it is of interest; its file closes when the next is asked."""
+    """The answer for one member, or nothing if it is not to be read. Closes its file afterwards."""
     admitted = container.admit(entry, position)
     if admitted is None:
         return

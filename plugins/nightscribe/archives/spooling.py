@@ -1,7 +1,7 @@
-"""Spools: copies of members that cannot be read in place.
+"""Spools: seekable copies of members that cannot be read in place.
 
-A spool is held in memory up to `ArchiveLimits.spool_bytes` and in an unnamed temporary file
-beyond that, one member at a time.
+A spooled member is held in memory up to `ArchiveLimits.spool_bytes`, and in an unnamed temporary
+file beyond that. Only one member is spooled at a time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from nightscribe.settings import MIB, ArchiveLimits
 
 __all__ = ["CHUNK_BYTES", "Readable", "check_member_size", "spool"]
 
-CHUNK_BYTES = MIB  # read at a time
-_RATIO_GRACE = MIB  # bytes that a member may expand to before its ratio counts
+CHUNK_BYTES = MIB
+"""Bytes per read of a stream."""
+
+_RATIO_GRACE = MIB  # expanded bytes up to which the ratio of a member is not checked
 
 
 class Readable(Protocol):
-    """A stream of bytes that may only go forward."""
+    """A stream of bytes that can only be read forwards."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -35,13 +37,15 @@ def spool(
     account: Callable[[int], None] | None = None,
     ceiling: int | None = None,
 ) -> BinaryIO:
-    """Copy a stream into a seekable file; `size_bytes` is only a hint.
+    """Copy a stream into a seekable file.
 
-    `account` is told the size of every piece. More bytes than `ceiling`, after a grace of 1 MiB,
-    count as a decompression bomb.
+    Args:
+        size_bytes: expected size, only a hint
+        account: is called with the size of each chunk
+        ceiling: more bytes than this (and more than 1 MiB) are a decompression bomb
 
     Raises:
-        Rejected: ARCHIVE_LIMIT, the stream is larger than the limits allow.
+        Rejected: ARCHIVE_LIMIT, the stream exceeds a limit.
         NightscribeError: the temporary folder is full.
     """
     spooled = tempfile.SpooledTemporaryFile(max_size=limits.spool_bytes)  # noqa: SIM115
@@ -58,14 +62,14 @@ def spool(
             target.write(chunk)
         target.seek(0)
     except BaseException:
-        with suppress(OSError):  # closing writes what is buffered, and would fail again
+        with suppress(OSError):  # closing flushes the buffer, which may fail again
             target.close()
         raise
     return target
 
 
 def check_member_size(expanded: int, limits: ArchiveLimits, ceiling: int | None = None) -> None:
-    """Raise `Rejected` if a member expands to more bytes than allowed."""
+    """Raise `Rejected` if the expanded size of a member exceeds a limit."""
     if expanded > limits.max_member_bytes:
         raise Rejected(
             Reason.ARCHIVE_LIMIT, f"expands to more than {limits.max_member_bytes} bytes"

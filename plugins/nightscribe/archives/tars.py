@@ -1,4 +1,4 @@
-"""Tar archives, plain or compressed, read forwards with limits on what they expand to."""
+"""Tars, plain or compressed, read forwards with limits on their expanded size."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from nightscribe.settings import MIB
 
 __all__ = ["tar_entries"]
 
-# A compressed tar has no boundary between members to measure a ratio at, so it is measured
-# from the container's start, where half an hour of digital silence must not look like a bomb.
+# A compressed tar has one stream for all members, so the ratio is measured over the container from
+# its start. Half an hour of digital silence at the start must not look like a bomb.
 _RATIO_GRACE = 64 * MIB
-_HEADER_LIMIT = MIB  # bytes of one tar header; extended ones hold names and attributes
+_HEADER_LIMIT = MIB  # bytes of one tar header; extended headers hold names and attributes
 
 
 def tar_entries(container: Container) -> Iterator[Entry]:
-    """The members of a tar in their order.
+    """The members of a tar, in their order.
 
     Raises:
-        Rejected: the tar is damaged, or expands to more than allowed.
-        What `tarfile` and the decompressors raise over damage, see `container.DAMAGE`.
+        Rejected: the tar is damaged, or its expanded size exceeds a limit.
+        Exceptions of `container.DAMAGE`: it is damaged, as `tarfile` or a decompressor reports.
     """
     stream = _Stream(container)
     with tarfile.TarFile(
         fileobj=cast(BinaryIO, stream), mode="r", encoding="utf-8", errors="surrogateescape"
     ) as archive:
         while (info := archive.next()) is not None:
-            # tarfile remembers every member otherwise, for as long as the archive is open.
+            # Otherwise tarfile keeps all members in memory while the archive is open.
             archive.members.clear()  # type: ignore[attr-defined]
             yield Entry(
                 name=info.name,
@@ -56,15 +56,16 @@ def tar_entries(container: Container) -> Iterator[Entry]:
             Reason.CORRUPT_ARCHIVE, f"damaged before byte {stream.tell()}; the rest is unread"
         )
     while stream.compressed and stream.read(CHUNK_BYTES):
-        # To the end, where the compressed stream keeps its check sum.
+        # Read to the end, where the compressed stream has its check sum.
         continue
 
 
 class _Stream:
-    """What tarfile needs of a file, over one that may only go forward; checks what it reads.
+    """The file interface that tarfile needs, over a stream that can only be read forwards.
 
-    tarfile reads a whole header at once, however long it says it is, and takes damage after
-    the first member for the end: `read` refuses the one, `last` shows the other.
+    tarfile reads a header of any stated length at once: `read` refuses long ones. It also takes
+    damage after the first member for the end of the tar: `last`, the last bytes that were read,
+    shows the difference, since a tar ends with zeros.
     """
 
     def __init__(self, container: Container) -> None:
@@ -123,7 +124,7 @@ class _Stream:
 
 
 class _Content:
-    """The next `size` bytes of a tar stream."""
+    """The next `size` bytes of a tar stream, as a stream."""
 
     def __init__(self, stream: _Stream, size: int) -> None:
         self._stream = stream
@@ -158,5 +159,5 @@ def _open(container: Container, stream: _Stream, info: tarfile.TarInfo) -> Binar
             )
         return open_slice(container.descriptor, info.offset_data, info.size)
     stream.seek(info.offset_data)
-    # The stream accounts for what is expanded.
+    # The stream itself adds to the expanded size.
     return spool(_Content(stream, info.size), info.size, container.limits)

@@ -1,7 +1,7 @@
-"""The central directory of a zip: counted before it is loaded, and cut where it is too long.
+"""The central directory of a zip: count its members before loading it, and cut it at the limit.
 
-`zipfile` loads the whole directory at once, some 500 bytes of memory for each member. A directory
-of millions of members would fill the memory before anybody could look at a limit.
+`zipfile` loads the whole directory at once, about 500 bytes of memory per member. A directory with
+millions of members would fill the memory before any limit is checked.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _END = struct.Struct("<4sHHHHIIH")
 
 @dataclass(frozen=True)
 class Directory:
-    """Where a zip's directory is, and how much of it the limit on members admits.
+    """The central directory, and the part of it that is within the limit on members.
 
     Attributes:
-        start: offset in the file
-        stated_offset: what the zip itself says of it; smaller where bytes stand before the zip
-        admitted_bytes: length of the headers of the members that are admitted
-        members: how many these are
-        complete: whether these are all
+        start: offset of the directory in the file
+        stated_offset: offset that the zip states; smaller if the file has bytes before the zip
+        admitted_bytes: length of the headers within the limit
+        members: number of members within the limit
+        complete: whether these are all members
     """
 
     start: int
@@ -44,11 +44,11 @@ class Directory:
 
 
 def read_directory(file: BinaryIO, max_members: int) -> Directory | None:
-    """Walk through the headers of at most `max_members` members, whatever number the zip states.
+    """Read the headers of at most `max_members` members, whatever number the zip states.
 
-    None where there is no directory that can be walked through: `zipfile` says what is wrong.
+    Returns None if the directory cannot be read; `zipfile` then reports the error.
     """
-    # zipfile's own reader of the end record, which knows ZIP64 and archive comments.
+    # zipfile's own reader of the end record supports ZIP64 and archive comments.
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if not end:
         return None
@@ -77,11 +77,11 @@ def read_directory(file: BinaryIO, max_members: int) -> Directory | None:
 
 
 def first_members(file: BinaryIO, directory: Directory) -> BinaryIO:
-    """The zip as if its directory ended after the members that are admitted."""
+    """The zip with a directory that ends after the members within the limit."""
     cut = directory.start + directory.admitted_bytes
     end64 = _END64.pack(
         zipfile.stringEndArchive64,  # type: ignore[attr-defined]
-        _END64.size - 12,  # as the format counts: without signature and this field
+        _END64.size - 12,  # by the specification, without the signature and this field
         45,  # version made by and version needed: 4.5, the first with ZIP64
         45,
         0,
@@ -103,7 +103,7 @@ def first_members(file: BinaryIO, directory: Directory) -> BinaryIO:
 
 
 class _WithTail(io.RawIOBase):
-    """A file up to `cut`, with other bytes behind it."""
+    """The bytes of a file before `cut`, followed by other bytes."""
 
     def __init__(self, file: BinaryIO, cut: int, tail: bytes) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Zip archives: names as their writers meant them, members without a bomb among them."""
+"""Zips: decoded member names, and contents within the limits."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from nightscribe.file_slice import open_slice
 __all__ = ["zip_entries"]
 
 _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz", 98: "PPMd"}
-_UTF8_FLAG = 0x800  # of the general purpose flags: the name is UTF-8
+_UTF8_FLAG = 0x800  # general purpose flag: the name is UTF-8
 _ENCRYPTED_FLAG = 0x1
-_LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field at their end
+_LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of name and extra field
 
 
 def zip_entries(container: Container) -> Iterator[Entry]:
-    """The members of a zip in the order of their bytes; at most `max_members` are loaded.
+    """The members of a zip, in the order of their bytes; loads at most `max_members`.
 
     Raises:
-        ContainerRejected: there are more members than allowed; after those that are.
-        What `zipfile` raises over damage, see `container.DAMAGE`.
+        ContainerRejected: there are more members than the limit; raised after the last of them.
+        Exceptions of `container.DAMAGE`: the zip is damaged, as `zipfile` reports.
     """
     directory = read_directory(container.raw, container.limits.max_members)
     too_long = directory is not None and not directory.complete
@@ -49,19 +49,19 @@ def zip_entries(container: Container) -> Iterator[Entry]:
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    # `filename` ends at the first NUL; `orig_filename` is what the archive says.
+    # `filename` is cut at the first NUL; `orig_filename` is the whole name.
     name = info.orig_filename
     if not info.flag_bits & _UTF8_FLAG and not name.isascii():
-        # Not marked as UTF-8, so decoded as CP437. macOS and many others write UTF-8 all the
-        # same, and other text is hardly ever valid UTF-8 by chance.
+        # zipfile decodes a name without the flag as CP437. macOS and other writers use UTF-8
+        # without setting the flag. Text in another encoding is rarely valid UTF-8.
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    # Writers on DOS and Windows (system 0) may separate folders by backslashes.
+    # Writers on DOS and Windows (system 0) may separate folders with backslashes.
     return name.replace("\\", "/") if info.create_system == 0 else name
 
 
 def _open(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
-    """A member's content. Raises `Rejected`, for damage too: other members are still usable."""
+    """The content of a member. Raises `Rejected`, also for damage: other members may be intact."""
     _check(info)
     check_member_size(info.file_size, container.limits)
     try:
@@ -78,7 +78,7 @@ def _check(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED_FLAG:
         raise Rejected(Reason.ENCRYPTED_MEMBER, "needs a password; pack it without one")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        # `zipfile` expands the other methods without a bound on memory.
+        # `zipfile` expands the other methods without a limit on memory.
         method = _METHODS.get(info.compress_type, "unknown")
         raise Rejected(
             Reason.UNREADABLE,
@@ -89,7 +89,8 @@ def _check(info: zipfile.ZipInfo) -> None:
 
 
 def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
-    # A compressed size that is too large gains nothing: zipfile reads that many bytes or fails.
+    # A bomb cannot raise this by stating a larger compressed size: zipfile reads that many bytes
+    # or fails.
     ceiling = int(info.compress_size * container.limits.max_ratio)
     with archive.open(info) as stream:
         if info.compress_type != zipfile.ZIP_STORED or container.descriptor is None:
@@ -100,7 +101,7 @@ def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipIn
                 account=container.expand,
                 ceiling=ceiling,
             )
-        # Read through once for the check sum, so that what is handed out is known to be whole.
+        # Read it once to verify the check sum; then the member can be read in place.
         while chunk := stream.read(CHUNK_BYTES):
             container.expand(len(chunk))
     header = os.pread(container.descriptor, _LOCAL_HEADER.size, info.header_offset)

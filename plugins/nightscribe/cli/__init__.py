@@ -1,9 +1,12 @@
-"""`nightscribe …`: the command line.
+"""The command line: `nightscribe COMMAND`.
 
-Exit codes: 0 all went well; 1 the work was done, but some inputs could not be used (each is
-named), or there was nothing to evaluate, export or show; 2 stopped by the command line, the
-configuration, a model or a lake, as the message says; 3 the gate of `evaluate` found a language
-worse than its baseline; 130 interrupted.
+exit codes:
+  0    success
+  1    done, but some inputs or models could not be used (each is reported), or there was nothing
+       to evaluate, export or show
+  2    stopped by an argument, a setting, a model or a lake; the message says which
+  3    `evaluate --gate` found a language that is worse than its baseline
+  130  interrupted
 """
 
 from __future__ import annotations
@@ -34,61 +37,76 @@ COMMANDS = (
     "models",
     "bench",
 )
-"""Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`."""
+"""Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`.
+
+The module's docstring is its help: the first line is the summary, the rest follows the flags.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(
-        prog="nightscribe",
-        description="Transcribe audio archives in bulk with Whisper, into tables.",
-        epilog=__doc__.partition("\n\n")[2],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"nightscribe {nightscribe.__version__}"
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        module = importlib.import_module(f"nightscribe.cli.{name}")
-        summary, _, details = (module.__doc__ or "").partition("\n\n")
-        command = commands.add_parser(
-            name,
-            help=summary.rstrip("."),
-            description=summary,
-            epilog=details,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(command)
-        command.set_defaults(execute=module.execute, parser=command)
-    chosen = parser.parse_args(given)
+    """Run a command; returns the exit code. Reads `sys.argv` if no arguments are given."""
+    parsed = _parser().parse_args(list(sys.argv[1:] if arguments is None else arguments))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    execute: Callable[[argparse.Namespace], int] = chosen.execute
+    execute: Callable[[argparse.Namespace], int] = parsed.execute
     try:
-        code = execute(chosen)
-        sys.stdout.flush()  # here, where a reader that has gone is met with silence
+        code = execute(parsed)
+        sys.stdout.flush()  # so that a closed pipe raises here, not when Python exits
         return code
     except NightscribeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except ValidationError as error:
-        print(f"error: {_bad_settings(error)}", file=sys.stderr)
+        print(f"error: {_invalid_variables(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone. What is left of it would fail once more at exit.
+        # The reader of standard output closed it. The output that is still buffered goes nowhere,
+        # or writing it would fail once more when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def command() -> NoReturn:
-    """The console script: `main`, then an end without Python's own clean-up.
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nightscribe",
+        description="Transcribe audio archives with Whisper into tables that SQL can query.",
+        epilog=f"`nightscribe COMMAND --help` explains a command.\n\n{_details(__doc__)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"nightscribe {nightscribe.__version__}"
+    )
+    commands = parser.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
+    for name in COMMANDS:
+        module = importlib.import_module(f"nightscribe.cli.{name}")
+        docstring = module.__doc__ or ""
+        summary = docstring.partition("\n\n")[0]
+        command = commands.add_parser(
+            name,
+            help=summary.rstrip("."),
+            description=summary,
+            epilog=_details(docstring),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(execute=module.execute, parser=command)
+    return parser
 
-    delta-rs's threads may still be giving Arrow buffers back to Python; a Python that finalises
-    under them aborts now and then, with all work done, but with the wrong exit code.
+
+def _details(docstring: str) -> str:
+    """The docstring without its first paragraph."""
+    return docstring.partition("\n\n")[2]
+
+
+def command() -> NoReturn:
+    """The console script: calls `main` and exits without Python's finalization.
+
+    Threads of delta-rs may still release Arrow buffers to Python. Finalization under them aborts
+    the process now and then: all work is done, but the exit code is wrong.
     """
     code = main()
     logging.shutdown()
@@ -97,8 +115,8 @@ def command() -> NoReturn:
     os._exit(code)
 
 
-def _bad_settings(error: ValidationError) -> str:
-    """Which environment variables have values that cannot be used."""
+def _invalid_variables(error: ValidationError) -> str:
+    """The environment variables whose values are invalid, with pydantic's reasons."""
     settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
     prefix = settings.model_config["env_prefix"]
     return "; ".join(

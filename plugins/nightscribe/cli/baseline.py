@@ -1,8 +1,8 @@
-"""Set or show the transcripts that later ones must not fall behind.
+"""Set or show the baselines: the transcripts that later ones are compared with.
 
-`set` keeps, of each data set, language and task, the transcripts of the model and options that
-were used last, among those chosen; it moves baselines that are there. `nightscribe evaluate` and
-the DAG compare with them from then on.
+There is one baseline per data set, language and task. `set` takes the newest transcripts that the
+flags select, all from one model with one set of options, and replaces the baseline. After that,
+`nightscribe evaluate` and the DAG `evaluate_transcripts` compare new transcripts with it.
 
 examples:
   nightscribe baseline set --lake /data/lake --reason "large-v3, before the upgrade"
@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 
-from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.reading import read
 from nightscribe.text_tables import print_table
 
-_SHOWN = """
+_BASELINES = """
 SELECT dataset, language, task, any_value(model) AS model, any_value(options_key)[:8] AS options,
     count(*) AS recordings, strftime(any_value(created_at), '%Y-%m-%d %H:%M') AS set_at,
     any_value(reason) AS reason
@@ -30,31 +30,46 @@ ORDER BY ALL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do, and with which transcripts."""
+    """Add the actions `set` and `show`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="set|show")
-    show = actions.add_parser("show", help="the baselines in force", description="Show them.")
-    add_lake(show)
-    setting = actions.add_parser(
-        "set", help="make the newest transcripts the baseline", description="Set or move them."
-    )
+    summary = "make the newest transcripts the baseline"
+    setting = actions.add_parser("set", help=summary, description=f"{summary.capitalize()}.")
     add_lake(setting)
-    setting.add_argument("--dataset", metavar="NAME", help="of this data set alone")
+    setting.add_argument("--dataset", metavar="NAME", help="only this data set (default: all)")
     setting.add_argument(
-        "--language", action="append", default=[], metavar="CODE", help="repeatable"
+        "--language",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="only this language; repeatable (default: all)",
     )
-    setting.add_argument("--task", choices=["transcribe", "translate"])
-    setting.add_argument("--model", help="name, path, or beginning of the model_id")
-    setting.add_argument("--options-key", metavar="KEY", help="or its beginning")
+    setting.add_argument(
+        "--task", choices=["transcribe", "translate"], help="only this task (default: both)"
+    )
+    setting.add_argument(
+        "--model",
+        help="only transcripts of this model: its name, path, or the first digits of its model_id",
+    )
+    setting.add_argument(
+        "--options-key",
+        metavar="KEY",
+        help="only transcripts with these options: their options_key, or its first digits",
+    )
     setting.add_argument(
         "--may-shrink",
         action="store_true",
-        help="also where it has fewer recordings than the one that it replaces",
+        help="replace a baseline even if the new one has fewer recordings",
     )
-    setting.add_argument("--reason", metavar="TEXT", help="kept in the lake, for those who ask")
+    setting.add_argument(
+        "--reason", metavar="TEXT", help="why the baseline is set; kept in the lake"
+    )
+    summary = "show the current baselines"
+    show = actions.add_parser("show", help=summary, description=f"{summary.capitalize()}.")
+    add_lake(show)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Set or show; 1 if there is nothing to set or to show."""
+    """Set or show; returns 1 if there is nothing to set or to show."""
     from evaluation.gate.baselines import Smaller, set_baselines
     from evaluation.pairs.systems import Chosen
     from nightscribe.stages.run_ids import new_run_id
@@ -74,14 +89,14 @@ def execute(arguments: argparse.Namespace) -> int:
             )
         except Smaller as error:
             raise ConfigurationError(
-                f"{error}: name the model with --model, or say --may-shrink"
+                f"{error}: choose the model with --model, or add --may-shrink"
             ) from error
         if not added.num_rows:
-            print("nothing to set: no transcript that was chosen has a reference")
+            print("nothing to set: no selected transcript has a reference")
             return 1
-    found = read(lake, _SHOWN)
-    if not found.num_rows:
-        print("no baseline is set: `nightscribe baseline set` makes one")
+    baselines = read(lake, _BASELINES)
+    if not baselines.num_rows:
+        print("no baseline is set: set one with `nightscribe baseline set`")
         return 1
-    print_table(found.column_names, [row.values() for row in found.to_pylist()])
+    print_table(baselines.column_names, [row.values() for row in baselines.to_pylist()])
     return 0

@@ -1,8 +1,9 @@
-"""Add evaluation data sets to a lake: FLEURS, Common Voice, CoVoST 2, LibriSpeech, MLS, your own.
+"""Add evaluation data sets to a lake (FLEURS, Common Voice, CoVoST 2, LibriSpeech, MLS, your own).
 
-`add` reads the lists of a data set that lies on this machine as it is distributed, ingests the
-audio that they name, and keeps what is said in it as references; what cannot be used is a row of
-`rejected`. `nightscribe run --dataset` then transcribes it, `nightscribe evaluate` scores it.
+`add` reads a data set from a folder of this machine, in the layout in which it is distributed. It
+ingests the audio files that the data set lists and keeps the texts as references. Audio that
+cannot be used becomes a row of `rejected`. Then transcribe the recordings with `nightscribe run
+--dataset NAME` and score them with `nightscribe evaluate`.
 
 examples:
   nightscribe datasets add fleurs --path /data/fleurs --languages de,fr,zh --lake /data/lake
@@ -18,12 +19,12 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.manifests.layouts.registry import LAYOUTS
 from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
 
-_LISTED = """
+_DATASETS = """
 SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
     count(*) FILTER (task = 'transcribe') AS texts,
     count(*) FILTER (task = 'translate') AS translations,
@@ -34,44 +35,57 @@ FROM reference_texts GROUP BY ALL ORDER BY ALL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do, and with which tree."""
+    """Add the actions `add` and `list`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="add|list")
-    listing = actions.add_parser("list", help="those in a lake", description="List them.")
-    add_lake(listing)
-    add = actions.add_parser("add", help="read one", description="Read a data set's lists.")
-    add.add_argument("layout", choices=sorted(LAYOUTS))
-    add.add_argument("--path", type=Path, required=True, help="folder; of `manifest`, the file")
+    summary = "add a data set to a lake"
+    add = actions.add_parser("add", help=summary, description=f"{summary.capitalize()}.")
+    add.add_argument("layout", choices=sorted(LAYOUTS), help="layout of the data set's files")
     add.add_argument(
-        "--languages", default="", metavar="CODE,…", help="default: all that are there"
+        "--path",
+        type=Path,
+        required=True,
+        help="folder of the data set; for the layout `manifest`, the manifest file",
     )
-    add.add_argument("--split", help="default: test; librispeech: test-clean; manifest: all")
+    add.add_argument(
+        "--languages",
+        default="",
+        metavar="CODE,…",
+        help="languages to add (default: every language below --path)",
+    )
+    add.add_argument(
+        "--split", help="split to add (default: test; librispeech: test-clean; manifest: all)"
+    )
     add.add_argument(
         "--name",
-        help="of the data set; default: the layout's, with _ for -; librispeech: with its split",
+        help="name of the data set in the lake (default: the layout with _ for -; librispeech: "
+        "followed by the split; manifest: its column `dataset`, if it has one)",
     )
     add_lake(add)
+    summary = "list the data sets of a lake"
+    listing = actions.add_parser("list", help=summary, description=f"{summary.capitalize()}.")
+    add_lake(listing)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Add or list; 1 if audio that is named cannot be used, or there is nothing to list."""
+    """Add or list; returns 1 if a listed audio file cannot be used, or there is no data set."""
     if arguments.action == "list":
         return _list(arguments)
     from nightscribe.manifests.layouts.registry import read_layout
     from nightscribe.stages.datasets import add_dataset
     from nightscribe.stages.run_ids import new_run_id
 
-    languages = [one.strip() for one in arguments.languages.split(",") if one.strip()]
+    languages = [code.strip() for code in arguments.languages.split(",") if code.strip()]
     utterances = read_layout(arguments.layout, arguments.path, languages, arguments.split)
     if arguments.name:
-        utterances = [replace(one, dataset=arguments.name) for one in utterances]
-    lake = lake_of(arguments, make=True)
+        utterances = [replace(utterance, dataset=arguments.name) for utterance in utterances]
+    lake = lake_of(arguments, create=True)
     added = add_dataset(lake, utterances, new_run_id(), Settings())
     names = " ".join(f"--dataset {name}" for name in added.datasets)
-    print(f"{added.recordings} of {added.utterances} recordings that are listed are in the lake")
+    print(f"{added.recordings} of {added.utterances} listed recordings are in the lake")
     for uri in added.missing[:5]:
-        print(f"  not usable: {uri}")
+        print(f"  cannot be used: {uri}")
     if len(added.missing) > 5:
-        print(f"  … and {len(added.missing) - 5} more: `SELECT * FROM rejected` has them all")
+        print(f"  … and {len(added.missing) - 5} more, see `SELECT * FROM rejected`")
     print(f"transcribe them: nightscribe run {names} --lake {lake.uri}")
     return 1 if added.missing else 0
 
@@ -79,10 +93,13 @@ def execute(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from nightscribe.lake.reading import read
 
-    found = read(lake_of(arguments), _LISTED).to_pylist()
-    if not found:
-        print("no data set: add one with `nightscribe datasets add`, or a manifest to an archive")
+    rows = read(lake_of(arguments), _DATASETS).to_pylist()
+    if not rows:
+        print(
+            "the lake has no data set: add one with `nightscribe datasets add`, or add a manifest "
+            "with texts to an archive"
+        )
         return 1
     columns = ("dataset", "language", "recordings", "transcribed", "texts", "translations")
-    print_table(columns, [[row[column] for column in columns] for row in found])
+    print_table(columns, [[row[column] for column in columns] for row in rows])
     return 0

@@ -1,7 +1,8 @@
-"""Score the lake's transcripts against its references and write a report.
+"""Score the transcripts of a lake against its references and write a report.
 
-Where baselines are set (`nightscribe baseline`), what was transcribed last is compared with them.
-With --gate, the exit code is 3 if a language is worse than its baseline beyond the gate's rules.
+The scores and the report are kept in the lake. If baselines are set (`nightscribe baseline`), the
+newest transcripts are compared with them. With --gate, the exit code is 3 if a language is worse
+than its baseline by more than the rules allow.
 
 examples:
   nightscribe evaluate --lake /data/lake
@@ -13,36 +14,45 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 
 _GATE_FAILED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Lake and folder."""
+    """Add the lake, the report folder, and what to compare with."""
     add_lake(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="also copy the reports here")
-    parser.add_argument("--gate", type=Path, metavar="FILE", help="rules; see docs/evaluation.md")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to copy the report to, besides the lake"
+    )
+    parser.add_argument(
+        "--gate", type=Path, metavar="FILE", help="rules of the gate, see docs/evaluation.md"
+    )
     parser.add_argument(
         "--against",
         metavar="MODEL",
-        help="compare what other models transcribed last with this one's transcripts instead of "
-        "with the baselines, and write nothing to the lake; its name, path, or the beginning of "
-        "its model_id",
+        help="compare the newest transcripts of other models with those of this model, not with "
+        "the baselines, and write nothing to the lake; a name, a path, or the first digits of a "
+        "model_id",
     )
     parser.add_argument(
         "--against-options",
         metavar="KEY",
-        help="of that model's options_keys, the beginning of one",
+        help="like --against, for transcripts with these options: an options_key, or its first "
+        "digits",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Score, commit, report, and print the table; 1 if there is nothing to score or compare."""
-    # The command line is the outermost layer: it alone knows both packages.
+    """Score, commit, report and print the scores.
+
+    Returns 1 if there is nothing to score or compare, 3 if the gate failed.
+    """
+    # Only the outermost layer may import both packages.
     from evaluation.errors import InputError
     from evaluation.gate.against import summary
     from evaluation.gate.rules_file import read_gate
@@ -63,33 +73,38 @@ def execute(arguments: argparse.Namespace) -> int:
         print("nothing to score: no transcript in this lake has a reference")
         return 1
     print(evaluated.table)
-    found = evaluated.against
-    if found is not None:
-        print(comparison_table(found.comparison))
-        print(summary(found))
-        for kind, messages in (("worse", found.alarms), ("warning", found.warnings)):
+    against = evaluated.against
+    if against is not None:
+        print(comparison_table(against.comparison))
+        print(summary(against))
+        for kind, messages in (("worse", against.alarms), ("warning", against.warnings)):
             for message in messages:
                 print(f"{kind}: {message}", file=sys.stderr)
     elif other is not None:
         print(
-            "nothing to compare: of that model and of another, transcripts with a reference are "
-            "needed",
+            "nothing to compare: that model and another one need transcripts of recordings with "
+            "a reference",
             file=sys.stderr,
         )
     elif rules is not None:
-        print("no baseline: set one with `nightscribe baseline set`", file=sys.stderr)
+        print("no baseline is set: set one with `nightscribe baseline set`", file=sys.stderr)
     if arguments.out:
-        try:
-            arguments.out.mkdir(parents=True, exist_ok=True)
-            for name, text in evaluated.reports.items():
-                (arguments.out / name).write_text(text, encoding="utf-8")
-                print(arguments.out / name)
-        except OSError as error:
-            raise ConfigurationError(
-                f"--out {arguments.out}: {error.filename} cannot be written: {error.strerror}"
-            ) from error
+        _write_reports(arguments.out, evaluated.reports)
     for uri in evaluated.uris:
         print(uri)
-    if other is not None and found is None:
+    if other is not None and against is None:
         return 1
-    return _GATE_FAILED if rules is not None and found is not None and found.alarms else 0
+    return _GATE_FAILED if rules is not None and against is not None and against.alarms else 0
+
+
+def _write_reports(folder: Path, reports: Mapping[str, str]) -> None:
+    """Write the reports (file name → content) and print their paths."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in reports.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            print(folder / name)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out {folder}: {error.filename} cannot be written: {error.strerror}"
+        ) from error

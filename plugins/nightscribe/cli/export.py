@@ -1,4 +1,7 @@
-"""Write transcripts from the lake as subtitle or text files.
+"""Write the transcripts of a lake as text or subtitle files.
+
+Writes the latest transcripts, one file for each place where a recording was seen, in the folders
+of the archive. Translations are named `….translate.FORMAT`.
 
 examples:
   nightscribe export --format srt --out subtitles
@@ -10,25 +13,33 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.export import formats
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Format, folder and condition."""
+    """Add the lake, the format, the folder and the condition."""
     add_lake(parser)
-    parser.add_argument("--format", choices=[*formats.FORMATS, "all"], required=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--format",
+        choices=[*formats.FORMATS, "all"],
+        required=True,
+        help="format of the files",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the files"
+    )
     parser.add_argument(
         "--where",
         metavar="SQL",
-        help="which transcripts: a condition on language, task, model, archive, member …",
+        help="condition on the columns of latest_transcripts and sources: language, task, model, "
+        "archive, member … (default: all transcripts)",
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the files; 1 if there was none to write."""
+    """Write the files and print their paths; returns 1 if no transcript matches."""
     from nightscribe.export.files import export
 
     lake = lake_of(arguments)
@@ -39,7 +50,7 @@ def execute(arguments: argparse.Namespace) -> int:
             for exported in export(lake, fmt, arguments.out, arguments.where):
                 print(exported.path)
                 count += 1
-    except BrokenPipeError:  # of standard output
+    except BrokenPipeError:  # of standard output, not of a file
         raise
     except OSError as error:
         raise ConfigurationError(

@@ -1,5 +1,8 @@
 """List, fetch and verify Whisper checkpoints.
 
+`list` prints the official models and where they are; `fetch` downloads models that are missing;
+`verify` hashes model files again and compares official ones with their published SHA-256.
+
 examples:
   nightscribe models list
   nightscribe models fetch turbo
@@ -16,15 +19,24 @@ from nightscribe.text_tables import print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to do, with which models."""
-    parser.add_argument("action", choices=["list", "fetch", "verify"])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="official names, paths or demo")
-    parser.add_argument("--model_dir", help="where checkpoints are cached (NIGHTSCRIBE_MODEL_DIR)")
+    """Add the action, the models and their folder."""
+    parser.add_argument("action", choices=["list", "fetch", "verify"], help="what to do")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="model to fetch or verify: official name, path of a checkpoint, or demo",
+    )
+    parser.add_argument(
+        "--model_dir",
+        metavar="DIR",
+        help="folder of the checkpoints (NIGHTSCRIBE_MODEL_DIR; default: openai-whisper's cache "
+        "folder)",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print one line per model; 1 if one cannot be verified."""
-
+    """Print one line per model; returns 1 if one cannot be fetched or verified."""
     from nightscribe.whisper import checkpoints
 
     folder = arguments.model_dir or Settings().model_dir

@@ -1,4 +1,6 @@
-"""Transcribe what is new in archives into a lake: the nightly job, without Airflow.
+"""Transcribe the new recordings of archives into a lake: the nightly job, without Airflow.
+
+The lake is created if it does not exist. A flag overrides its setting, named in parentheses.
 
 examples:
   nightscribe run --archives /data/radio --lake /data/lake
@@ -11,43 +13,50 @@ from __future__ import annotations
 
 import argparse
 
-from nightscribe.cli.lake_arguments import add_archives, add_lake, lake_of
+from nightscribe.cli.arguments import add_archives, add_lake, add_model, add_task, lake_of
 from nightscribe.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to transcribe, and how."""
+    """Add what to transcribe, and how."""
     add_archives(parser)
     add_lake(parser)
-    parser.add_argument("--model", help="official name, path or demo (NIGHTSCRIBE_MODEL)")
-    parser.add_argument(
-        "--task", choices=["transcribe", "translate", "both"], help="(NIGHTSCRIBE_TASK)"
-    )
+    add_model(parser)
+    add_task(parser)
     parser.add_argument(
         "--language",
-        help="auto (detected), manifest (the archive's hint), or a code (NIGHTSCRIBE_LANGUAGE)",
+        help="spoken language: auto (detected), manifest (from the archive's manifest, else "
+        "detected), or a code for all recordings (NIGHTSCRIBE_LANGUAGE)",
     )
     parser.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a decoding option by the name of whisper's flag, such as beam_size=5 "
-        "or temperature=0,0.4; repeatable",
+        help="decoding option, by the name of the whisper flag, such as beam_size=5 or "
+        "temperature=0,0.4; repeatable",
     )
     parser.add_argument(
         "--dataset",
         action="append",
         default=[],
         metavar="NAME",
-        help="only what has a reference in it, see `nightscribe datasets`; repeatable",
+        help="transcribe only recordings with a reference in this data set, see `nightscribe "
+        "datasets`; without --archives, no archive is scanned; repeatable",
     )
-    parser.add_argument("--limit", type=int, help="recordings, at most")
-    parser.add_argument("--force", action="store_true", help="also what has a transcript")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="transcribe at most this many recordings"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also transcribe recordings that have a transcript, and replace it; read rejected "
+        "inputs again",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the whole job; 1 if an input of this run could not be used."""
+    """Run all stages; returns 1 if an input of this run was rejected."""
     from nightscribe.archives.listing import list_files
     from nightscribe.stages.night import run
     from nightscribe.stages.order import Order
@@ -55,7 +64,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     settings = Settings()
     order = Order(
-        # A data set is in the lake already: no archive has to be looked through for it.
+        # The recordings of a data set are in the lake: no archive needs a scan.
         archives=tuple(arguments.archives or (() if arguments.dataset else settings.archives)),
         datasets=tuple(arguments.dataset),
         model=arguments.model or settings.model,
@@ -65,21 +74,23 @@ def execute(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         force=arguments.force,
     )
-    # Mistakes show before a lake is made, and a model that cannot be had before work is done.
+    # Wrong archives and models are reported before a lake is created or any work is done.
     for archive in order.wanted(settings).archives:
         list_files(archive)
     resolve(order.model, settings.model_dir)
-    # Without archives there is nothing to make a lake of.
-    lake = lake_of(arguments, make=bool(order.archives))
+    # Without archives, a new lake would stay empty.
+    lake = lake_of(arguments, create=bool(order.archives))
     night = run(lake, order, settings, say=lambda line: print(line, flush=True))
     if not night.plan.specs:
         print("nothing was transcribed: no transcript is pending")
     print(f"catalog: {night.catalog}")
-    rejected = sum(one.rejected for one in night.ingested) + night.scanned.rejected
-    return 1 if rejected + sum(batch.rejections for batch in night.transcribed) else 0
+    rejected = night.scanned.rejected + sum(ingested.rejected for ingested in night.ingested)
+    rejected += sum(batch.rejections for batch in night.transcribed)
+    return 1 if rejected else 0
 
 
 def _options(pairs: list[str]) -> dict[str, object]:
+    """Options by name, from `NAME=VALUE` arguments."""
     from nightscribe.errors import ConfigurationError
     from nightscribe.whisper.options import value_of
 

@@ -1,4 +1,6 @@
-"""Ask the lake in SQL.
+"""Query the lake in SQL.
+
+A query is one statement in DuckDB's SQL over the views. It reads the lake and no other file.
 
 examples:
   nightscribe sql "SELECT language, sum(duration_s) / 3600 AS hours FROM transcripts GROUP BY ALL"
@@ -16,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightscribe.cli.lake_arguments import add_lake, lake_of
+from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError, NightscribeError
 
 if TYPE_CHECKING:
@@ -24,25 +26,36 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Query, lake and format."""
+    """Add the query, the lake and the format."""
     add_lake(parser)
-    parser.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
     parser.add_argument(
-        "--output", "-o", type=Path, metavar="FILE", help="write here instead of standard output"
+        "--format",
+        choices=["table", "csv", "json", "parquet"],
+        default="table",
+        help="format of the rows (default: %(default)s)",
     )
-    parser.add_argument("query", help="one SQL statement over the views; SHOW TABLES lists them")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="FILE", help="file to write (default: standard output)"
+    )
+    parser.add_argument(
+        "query", metavar="QUERY", help="one SQL statement; `SHOW TABLES` lists the views"
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run the query and print its rows."""
+    """Run the query; print or write its rows."""
     import duckdb
 
     from nightscribe.lake.reading import connect, query
 
     if arguments.output is None and arguments.format == "parquet" and sys.stdout.isatty():
-        raise ConfigurationError("parquet is not for a terminal: give --output FILE")
+        raise ConfigurationError(
+            "--format parquet: a terminal cannot show it: give --output FILE, or another format"
+        )
     if arguments.output is not None and arguments.format == "table":
-        raise ConfigurationError("a table is for reading: give --format csv, json or parquet")
+        raise ConfigurationError(
+            "--output: format table is for terminals: give --format csv, json or parquet"
+        )
     with connect(lake_of(arguments)) as connection:
         try:
             relation = query(connection, arguments.query)
@@ -66,17 +79,17 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write(rows: pa.Table, path: Path, form: str) -> None:
-    """Write rows by a connection of its own: that over the lake may write no file."""
+def _write(rows: pa.Table, path: Path, fmt: str) -> None:
+    """Write rows to a file. Uses another connection: the lake's connection must not write files."""
     import duckdb
 
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("result", rows)
-        connection.execute(f"COPY result TO $path ({_COPY[form]})", {"path": str(path)})
+        connection.execute(f"COPY result TO $path ({_COPY_OPTIONS[fmt]})", {"path": str(path)})
 
 
-_COPY = {
+_COPY_OPTIONS = {
     "csv": "FORMAT csv, HEADER",
     "json": "FORMAT json, ARRAY true",
     "parquet": "FORMAT parquet, COMPRESSION zstd",

@@ -1,1 +1,1 @@
-"""Transcripts as files: `formats` renders one, `files` writes many from a lake."""
+"""Transcripts as files: `formats` renders one transcript, `files` exports those of a lake."""

@@ -1,4 +1,4 @@
-"""Transcripts → files beside each other as the recordings were in their archives."""
+"""Export transcripts of a lake to files, in the folder structure of the archives."""
 
 from __future__ import annotations
 
@@ -18,27 +18,36 @@ from nightscribe.lake.reading import connect, query
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of
 
-_CHUNK = 200  # transcripts whose segments are held in memory at a time
+__all__ = ["Exported", "export"]
+
+_CHUNK = 200  # transcripts whose segments are in memory at a time
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One file that was written."""
+    """A written file, and its transcript."""
 
     path: Path
     transcript_id: str
 
 
 def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iterator[Exported]:
-    """Write the latest transcripts in a format, one file for every place a recording was seen at.
+    """Write the latest transcripts in one format, a file for each place of a recording.
 
-    A file is named as its recording, with the format's extension; `.translate` comes before
-    it for translations. Where two recordings of a folder differ in the extension only, theirs
-    is kept; where two archives have the same names, each gets a folder. `where` is an SQL
-    condition over `latest_transcripts` and `sources` (language, task, model, archive, member,
-    collection …). Yields the files as they are written.
+    A file has the name of its recording and the suffix of the format: `talk.wav` gives `talk.srt`,
+    or `talk.translate.srt` for a translation. If two recordings of a folder differ only in their
+    suffix, it is kept: `talk.wav.srt`. If two collections have files of the same name, each of them
+    gets a folder. Yields the files while they are written.
 
-    Raises `ConfigurationError` for an unknown format, `NightscribeError` for bad SQL.
+    Args:
+        fmt: one of `formats.FORMATS`
+        where: SQL condition over the columns of `latest_transcripts` and `sources`, such as
+            language, task, model, archive, member; None for all transcripts
+
+    Raises:
+        ConfigurationError: unknown format.
+        NightscribeError: `where` is not a condition.
+        OSError: a file cannot be written.
     """
     if fmt not in formats.FORMATS:
         raise ConfigurationError(f"format {fmt!r}: choose one of {', '.join(formats.FORMATS)}")
@@ -58,6 +67,7 @@ def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iter
 
 
 def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> list[dict[str, Any]]:
+    """Rows with transcript, task and place: one for each file to write."""
     try:
         relation = query(
             connection,
@@ -71,39 +81,40 @@ def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> list[di
         rows = relation.to_arrow_table()
     except duckdb.Error as error:
         raise NightscribeError(f"--where {where!r} is not a condition: {error}") from error
-    found: list[dict[str, Any]] = rows.to_pylist()
-    return found
+    places: list[dict[str, Any]] = rows.to_pylist()
+    return places
 
 
 def _names(places: list[dict[str, Any]]) -> list[PurePosixPath]:
-    """Path of each place's file below the export folder, without the format's extension."""
+    """Paths of the files below the export folder, without the suffix of the format."""
     names = [_path(place, keep_suffix=False) for place in places]
-    for longer in (functools.partial(_path, keep_suffix=True), _path_in_collection):
-        taken = Counter(names)
+    for longer_path in (functools.partial(_path, keep_suffix=True), _path_in_collection):
+        uses = Counter(names)
         names = [
-            name if taken[name] == 1 else longer(place)
+            name if uses[name] == 1 else longer_path(place)
             for name, place in zip(names, places, strict=True)
         ]
     return names
 
 
 def _path(place: dict[str, Any], *, keep_suffix: bool) -> PurePosixPath:
-    # A container inside a collection becomes a folder of its own name.
-    folder = place["collection"] + "/"
-    inside = place["archive"].removeprefix(folder) if place["archive"].startswith(folder) else ""
-    member = PurePosixPath(inside, place["member"])
+    # A zip or tar in a collection becomes a folder with its name.
+    prefix = place["collection"] + "/"
+    container = place["archive"].removeprefix(prefix) if place["archive"].startswith(prefix) else ""
+    member = PurePosixPath(container, place["member"])
     stem = member.name if keep_suffix else member.stem
     return member.with_name(stem + (".translate" if place["task"] == "translate" else ""))
 
 
 def _path_in_collection(place: dict[str, Any]) -> PurePosixPath:
-    # Collections of one name differ in their digest.
+    # The digest distinguishes collections with the same name.
     uri: str = place["collection"].rstrip("/")
     folder = f"{uri.rpartition('/')[2]}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
     return folder / _path(place, keep_suffix=True)
 
 
 def _results(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, dict[str, Any]]:
+    """Transcript id → Whisper's result. Ids that no longer exist are missing."""
     transcripts = connection.sql(
         "SELECT transcript_id, text, language FROM transcripts "
         "WHERE transcript_id IN (SELECT unnest($ids))",

@@ -1,12 +1,12 @@
-"""A transcript as text, subtitles, a table or JSON: the files that the `whisper` command writes.
+"""Transcripts as text, subtitles, TSV or JSON: the files that the `whisper` command writes.
 
-A transcript here is what `whisper.transcribe` returns: a mapping with `text`, `language` and
-`segments`, each segment with `start` and `end` in seconds, `text`, and perhaps `words`. For
-the same transcript and options the files are the same byte for byte as those of
-openai-whisper's writers (`whisper/utils.py`).
+A transcript is what `whisper.transcribe` returns: a mapping with `text`, `language` and `segments`.
+A segment has `start` and `end` in seconds, `text` and, with word timestamps, `words`. For the same
+transcript and options, the files equal those of openai-whisper's writers (`whisper/utils.py`) byte
+for byte.
 
-Where those writers fail, these do too: on a negative time, on a text that UTF-8 cannot
-encode, and where the first segment has words but a later one has no list of them.
+Like those writers, these fail on a negative time, on text that UTF-8 cannot encode, and if the
+first segment has words but a later one has none.
 """
 
 from __future__ import annotations
@@ -22,34 +22,36 @@ from typing import Any, NamedTuple
 
 from nightscribe.errors import ConfigurationError
 
-LONG_PAUSE_S = 3.0  # a pause that ends a subtitle, where subtitles may span segments
-NO_LIMIT = 1000  # characters in a line and words in a subtitle, when no limit is given
+__all__ = ["FORMATS", "Cue", "Word", "WordOptions", "cues", "render", "write"]
+
+LONG_PAUSE_S = 3.0  # a longer pause ends a subtitle that may span segments
+NO_LIMIT = 1000  # characters per line and words per subtitle if no limit is given
 
 _WORD = re.compile(r"(\s*)(.*)$")
 
 
 @dataclass(frozen=True)
 class WordOptions:
-    """How subtitles are made of timed words; without timed words none of this applies.
+    """How timed words become subtitles. Without timed words, these options have no effect.
 
-    With both `max_line_width` and `max_line_count`, subtitles are filled across segments and
-    end at long pauses; otherwise each segment starts a new one. None or 0 is no limit.
+    With both `max_line_width` and `max_line_count`, subtitles span segments and end at long pauses.
+    Otherwise each segment starts a new subtitle. None or 0 is no limit.
     """
 
-    max_line_width: int | None = None  # characters
-    max_line_count: int | None = None  # lines in a subtitle
-    max_words_per_line: int | None = None  # words in a subtitle, where segments are kept apart
-    highlight_words: bool = False  # underline each word as it is spoken
+    max_line_width: int | None = None  # characters per line
+    max_line_count: int | None = None  # lines per subtitle
+    max_words_per_line: int | None = None  # words per subtitle, unless subtitles span segments
+    highlight_words: bool = False  # underline each word while it is spoken
 
     def __post_init__(self) -> None:
         for name in ("max_line_width", "max_line_count", "max_words_per_line"):
             limit = getattr(self, name)
             if limit is not None and limit < 0:
-                raise ConfigurationError(f"{name} is {limit}: give a positive number, or none")
+                raise ConfigurationError(f"{name} is {limit}: give a positive number, or None")
 
 
 class Word(NamedTuple):
-    """One timed word, with the white space or line break that goes before it."""
+    """A timed word, with the white space or line break before it."""
 
     text: str
     start: float  # s
@@ -57,7 +59,7 @@ class Word(NamedTuple):
 
 
 class Cue(NamedTuple):
-    """One subtitle: a text on the screen from start to end."""
+    """A subtitle: text that is shown from start to end."""
 
     start_ms: int
     end_ms: int
@@ -68,11 +70,14 @@ NO_WORD_OPTIONS = WordOptions()
 
 
 def render(result: Mapping[str, Any], fmt: str, options: WordOptions = NO_WORD_OPTIONS) -> str:
-    """The transcript in one of `FORMATS`, as the whole content of a file.
+    """Render a transcript in one of `FORMATS`; returns the content of the file.
 
     Raises:
-        ConfigurationError: the format is none of `FORMATS`.
+        ConfigurationError: unknown format.
         ValueError: a subtitle has a negative time.
+
+    >>> render({"segments": [{"start": 0.0, "end": 1.5, "text": " Hello."}]}, "tsv")
+    'start\\tend\\ttext\\n0\\t1500\\tHello.\\n'
     """
     if fmt not in _RENDERERS:
         raise ConfigurationError(f"there is no format {fmt!r}: choose one of {', '.join(FORMATS)}")
@@ -86,12 +91,12 @@ def write(
     directory: str | os.PathLike[str],
     options: WordOptions = NO_WORD_OPTIONS,
 ) -> Path:
-    """Write the transcript to `directory/stem.fmt`, which appears complete or not at all.
+    """Write a transcript to `directory/stem.fmt`; returns the path.
 
-    The directory is made if needed. A file of that name is replaced.
+    Creates the directory, and replaces an existing file. The file is complete or does not exist.
 
     Raises:
-        ConfigurationError, ValueError: as `render`.
+        ConfigurationError, ValueError: as in `render`.
         OSError: the file cannot be written.
     """
     content = render(result, fmt, options)
@@ -146,7 +151,7 @@ _RENDERERS: dict[str, Callable[[Mapping[str, Any], WordOptions], str]] = {
 }
 
 FORMATS: tuple[str, ...] = tuple(_RENDERERS)
-"""Formats that `render` knows, each also the suffix of its files."""
+"""Names of the formats, which are also the suffixes of the files."""
 
 
 def _milliseconds(seconds: float) -> int:
@@ -172,14 +177,14 @@ def _vtt_time(ms: int) -> str:
 
 
 def cues(segments: Sequence[Mapping[str, Any]], options: WordOptions) -> Iterator[Cue]:
-    """The subtitles of a transcript: one per segment, or made of its timed words."""
+    """Subtitles of a transcript: built from its timed words, or one per segment without words."""
     if segments and "words" in segments[0]:
         highlight = _highlighted if options.highlight_words else _plain
         for words in _subtitles(segments, options):
             yield from highlight(words)
     else:
         for segment in segments:
-            # The arrow would end the line of times in a subtitle file.
+            # Subtitle files use `-->` between the times of a subtitle.
             text = segment["text"].strip().replace("-->", "->")
             yield Cue(_milliseconds(segment["start"]), _milliseconds(segment["end"]), text)
 
@@ -190,20 +195,20 @@ def _plain(words: Sequence[Word]) -> Iterator[Cue]:
 
 
 def _highlighted(words: Sequence[Word]) -> Iterator[Cue]:
-    """The subtitle once for each word, with that word underlined, and plain in the gaps."""
+    """One subtitle per word with that word underlined, and one without underline per pause."""
     texts = [word.text for word in words]
-    until = _milliseconds(words[0].start)
+    shown_until = _milliseconds(words[0].start)
     for index, word in enumerate(words):
         start, end = _milliseconds(word.start), _milliseconds(word.end)
-        if start != until:
-            yield Cue(until, start, "".join(texts))
+        if start != shown_until:
+            yield Cue(shown_until, start, "".join(texts))
         underlined = [*texts[:index], _underlined(word.text), *texts[index + 1 :]]
         yield Cue(start, end, "".join(underlined))
-        until = end
+        shown_until = end
 
 
 def _underlined(text: str) -> str:
-    """Tags around the word but not around the space or line break before it."""
+    """The word in `<u>` tags, which exclude the white space before it."""
     match = _WORD.match(text)
     if match is None:  # a line break inside the word
         return text
@@ -211,10 +216,10 @@ def _underlined(text: str) -> str:
 
 
 def _subtitles(segments: Sequence[Mapping[str, Any]], options: WordOptions) -> Iterator[list[Word]]:
-    """Timed words, cut into subtitles and broken into lines.
+    """Split timed words into subtitles and lines.
 
-    A word that starts a line loses the white space around it, and gets a line break before it
-    unless it starts the subtitle.
+    A word at the start of a line loses its white space, and gets a line break before it unless it
+    is the first word of the subtitle.
     """
     max_lines = options.max_line_count or None
     keep_segments = max_lines is None or not options.max_line_width
@@ -223,7 +228,7 @@ def _subtitles(segments: Sequence[Mapping[str, Any]], options: WordOptions) -> I
 
     subtitle: list[Word] = []
     lines = 1
-    width = 0  # of the line so far, characters
+    width = 0  # characters of the current line
     last_start: float | None = None
     for segment in segments:
         for index, timing in enumerate(segment["words"]):

@@ -1,9 +1,9 @@
-"""The lake: Parquet tables under Delta Lake's log, written with pyarrow, read with DuckDB.
+"""The lake: Delta tables (Parquet files and a log), written with delta-rs, read with DuckDB.
 
-- `schema`, `keys`: the tables, column by column, and what makes a row unique; read these first
-- `location`, `opening`: where a lake is, and how it is opened
-- `tables`: commits, exactly once; `rows`: plain dictionaries as Arrow rows
-- `specs`: descriptions of work that stages pass each other
-- `views`, `reading`: what `SELECT` sees
-- `transcripts`: rows of the lake as Whisper's results, and back
+- `schema`, `keys`: the columns of every table, and its key; read these first
+- `location`, `opening`: where a lake is; open it and create missing tables
+- `tables`, `rows`: exactly-once commits; dictionaries as Arrow rows
+- `specs`: descriptions of work that stages pass to each other
+- `views`, `reading`: the views over the tables; SQL queries
+- `transcripts`: conversion between rows and Whisper's results
 """

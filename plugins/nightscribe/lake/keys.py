@@ -1,4 +1,4 @@
-"""What makes a row of a table unique: the keys for `Lake.insert_new` and `Lake.upsert`."""
+"""Key columns of each table, for `Lake.insert_new` and `Lake.upsert`."""
 
 from __future__ import annotations
 
@@ -12,3 +12,4 @@ KEYS: dict[str, tuple[str, ...]] = {
     "reference_texts": ("recording_id", "task", "dataset"),
     "transcripts": ("recording_id", "model_id", "task", "options_key"),
 }
+"""Table → columns whose values identify a row."""

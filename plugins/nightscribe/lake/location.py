@@ -1,4 +1,4 @@
-"""Where a lake is: a folder or an object-store prefix, and the files in it that are no tables."""
+"""The location of a lake (a folder or an object-store prefix) and its files besides the tables."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ __all__ = ["LakeLocation", "canonical_lake_uri"]
 
 @dataclass(frozen=True)
 class LakeLocation:
-    """A folder, or an object-store prefix.
+    """A folder or an object-store prefix.
 
-    `uri` is as `canonical_lake_uri` gives it: a local path, or `s3://…`. `storage_options` are
-    those of delta-rs (`aws_access_key_id`, `aws_endpoint_url` …), for lakes whose credentials do
-    not come from the cloud's own chain.
+    Attributes:
+        uri: a local path or `s3://…`, as `canonical_lake_uri` returns it
+        storage_options: of delta-rs, such as `aws_access_key_id`; empty if the credentials come
+            from the cloud's own chain
     """
 
     uri: str
@@ -32,12 +33,12 @@ class LakeLocation:
 
     @property
     def is_local(self) -> bool:
-        """Whether the lake is a folder of this machine."""
+        """Whether the lake is a local folder."""
         return "://" not in self.uri
 
     @cached_property
     def filesystem(self) -> Any:
-        """fsspec's filesystem for this lake."""
+        """The fsspec file system of this lake."""
         if self.is_local:
             return fsspec.filesystem("file")
         if self.storage_options and self.uri.startswith("s3://"):
@@ -46,7 +47,7 @@ class LakeLocation:
 
     @cached_property
     def delta_options(self) -> dict[str, str] | None:
-        """`storage_options` as delta-rs needs them."""
+        """Options for delta-rs: `storage_options`, and permission for plain HTTP if needed."""
         options = dict(self.storage_options)
         endpoint = options.get("aws_endpoint_url", os.environ.get("AWS_ENDPOINT_URL", ""))
         if self.uri.startswith("s3://") and endpoint.startswith("http://"):
@@ -55,24 +56,24 @@ class LakeLocation:
         return options or None
 
     def path(self, *parts: str) -> str:
-        """URI of something in the lake."""
+        """URI of a path in the lake."""
         return "/".join([self.uri, *parts])
 
     def native_path(self, path: str) -> str:
-        """A path in the lake as `filesystem` takes it. Makes nothing."""
+        """A path in the lake, as `filesystem` takes it. Creates nothing."""
         native: str = self.filesystem._strip_protocol(self.path(path))
         return native
 
     def make_folder_for(self, path: str) -> None:
-        """Make the folder that a file is about to be written into."""
-        # An object store has no folders; fsspec would make a bucket.
+        """Create the parent folder of a path in the lake, so that a file can be written to it."""
+        # An object store has no folders; fsspec would create a bucket.
         if self.is_local:
             Path(self.native_path(path)).parent.mkdir(parents=True, exist_ok=True)
 
     def put_file(self, path: str, data: bytes) -> str:
-        """Store a file (a report, an export) in the lake; readers see the old one or the new one.
+        """Write a file, such as a report, into the lake; returns its URI.
 
-        Returns its URI.
+        The file is replaced as a whole: readers see the old content or the new one.
         """
         target = self.native_path(path)
         self.make_folder_for(path)
@@ -86,19 +87,21 @@ class LakeLocation:
 
 
 def canonical_lake_uri(uri: str) -> str:
-    """The one spelling of a lake's URI: an absolute local path, or `scheme://…` without a slash.
+    """The canonical spelling of a lake's URI: an absolute path, or `scheme://…` without a last `/`.
 
     Raises:
-        ConfigurationError: the URI has characters that DuckDB or Delta Lake would interpret.
+        ConfigurationError: the URI has characters with a meaning in DuckDB or Delta Lake.
+
+    >>> canonical_lake_uri("s3://bucket/lake/")
+    's3://bucket/lake'
     """
     if any(character in uri for character in "*?[]{}"):
         raise ConfigurationError(
-            f"lake {uri!r}: * ? [ ] {{ }} are patterns to DuckDB: choose a path without them"
+            f"lake {uri!r}: * ? [ ] {{ }} are patterns in DuckDB: choose a path without them"
         )
     if escape := re.search("%[0-9A-Fa-f]{2}", uri):
         raise ConfigurationError(
-            f"lake {uri!r}: {escape[0]} means an escaped character to Delta Lake; choose another "
-            "path"
+            f"lake {uri!r}: {escape[0]} is an escaped character in Delta Lake: choose another path"
         )
     if "://" in uri and not uri.startswith("file://"):
         return uri.rstrip("/")

@@ -1,4 +1,4 @@
-"""Open a lake, and make the tables that it lacks."""
+"""Open a lake and create its missing tables."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ __all__ = ["lake_exists", "open_lake"]
 
 
 def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
-    """Open a lake, making the tables that it lacks.
+    """Open a lake; create the lake or its missing tables.
 
-    Raises `LakeError` if it was written in a newer format or cannot be written to, and
-    `ConfigurationError` if its URI cannot be used.
+    Raises:
+        LakeError: the lake has a newer format, or cannot be read or written.
+        ConfigurationError: the URI cannot be used.
     """
     lake = Lake(canonical_lake_uri(uri), dict(storage_options or {}))
     try:
-        found = _read_format(lake)
-        if found is None:
+        lake_format = _read_format(lake)
+        if lake_format is None:
             lake.put_file("lake.json", json.dumps({"format": LAKE_FORMAT}).encode() + b"\n")
-        elif found > LAKE_FORMAT:
+        elif lake_format > LAKE_FORMAT:
             raise LakeError(
-                f"lake {lake.uri} has format {found}, written by a newer Nightscribe; this one "
-                f"reads up to {LAKE_FORMAT}: upgrade nightscribe, or name another lake"
+                f"lake {lake.uri} has format {lake_format}, written by a newer Nightscribe; this "
+                f"one reads formats up to {LAKE_FORMAT}: upgrade it, or choose another lake"
             )
         for name, schema in SCHEMAS.items():
-            # Who may only read a lake need not have what it has nothing in.
-            refusals = (OSError, DeltaError) if found and name in ADDED_LATER else ()
-            with contextlib.suppress(*refusals):
+            # A user who may only read an older lake cannot create its missing, empty tables.
+            ignored = (OSError, DeltaError) if lake_format and name in ADDED_LATER else ()
+            with contextlib.suppress(*ignored):
                 if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
                     _create_table(lake, name, schema)
     except (OSError, DeltaError) as error:
@@ -45,8 +46,8 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
 
 
 def _create_table(lake: Lake, name: str, schema: pa.Schema) -> None:
-    # Tried again, the creation would be committed on top of another process's.
-    once = CommitProperties(max_commit_retries=0)
+    # A retry would commit the creation on top of another process's creation.
+    no_retry = CommitProperties(max_commit_retries=0)
     with contextlib.suppress(CommitFailedError):
         DeltaTable.create(
             lake.path(name),
@@ -54,13 +55,13 @@ def _create_table(lake: Lake, name: str, schema: pa.Schema) -> None:
             mode="ignore",
             name=name,
             storage_options=lake.delta_options,
-            commit_properties=once,
+            commit_properties=no_retry,
         )
-    lake.table(name)  # whoever made it, it is there
+    lake.table(name)  # raises if neither this process nor another one created it
 
 
 def lake_exists(uri: str, storage_options: dict[str, str] | None = None) -> bool:
-    """Whether there is a lake at this URI."""
+    """Whether a lake exists at this URI. Raises `LakeError` if it cannot be read."""
     return _read_format(Lake(canonical_lake_uri(uri), dict(storage_options or {}))) is not None
 
 
@@ -73,7 +74,7 @@ def _read_format(lake: Lake) -> int | None:
     except (ValueError, KeyError, TypeError) as error:
         raise LakeError(f'{lake.path("lake.json")} is damaged: expected {{"format": 1}}') from error
     except Exception as error:
-        # Each store has its own exceptions for refused or missing credentials.
+        # Every store has its own exceptions for refused or missing credentials.
         raise LakeError(
             f"lake {lake.uri} cannot be opened: {type(error).__name__}: {error}"
         ) from error

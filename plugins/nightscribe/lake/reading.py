@@ -1,4 +1,4 @@
-"""Read a lake in SQL."""
+"""Query a lake in SQL."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ _WRITES = {"COPY", "COPY_DATABASE", "EXPORT"}
 def connect(
     lake: Lake, *, memory_limit: str | None = None, spill_to: str | Path | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB connection with every view, of this moment. Close it after use.
+    """Open an in-memory DuckDB connection with all views. Close it after use.
 
-    Queries can read the lake's files and no others, and cannot change the configuration: some
-    come from people. `memory_limit` (such as "300MB") is DuckDB's own; beyond it, queries spill
-    into the folder `spill_to`, or into one of their own in the temporary folder.
+    The views show the tables as they are now. Since some queries come from people, a query can read
+    the lake's files only, and cannot change the configuration.
+
+    Args:
+        memory_limit: of DuckDB, such as "300MB"; larger intermediate results are written to disk
+        spill_to: folder for these; default: a new one in the temporary folder
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    # DuckDB's default is `.tmp` in the working folder. It makes and removes the folder itself.
+    # DuckDB's default is `.tmp` in the working folder. It creates and removes the folder itself.
     folder = spill_to or Path(tempfile.gettempdir(), f"nightscribe-duckdb-{uuid.uuid4().hex}")
     connection.execute(f"SET temp_directory = {_quoted(str(folder))}")
     if memory_limit is not None:
         connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
-        # Each thread needs memory that cannot be spilled: 16 threads do not fit into 256 MB.
+        # Every thread needs memory that DuckDB cannot spill: 16 threads do not fit into 256 MB.
         connection.execute("SET threads = 2")
     if not lake.is_local:
         connection.register_filesystem(lake.filesystem)
@@ -51,37 +54,42 @@ def connect(
 def query(
     connection: duckdb.DuckDBPyConnection, text: str, parameters: dict[str, Any] | None = None
 ) -> duckdb.DuckDBPyRelation | None:
-    """The rows of a query that a person wrote; None for a statement that has no rows.
+    """Run a query that a person wrote. Returns its rows, or None for a statement without rows.
 
     Raises:
-        ConfigurationError: the text is not one statement, or writes files.
-        duckdb.Error: the query is wrong.
+        ConfigurationError: the text is not one statement, or the statement writes files.
+        duckdb.Error: the query fails.
     """
     statements = connection.extract_statements(text)
     if len(statements) != 1:
         raise ConfigurationError(f"{text!r} is {len(statements)} statements: give one")
     if statements[0].type.name in _WRITES:
         raise ConfigurationError(
-            f"{text!r} writes files: `nightscribe sql --output FILE` does, and the lake's tables "
-            "are written by Nightscribe alone"
+            f"{text!r} writes files: use `nightscribe sql --output FILE`; only Nightscribe writes "
+            "the lake's tables"
         )
     return connection.sql(text, params=parameters)
 
 
 def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
-    """Run one query over the lake's views (see `nightscribe.lake.views`); rows as Arrow.
+    """Run one query over the views of `nightscribe.lake.views`. Returns its rows.
 
-    Raises what `query` raises, and `ConfigurationError` for a statement that has no rows.
+    Args:
+        parameters: values for `$name` in the text
+
+    Raises:
+        ConfigurationError: the text is not one statement, writes files, or returns no rows.
+        duckdb.Error: the query fails.
     """
     with connect(lake) as connection:
-        found = query(connection, text, parameters or None)
-        if found is None:
-            raise ConfigurationError(f"{text!r} gives no rows: give a query")
-        return found.to_arrow_table()
+        relation = query(connection, text, parameters or None)
+        if relation is None:
+            raise ConfigurationError(f"{text!r} returns no rows: give a query")
+        return relation.to_arrow_table()
 
 
 def count_rows(lake: Lake, tables: Sequence[str] = ()) -> dict[str, int]:
-    """Rows in the lake's tables, by name; of the usual ones if none is named."""
+    """Number of rows by table; by default of the five main tables."""
     tables = tables or ("recordings", "sources", "rejected", "transcripts", "segments")
     with connect(lake) as connection:
         counts = ", ".join(f"(SELECT count(*) FROM {name})" for name in tables)
@@ -90,5 +98,5 @@ def count_rows(lake: Lake, tables: Sequence[str] = ()) -> dict[str, int]:
 
 
 def _quoted(text: str) -> str:
-    """An SQL string: settings take no parameters."""
+    """The text as an SQL string, since SET takes no parameters."""
     return "'" + text.replace("'", "''") + "'"

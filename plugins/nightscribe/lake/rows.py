@@ -1,4 +1,4 @@
-"""Rows on their way into a table: plain dictionaries → Arrow, stamped with run and time."""
+"""Rows for a table: dictionaries → Arrow, with run and time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pyarrow as pa
 from nightscribe.errors import Reason
 from nightscribe.lake.schema import SCHEMAS
 
+__all__ = ["rejected_row", "rows_of"]
+
 
 def rows_of(table: str, rows: Iterable[Mapping[str, Any]], run_id: str | None = None) -> pa.Table:
-    """Arrow rows for a table of the lake; `run_id` and `created_at` are filled in."""
+    """Arrow rows in the schema of a table. Fills in `run_id` and `created_at`."""
     schema = SCHEMAS[table]
     stamp = {"run_id": run_id, "created_at": datetime.now(UTC)}
-    filled = [{**stamp, **row} for row in rows]
-    return pa.Table.from_pylist(filled, schema=schema)
+    return pa.Table.from_pylist([{**stamp, **row} for row in rows], schema=schema)
 
 
 def rejected_row(
@@ -31,7 +32,7 @@ def rejected_row(
     task: str | None = None,
     options_key: str | None = None,
 ) -> dict[str, Any]:
-    """A row of `rejected`."""
+    """A row of `rejected`. The last four identify a failed transcription."""
     return {
         "uri": uri,
         "version": version,

@@ -1,6 +1,6 @@
-"""Specs: descriptions of pieces of work, kept as Parquet files in the lake.
+"""Specs: descriptions of work, stored as Parquet files in the lake.
 
-Stages pass each other the paths of specs instead of their rows, which can be many.
+Stages pass the paths of specs to each other, since a spec can have many rows.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["has_spec", "read_spec", "write_spec"]
 
 
 def write_spec(lake: LakeLocation, path: str, rows: pa.Table | pa.RecordBatchReader) -> str:
-    """Keep a spec at a path in the lake; returns `path`.
+    """Write a spec to a path in the lake; returns the path.
 
-    Of a reader, one batch is in memory at a time.
+    Of a reader, one batch at a time is in memory.
     """
     batches = rows.to_reader() if isinstance(rows, pa.Table) else rows
     lake.make_folder_for(path)
@@ -31,17 +31,17 @@ def write_spec(lake: LakeLocation, path: str, rows: pa.Table | pa.RecordBatchRea
 
 
 def has_spec(lake: LakeLocation, path: str) -> bool:
-    """Whether there is a spec at this path."""
+    """Whether a spec exists at this path."""
     return bool(lake.filesystem.exists(lake.native_path(path)))
 
 
 def read_spec(lake: LakeLocation, path: str) -> pa.Table:
-    """Rows of a spec that `write_spec` kept. Raises `LakeError` if it is not there."""
+    """Read the rows of a spec. Raises `LakeError` if it does not exist."""
     try:
         with lake.filesystem.open(lake.native_path(path), "rb") as file:
             return pq.read_table(file)
     except FileNotFoundError as error:
         raise LakeError(
-            f"{lake.path(path)}, which says what this task is to do, is not there: start a new "
-            "run instead of retrying this one (was the run begun on another lake?)"
+            f"{lake.path(path)}, the spec of this task, does not exist: start a new run instead of "
+            "retrying this one (did the run start with another lake?)"
         ) from error

@@ -1,16 +1,16 @@
 """The tables of a lake: their live files, and commits that happen exactly once.
 
-Three ways to write, from weak to strong:
+There are three ways to write:
 
-- `append`: rows that nobody else can have (they carry a fresh id).
-- `insert_new`: rows whose key is not in the table yet. Atomic: of two processes that
-  insert the same key at the same moment, one inserts it and the other leaves it out.
-- `upsert`: rows that replace those with the same key, in one commit.
+- `append` adds rows that no other process can have, because they have a fresh id.
+- `insert_new` adds rows whose key is not in the table. It is atomic: if two processes insert the
+  same key at the same moment, one of them inserts it and the other skips it.
+- `upsert` replaces the rows with the same key, in one commit.
 
-Delta Lake refuses a commit if another one with the same *application transaction* landed
-since its snapshot was taken. `insert_new` and `upsert` give all their commits to a table
-one such id, which makes "read the keys, then append what is missing" a compare-and-swap: after
-a refusal, the writer looks only at the files that were added since, and tries again.
+Delta Lake refuses a commit if another commit with the same *application transaction* id was made
+after the writer took its snapshot. All commits of `insert_new` and `upsert` to a table carry the
+same id. So "read the keys, then append the missing rows" is a compare-and-swap: after a refusal,
+the writer checks the files that were added since, and tries again.
 """
 
 from __future__ import annotations
@@ -28,35 +28,34 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from nightscribe.errors import LakeError
 from nightscribe.lake.location import LakeLocation
-from nightscribe.lake.schema import ADDED_LATER, SCHEMAS
+from nightscribe.lake.schema import ADDED_LATER, WRITTEN_SCHEMAS
 
 __all__ = ["Lake"]
 
 _WRITERS = "nightscribe"
-"""Application-transaction id shared by all conditional commits to a table."""
-
+"""Application-transaction id of all conditional commits to a table."""
 
 _ATTEMPTS = 60
-"""Tries of a conditional commit. Each loss means that somebody else's commit won, so a
-process can only run out when sixty others in a row were faster."""
+"""Attempts at a conditional commit. Each failed attempt means that another process committed, so
+the attempts run out only if sixty commits of others come first."""
 
 
 @dataclass(frozen=True)
 class Lake(LakeLocation):
-    """The tables of a lake."""
+    """A lake: its location and its tables."""
 
     def table(self, name: str) -> DeltaTable:
-        """The Delta table at its newest version."""
+        """The Delta table at its newest version. Raises `LakeError` if it does not exist."""
         try:
             return DeltaTable(self.path(name), storage_options=self.delta_options)
         except TableNotFoundError as error:
             raise LakeError(
-                f"lake {self.uri} has no table {name!r}: it was not made by Nightscribe, or only "
-                f"in part; open it once with `nightscribe sql --lake {self.uri} 'select 1'`"
+                f"lake {self.uri} has no table {name!r}: Nightscribe did not create it, or was "
+                f"stopped before it did; `nightscribe sql --lake {self.uri} 'SELECT 1'` creates it"
             ) from error
 
     def table_if_made(self, name: str) -> DeltaTable | None:
-        """As `table`; None for a table that the lake's older Nightscribe did not know."""
+        """Like `table`, but None for a table that an older lake does not have yet."""
         try:
             return self.table(name)
         except LakeError:
@@ -66,27 +65,32 @@ class Lake(LakeLocation):
 
     def files(self, name: str, table: DeltaTable) -> list[str]:
         """The Parquet files of a table that were live when `table` was opened."""
-        # delta-rs percent-encodes the path of the table; the files lie right in its folder.
+        # delta-rs percent-encodes the path of the table. All files are directly in its folder.
         return sorted(self.path(name, uri.rpartition("/")[2]) for uri in table.file_uris())
 
     def append(self, name: str, rows: pa.Table) -> None:
-        """Add rows whose identity is new by construction. Empty tables make no commit."""
+        """Add rows that are new by construction. Without rows there is no commit."""
         if rows.num_rows:
             try:
-                self._write(self.table(name), rows.cast(SCHEMAS[name]), None)
-            except CommitFailedError as error:  # delta-rs has tried again by itself
+                self._write(self.table(name), rows.cast(WRITTEN_SCHEMAS[name]), None)
+            except CommitFailedError as error:  # after the retries of delta-rs
                 raise _too_busy(self.path(name)) from error
 
     def insert_new(
         self, name: str, rows: pa.Table, key: Sequence[str], transactions: Iterable[str] = ()
     ) -> pa.Table:
-        """Add those rows whose `key` columns are not in the table yet, in one atomic commit.
+        """Add the rows whose key is not in the table, in one atomic commit. Returns the added rows.
 
-        Rows that repeat a key within `rows` are reduced to the first. `transactions` are
-        application-transaction ids to leave in the log with the commit (see `was_committed`).
-        Returns the rows that were added.
+        Args:
+            rows: in the table's schema; of rows with the same key, the first is taken
+            key: columns that identify a row
+            transactions: application-transaction ids to record with the commit, even if there are
+                no new rows; see `was_committed`
+
+        Raises:
+            LakeError: the table cannot be written, or other processes always commit first.
         """
-        rows = _first_of_each(rows.cast(SCHEMAS[name]), key)
+        rows = _first_of_each(rows.cast(WRITTEN_SCHEMAS[name]), key)
         checked: set[str] = set()
         for attempt in range(_ATTEMPTS):
             table = self.table(name)
@@ -111,13 +115,20 @@ class Lake(LakeLocation):
         *,
         restamp: bool = False,
     ) -> None:
-        """Replace rows with the same `key`, add the others, in one atomic commit.
+        """Replace the rows with the same key and add the others, in one atomic commit.
 
-        Of rows that repeat a key within `rows`, the last counts. Rows already in the table
-        that are equal in every column but `run_id` and `created_at` are left alone, unless
-        `restamp` asks for these two to be renewed.
+        A row whose values are already in the table is not written again.
+
+        Args:
+            rows: in the table's schema; of rows with the same key, the last is taken
+            key: columns that identify a row
+            transactions: as for `insert_new`, but nothing is committed without rows
+            restamp: also write rows that differ only in `run_id` and `created_at`
+
+        Raises:
+            LakeError: the table cannot be written, or other processes always commit first.
         """
-        schema = SCHEMAS[name]
+        schema = WRITTEN_SCHEMAS[name]
         rows = _first_of_each(rows.cast(schema)[::-1], key)
         same_key = " AND ".join(f'(t."{c}" IS NOT DISTINCT FROM s."{c}")' for c in key)
         contents = [c for c in schema.names if c not in {*key, "run_id", "created_at"}]
@@ -147,10 +158,11 @@ class Lake(LakeLocation):
         raise _too_busy(self.path(name))
 
     def was_committed(self, name: str, transaction: str) -> bool:
-        """Whether a commit that carried this application-transaction id is in the table."""
+        """Whether the table has a commit with this application-transaction id."""
         return self.table(name).transaction_version(transaction) is not None
 
     def _without_known(self, rows: pa.Table, files: set[str], key: Sequence[str]) -> pa.Table:
+        """The rows whose key is in none of these files."""
         if not files or rows.num_rows == 0:
             return rows
         same = " AND ".join(f'known."{c}" IS NOT DISTINCT FROM new_rows."{c}"' for c in key)
@@ -184,7 +196,7 @@ class Lake(LakeLocation):
 
 
 def _transactions(names: Sequence[str]) -> CommitProperties:
-    # The version is not compared by anyone: that the id is present is what counts.
+    # Only the presence of the id counts; nothing compares the version.
     stamp = time.time_ns()
     return CommitProperties(app_transactions=[Transaction(name, stamp) for name in names])
 
@@ -202,12 +214,13 @@ def _too_busy(target: str) -> LakeError:
 
 def _write_failed(target: str, error: Exception) -> LakeError:
     return LakeError(
-        f"writing to {target} failed: {error}. Nothing of this commit is visible: mend the cause "
+        f"writing to {target} failed: {error}. Nothing of this commit is visible: fix the cause "
         "(space, permission, network), then run again"
     )
 
 
 def _first_of_each(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The rows without those whose key occurred before."""
     columns = [rows.column(name).to_pylist() for name in key]
     seen: set[tuple[Any, ...]] = set()
     keep = []

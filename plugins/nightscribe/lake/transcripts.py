@@ -1,8 +1,8 @@
-"""Transcripts as rows of the lake and as Whisper's results: one codec for both directions.
+"""Conversion between rows of the lake and Whisper's results, in both directions.
 
 A *result* is what `whisper.transcribe` returns: a mapping with `text`, `language` and `segments`.
 A segment has `id`, `seek`, `start`, `end`, `text`, `tokens`, `temperature`, `avg_logprob`,
-`compression_ratio`, `no_speech_prob` and, if asked for, `words`.
+`compression_ratio`, `no_speech_prob` and, with word timestamps, `words`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _COLUMN_OF_KEY = {
     "compression_ratio": "compression_ratio",
     "no_speech_prob": "no_speech_prob",
 }
-"""Key of a segment → column of the table `segments`, in the order of Whisper's keys."""
+"""Key of a segment → column of `segments`, in the order of Whisper's keys."""
 
 
 def segment_rows(
     transcript_id: str, recording_id: str, segments: Iterable[Mapping[str, Any]]
 ) -> list[Row]:
-    """Rows of `segments` for a transcript's segments. `segments_of` is the inverse.
+    """Rows of `segments` for the segments of a transcript. `segments_of` is the inverse.
 
-    `words` is null where the segments have none. Segments are numbered as they come.
+    `index` counts the segments in the given order. `words` is null for segments without words.
     """
     return [
         {
@@ -52,7 +52,7 @@ def segment_rows(
 
 
 def segments_of(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Whisper's segments, key for key, from rows of `segments` in the order of `index`."""
+    """Whisper's segments, with its keys in its order, from rows of `segments` sorted by `index`."""
     return [
         {
             **{key: row[column] for key, column in _COLUMN_OF_KEY.items()},
@@ -63,7 +63,7 @@ def segments_of(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def result_of(transcript: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Row:
-    """The result that Whisper gave, from a row of `transcripts` and its rows of `segments`."""
+    """Whisper's result, from a row of `transcripts` and its rows of `segments`."""
     return {
         "text": transcript["text"],
         "segments": segments_of(rows),
@@ -72,7 +72,10 @@ def result_of(transcript: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) 
 
 
 def transcripts_of(lake: Lake, recording_id: str, model_id: str) -> list[tuple[Row, list[Row]]]:
-    """A model's latest transcript of each task of a recording, with its segments, as rows."""
+    """The latest transcript of each task of a recording, by one model, with its segments.
+
+    Returns pairs of a row of `transcripts` and its rows of `segments`, ordered by task.
+    """
     with connect(lake) as connection:
         transcripts = connection.sql(
             """SELECT * FROM transcripts WHERE recording_id = $id AND model_id = $model_id

@@ -1,7 +1,7 @@
-"""Views over the tables: what `SELECT` sees.
+"""Views over the tables, which queries read.
 
-A view lists the live files of its table from the Delta log, so DuckDB needs no extension,
-and hides what must not be seen: segments and attempts of batches that never committed.
+A view names the live files of its table, which come from the Delta log, so DuckDB needs no
+extension. The views hide segments and attempts of batches that were never committed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nightscribe.lake.tables import Lake
 
 __all__ = ["VIEWS", "create_views"]
 
-_ROW_TYPES = {
+_DUCKDB_TYPES = {
     "string": "VARCHAR",
     "double": "DOUBLE",
     "int32": "INTEGER",
@@ -25,18 +25,18 @@ _ROW_TYPES = {
     "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
     "list<element: int32>": "INTEGER[]",
 }
-
+"""Arrow type → DuckDB type."""
 
 VIEWS: dict[str, tuple[str, str]] = {
     "recordings": ("One row per distinct audio content.", "SELECT * FROM files.recordings"),
     "sources": (
-        "Where each recording was seen: one row per archive member.",
+        "One row per place where a recording was seen.",
         "SELECT * FROM files.sources",
     ),
-    "scans": ("Containers and manifests that were read.", "SELECT * FROM files.scans"),
-    "rejected": ("Inputs that could not be used, and why.", "SELECT * FROM files.rejected"),
+    "scans": ("Zips, tars and manifests that were read to their end.", "SELECT * FROM files.scans"),
+    "rejected": ("Inputs that cannot be used, with the reason.", "SELECT * FROM files.rejected"),
     "reference_texts": (
-        "Ground truth: one row per recording, task and dataset.",
+        "True texts: one row per recording, task and data set.",
         "SELECT * FROM files.reference_texts",
     ),
     "transcripts": (
@@ -44,21 +44,24 @@ VIEWS: dict[str, tuple[str, str]] = {
         "SELECT * FROM files.transcripts",
     ),
     "segments": (
-        "Timed pieces of text of the transcripts.",
+        "Timed segments of the transcripts, with tokens and probabilities.",
         "SELECT * FROM files.segments SEMI JOIN files.transcripts USING (transcript_id)",
     ),
     "batches": (
-        "Attempts at batches whose rows are visible.",
+        "Attempts at batches whose transcripts are visible.",
         """SELECT * FROM files.batches WHERE transcripts = 0
              OR attempt_id IN (SELECT attempt_id FROM files.transcripts)""",
     ),
-    "scores": ("Metrics by dataset, language, model and task.", "SELECT * FROM files.scores"),
+    "scores": (
+        "One row per data set, language, model, task, options and metric.",
+        "SELECT * FROM files.scores",
+    ),
     "baselines": (
-        "Transcripts that later ones are compared with, each time they were set.",
+        "Transcripts that later ones are compared with, current and former.",
         "SELECT * FROM files.baselines",
     ),
     "latest_transcripts": (
-        "The newest transcript of every recording and task, whatever its model and options.",
+        "The newest transcript of each recording and task, of any model and options.",
         """SELECT * FROM transcripts QUALIFY row_number() OVER (
              PARTITION BY recording_id, task ORDER BY created_at DESC, transcript_id) = 1""",
     ),
@@ -67,12 +70,12 @@ VIEWS: dict[str, tuple[str, str]] = {
         "SELECT * FROM scores WHERE score_id = (SELECT max_by(score_id, created_at) FROM scores)",
     ),
     "latest_baselines": (
-        "The baselines in force: of each dataset, language and task those set last.",
+        "The current baseline of each data set, language and task.",
         """SELECT * FROM baselines QUALIFY baseline_id = first_value(baseline_id) OVER (
              PARTITION BY dataset, language, task ORDER BY created_at DESC, baseline_id)""",
     ),
     "search": (
-        "Every segment of the latest transcripts with where it can be heard.",
+        "Segments of the latest transcripts, with one place of their recording.",
         """SELECT s.text, s.start_s, s.end_s, t.language, t.task, t.model,
              source.archive, source.member, source.collection, t.recording_id, t.transcript_id
            FROM segments AS s
@@ -82,30 +85,31 @@ VIEWS: dict[str, tuple[str, str]] = {
              FROM sources GROUP BY recording_id) AS place ON place.recording_id = t.recording_id""",
     ),
 }
+"""View → (comment, query)."""
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
-    """Make every view in a database. They show the tables as they are now.
+    """Create all views in a database. They show the tables as they are now.
 
-    Returns the version of each table that they show; -1 for one that is not made yet.
+    Returns the version of each table that they show; -1 for a table that does not exist yet.
     """
-    shown: dict[str, int] = {}
+    versions: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
-    # `transcripts` comes before `segments` in SCHEMAS, and so is looked at first: a batch that
-    # commits between the two looks then shows its segments to nobody, never a part of them.
+    # `transcripts` is before `segments` in SCHEMAS, so its version is read first. If a batch
+    # commits in between, the views hide all of its segments, not only some of them.
     for name in SCHEMAS:
         table = lake.table_if_made(name)
-        shown[name] = -1 if table is None else table.version()
+        versions[name] = -1 if table is None else table.version()
         files = [] if table is None else lake.files(name, table)
         connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files)}')
     for name, (comment, query) in VIEWS.items():
         connection.execute(f'CREATE VIEW "{name}" AS {query}')
         connection.execute(f"COMMENT ON VIEW \"{name}\" IS '{comment}'")
-    return shown
+    return versions
 
 
 def _rows_of(name: str, files: list[str]) -> str:
-    """A query for the rows of a table that has these files."""
+    """The query for the rows of a table with these files."""
     columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
     if files:
         listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
@@ -121,4 +125,4 @@ def _duckdb_type(kind: Any) -> str:
         return "STRUCT(" + ", ".join(f'"{f.name}" {_duckdb_type(f.type)}' for f in kind) + ")"
     if pa.types.is_list(kind):
         return _duckdb_type(kind.value_type) + "[]"
-    return _ROW_TYPES[str(kind)]
+    return _DUCKDB_TYPES[str(kind)]

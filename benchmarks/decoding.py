@@ -1,4 +1,4 @@
-"""How fast audio is decoded: what a device that transcribes must be fed with, format by format."""
+"""The speed of audio decoding by format: how many cores keep up with a device that transcribes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ from nightscribe.audio.stored import Samples, decode_to
 from nightscribe.audio.workers import Workers
 
 ALL = "all of them, by worker processes"
+"""Name of the row in which worker processes decode all formats."""
 
 
 @dataclass(frozen=True)
-class Fed:
-    """Decoding of one format, by one core."""
+class DecodingSpeed:
+    """Speed at which one core decodes a format."""
 
-    what: str
+    what: str  # format
     bytes_per_hour: float
     rtfx: float  # seconds of audio per second of one core
 
 
 def by_format(
     archive: Sequence[Recorded], *, seconds: float, repeats: int, workers: int
-) -> Iterator[Fed]:
-    """Each format on one core, medians of `repeats`; at last all in so many worker processes.
+) -> Iterator[DecodingSpeed]:
+    """Measure each format on one core, then all formats in worker processes.
 
-    What is timed is a worker's work: encoded bytes in memory to 16-bit samples in a file. The
-    last one is wall time times `workers`, so it holds what handing over costs, too.
+    Times the work of a worker: from encoded bytes in memory to 16-bit samples in a file. Times are
+    medians of `repeats` runs. The time of the worker processes is wall time × `workers`, so it
+    includes the hand-over between processes.
     """
     from tools.demo_model.samples import FORMS, encoded
 
@@ -49,16 +51,16 @@ def by_format(
         content = encoded(samples, form)
         contents.append(content)
         what = f"{form.codec}, {form.rate / 1000:g} kHz {form.layout}"
-        spent = statistics.median(_decoding(content) for _ in range(repeats))
-        yield Fed(what, len(content) / seconds * 3600, seconds / spent)
+        cpu_s = statistics.median(_decode_s(content) for _ in range(repeats))
+        yield DecodingSpeed(what, len(content) / seconds * 3600, seconds / cpu_s)
     audio_s = seconds * len(contents) * workers
-    spent = statistics.median(_handing_over(contents * workers, workers) for _ in range(repeats))
-    each = sum(map(len, contents)) / (seconds * len(contents)) * 3600
-    yield Fed(ALL, each, audio_s / (spent * workers))
+    wall_s = statistics.median(_workers_s(contents * workers, workers) for _ in range(repeats))
+    bytes_per_hour = sum(map(len, contents)) / (seconds * len(contents)) * 3600
+    yield DecodingSpeed(ALL, bytes_per_hour, audio_s / (wall_s * workers))
 
 
 def _speech(archive: Sequence[Recorded], count: int) -> NDArray[np.float32]:
-    """So many samples of the archive's recordings, one after the other."""
+    """The first `count` samples of the concatenated recordings, repeated if they are too few."""
     parts: list[NDArray[np.float32]] = []
     left = count
     for recorded in cycle(archive):
@@ -69,16 +71,16 @@ def _speech(archive: Sequence[Recorded], count: int) -> NDArray[np.float32]:
     raise ValueError("the archive holds no recordings")
 
 
-def _decoding(content: bytes) -> float:
-    """Processor time, in seconds, of decoding one file here."""
+def _decode_s(content: bytes) -> float:
+    """CPU time to decode one file in this process, s."""
     with tempfile.TemporaryFile() as samples:
         began = time.process_time()
         decode_to(samples, io.BytesIO(content))
         return time.process_time() - began
 
 
-def _handing_over(contents: Sequence[bytes], workers: int) -> float:
-    """Wall time, in seconds, of decoding all by workers that run already."""
+def _workers_s(contents: Sequence[bytes], workers: int) -> float:
+    """Wall time to decode all files by worker processes that have started, s."""
     with Workers(workers, Decoding()) as decoders:
         for content in contents[: 2 * workers]:  # starts them
             decoders.submit(io.BytesIO(content))
@@ -97,17 +99,17 @@ def _finish(decoders: Workers[Samples]) -> None:
                 raise outcome
 
 
-def shown(found: Sequence[Fed], target: float) -> str:
-    """The formats as a table, with the cores that keep up with a device at `target` RTFx."""
+def decoding_table(speeds: Sequence[DecodingSpeed], target: float) -> str:
+    """The speeds as a table, with the number of cores that decode at `target` RTFx."""
     rows = [
         [
-            one.what,
-            f"{one.bytes_per_hour / 1e6:.0f} MB",
-            f"{one.rtfx:.0f}",
-            f"{one.rtfx / 3600:.2f} h",
-            f"{target / one.rtfx:.1f}",
+            speed.what,
+            f"{speed.bytes_per_hour / 1e6:.0f} MB",
+            f"{speed.rtfx:.0f}",
+            f"{speed.rtfx / 3600:.2f} h",
+            f"{target / speed.rtfx:.1f}",
         ]
-        for one in found
+        for speed in speeds
     ]
-    head = ["format", "an hour", "RTFx a core", "a second of a core", f"cores for {target:g}"]
-    return table(head, rows)
+    head = ["format", "size per hour", "RTFx per core", "audio per core second"]
+    return table([*head, f"cores for {target:g}"], rows)

@@ -1,0 +1,111 @@
+"""Short excerpts of recordings, drawn from archives at random: what `bench` transcribes."""
+
+from __future__ import annotations
+
+import io
+import logging
+import random
+import wave
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+
+from nightscribe.archives.entries import File, Member, Rejection
+from nightscribe.archives.kinds import Kind
+from nightscribe.archives.listing import list_files
+from nightscribe.archives.opening import open_sources
+from nightscribe.archives.reading import read_container
+from nightscribe.audio.containers import probe
+from nightscribe.audio.decode import blocks
+from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
+from nightscribe.errors import Rejected
+from nightscribe.settings import GIB, MIB, ArchiveLimits
+
+__all__ = ["EXCERPT_S", "MAX_FILE_BYTES", "draw_excerpts", "first_seconds"]
+
+log = logging.getLogger(__name__)
+
+EXCERPT_S = 60.0
+"""Longest excerpt, s."""
+
+MAX_FILE_BYTES = GIB
+"""Larger files are left out: a file of an object store is downloaded as a whole."""
+
+_MAX_EXCERPTS = 128
+_MAX_TOTAL_BYTES = 256 * MIB  # of all excerpts; they are held in memory
+_MAX_LISTED = 10_000  # files per archive that the draw considers
+_MAX_MEMBERS = 32  # per container, its first: a compressed tar can only be read from its start
+
+
+def draw_excerpts(archives: Sequence[str], limits: ArchiveLimits) -> Iterator[bytes]:
+    """Draw up to 128 excerpts, as encoded files. The same archives give the same excerpts.
+
+    A recording of at most `EXCERPT_S` is taken as it is; of a longer one, the beginning as WAV.
+    Files without usable audio are skipped.
+
+    Raises:
+        ConfigurationError: an archive does not exist, or access to it is refused.
+    """
+    files = [
+        file
+        for archive in archives
+        for file in islice(list_files(archive), _MAX_LISTED)
+        if not isinstance(file, Rejection) and file.kind is not Kind.MANIFEST
+    ]
+    random.Random(0).shuffle(files)
+    small = [file for file in files if file.size_bytes <= MAX_FILE_BYTES]
+    if len(small) < len(files):
+        skipped = len(files) - len(small)
+        log.warning("%d files above %g GiB are left out", skipped, MAX_FILE_BYTES / GIB)
+    count = total_bytes = 0
+    for file in small:
+        for recording in _recordings(file, limits):
+            excerpt = _excerpt(recording)
+            if excerpt is not None:
+                count, total_bytes = count + 1, total_bytes + len(excerpt)
+                yield excerpt
+            if count >= _MAX_EXCERPTS or total_bytes >= _MAX_TOTAL_BYTES:
+                return
+
+
+def first_seconds(file: BinaryIO, seconds: float) -> bytes | None:
+    """The beginning of a recording as a 16-bit WAV file; None if it cannot be decoded."""
+    try:
+        samples = next(blocks(file, block_s=seconds))
+    except Rejected:
+        return None
+    content = io.BytesIO()
+    with wave.open(content, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(SAMPLE_RATE)
+        wav.writeframes((samples * FULL_SCALE).astype(np.int16).tobytes())
+    return content.getvalue()
+
+
+def _recordings(file: File, limits: ArchiveLimits) -> Iterator[BinaryIO]:
+    """The file itself, or the first audio members of a container, each open until the next."""
+    if file.kind is Kind.CONTAINER:
+        members = (
+            member.file
+            for member in read_container(file.archive, limits)
+            if isinstance(member, Member) and member.kind is Kind.AUDIO
+        )
+        yield from islice(members, _MAX_MEMBERS)
+    else:
+        for _, opened in open_sources([(file.archive, file.member)], limits):
+            if not isinstance(opened, Rejection):
+                yield opened
+
+
+def _excerpt(file: BinaryIO) -> bytes | None:
+    try:
+        stated_s = probe(file).duration_s
+    except Rejected:
+        return None
+    file.seek(0)
+    if stated_s is not None and stated_s <= EXCERPT_S:
+        return file.read()
+    return first_seconds(file, EXCERPT_S)
