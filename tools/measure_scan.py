@@ -123,7 +123,13 @@ def scan_only(lake_uri: str, files: str) -> dict[str, float]:
 
     register_listing()
     started = time.monotonic()
-    found = scan(open_lake(lake_uri), [f"made://{files}"], "measure", folder="_plans/measure")
+    found = scan(
+        open_lake(lake_uri),
+        [f"made://{files}"],
+        "measure",
+        settings=Settings(),
+        folder="_plans/measure",
+    )
     return {
         "seconds": time.monotonic() - started,
         "cpu_s": time.process_time(),
