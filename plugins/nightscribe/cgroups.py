@@ -1,8 +1,8 @@
-"""Limits of the control groups (Linux cgroups, versions 1 and 2) that this process is in.
+"""CPU and memory limits of this process's control groups (Linux cgroups, versions 1 and 2).
 
-A container's limits are those of its group and of every group around that. The kernel's
-documentation describes the files, in "Control Group v2", and for version 1 in "CFS Bandwidth
-Control" and "Memory Resource Controller".
+The limits of a group and of all its ancestors apply. The kernel's documentation describes the
+files: "Control Group v2", and for version 1 "CFS Bandwidth Control" and "Memory Resource
+Controller".
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ __all__ = ["CGROUPS", "OWN_GROUPS", "cpu_quota", "memory_left"]
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
 
-_UNLIMITED_V1 = 1 << 62  # bytes; the kernel writes its largest number of pages, near 2**63
+_UNLIMITED_V1 = 1 << 62  # bytes; the kernel writes a number near 2**63 if there is no limit
 
 Number = TypeVar("Number", int, float)
 
 
 def cpu_quota(root: Path = CGROUPS, own: Path = OWN_GROUPS) -> float | None:
-    """Processors' worth of time that the tightest group allows, such as 1.5; None if unlimited.
+    """The smallest CPU quota of all groups, in cores, such as 1.5; None if unlimited.
 
-    `root` is where control groups are mounted, `own` the file that names those of this process.
+    `root` is the folder where control groups are mounted, `own` the file that lists the groups of
+    this process.
     """
     found = _limits(_cpu_quota_v2, _groups_v2(root, own))
     return min([*found, *_limits(_cpu_quota_v1, _groups_v1(root, own, "cpu"))], default=None)
 
 
 def memory_left(root: Path = CGROUPS, own: Path = OWN_GROUPS) -> int | None:
-    """Bytes that the tightest group leaves; None if unlimited. Arguments as for `cpu_quota`."""
+    """The least free memory of all groups, in bytes; None if unlimited. Arguments: `cpu_quota`."""
     found = _limits(_memory_left_v2, _groups_v2(root, own))
     return min([*found, *_limits(_memory_left_v1, _groups_v1(root, own, "memory"))], default=None)
 
 
 def _limits(read: Callable[[Path], Number | None], groups: Iterator[Path]) -> Iterator[Number]:
     for group in groups:
-        # Some systems show a part of these files, or forbid to read them. A limit that cannot
-        # be seen is no reason to stop.
+        # Some systems have only a part of these files, or deny access to them. A limit that
+        # cannot be read is ignored.
         with contextlib.suppress(OSError, ValueError):
             limit = read(group)
             if limit is not None:
@@ -48,7 +49,7 @@ def _limits(read: Callable[[Path], Number | None], groups: Iterator[Path]) -> It
 
 
 def _memberships(own: Path) -> Iterator[tuple[str, str]]:
-    """(controllers, path of the group) of this process; no controllers stands for version 2."""
+    """Yield (controllers, path) of each group of this process; version 2 has no controllers."""
     for line in own.read_text().splitlines() if own.exists() else []:
         _, controllers, path = line.split(":", 2)
         yield controllers, path.lstrip("/")
@@ -57,22 +58,22 @@ def _memberships(own: Path) -> Iterator[tuple[str, str]]:
 def _groups_v2(root: Path, own: Path) -> Iterator[Path]:
     for controllers, path in _memberships(own):
         if not controllers:
-            yield from _around(root, path)
+            yield from _with_ancestors(root, path)
 
 
 def _groups_v1(root: Path, own: Path, controller: str) -> Iterator[Path]:
     for controllers, path in _memberships(own):
         if controller in controllers.split(","):
-            # Controllers that are mounted together lie in `cpu,cpuacct`; most systems link `cpu`
-            # to it, some have only one of the two names.
+            # Controllers that are mounted together share a folder, such as `cpu,cpuacct`. Most
+            # systems also have a link `cpu`; some have only one of the two names.
             for mounted in {controllers, controller}:
-                yield from _around(root / mounted, path)
+                yield from _with_ancestors(root / mounted, path)
 
 
-def _around(mounted: Path, path: str) -> Iterator[Path]:
-    """A group's folder and those of all groups around it.
+def _with_ancestors(mounted: Path, path: str) -> Iterator[Path]:
+    """Yield the folders of a group and of its ancestors, up to the mount point.
 
-    In a container the path may be the host's, of which only the mounted folder itself is there.
+    In a container, `path` may be a path of the host. Then only the mount point exists.
     """
     group = mounted / path
     yield group
@@ -106,7 +107,7 @@ def _memory_left_v1(group: Path) -> int | None:
 
 def _left(group: Path, limit: int, used: Path, cached: str) -> int:
     stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-    # Cached pages of files count as used, and make room when it is needed.
+    # Used memory includes cached pages of files, which the kernel frees when necessary.
     return max(0, limit - (_number(used) - int(stat.get(cached, 0))))
 
 

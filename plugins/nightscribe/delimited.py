@@ -1,12 +1,12 @@
-"""Reads tables in text files: CSV, TSV and JSON Lines, in UTF-8 with or without a byte order mark.
+"""Read tables from text files: CSV, TSV and JSON Lines, in UTF-8 with or without a byte order mark.
 
-- CSV follows RFC 4180, and its quotes are strict. A lenient reader would take a misplaced
-  quotation mark for the start of a cell, and the rows after it for the cell's text.
-- TSV has no quotes: a quotation mark is a character like any other, as in Common Voice's lists.
+- CSV follows RFC 4180 with strict quotes. To a lenient reader, a misplaced quotation mark starts a
+  cell that contains the following rows.
+- TSV has no quotes: a quotation mark is an ordinary character, as in Common Voice's lists.
 - JSON Lines has one object on each line.
 
-A line that cannot be read is a `Problem`, and the reader goes on with the next line. Line numbers
-count from 1. Lines without any text are skipped.
+A line that cannot be read becomes a `Problem`, and the reader continues with the next line. Line
+numbers start at 1. Empty lines are skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Format", "NotUtf8", "Problem", "decode", "format_of", "read_records"
 
 
 class Format(StrEnum):
-    """How the lines of a file are divided into cells."""
+    """A file format."""
 
     CSV = "CSV"
     TSV = "TSV"
@@ -51,11 +51,11 @@ class Problem(NamedTuple):
 
 
 class NotUtf8(ValueError):
-    """A file in another encoding than UTF-8. The message gives the byte, its place and a guess."""
+    """A file is not UTF-8. The message has the first invalid byte, its position and a guess."""
 
 
 def format_of(name: str) -> Format | None:
-    """The format that a file's name stands for; None for an unknown suffix.
+    """The format of a file, by the suffix of its name; None if the suffix is unknown.
 
     >>> format_of("2024/MANIFEST.TSV")
     <Format.TSV: 'TSV'>
@@ -83,15 +83,15 @@ def read_records(
     required: Sequence[Sequence[str]] = (),
     short_rows: bool = False,
 ) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    """Lines of a table as (line number, {column: value}), or what is wrong with the line.
+    """Yield each line of a table as (line number, {column: value} or `Problem`).
 
-    The first row of CSV and TSV is the header. Names of columns are stripped of spaces, their
-    case is kept. Values are text, in JSON Lines any JSON. A header that cannot be used is the last
-    thing that is yielded.
+    The first row of CSV and TSV is the header. Column names keep their case and lose surrounding
+    spaces. Values are text; in JSON Lines, any JSON. If the header is invalid, its `Problem` is the
+    last item.
 
     Args:
-        required: of each group the header of CSV or TSV must have one, in any case. Objects of
-            JSON Lines are not checked: each has its own keys.
+        required: groups of column names. The header of CSV or TSV must have one name of each group,
+            in any case. JSON Lines are not checked, since each object has its own keys.
         short_rows: accept rows with fewer cells than the header; the last columns are then absent
     """
     if format is Format.JSON_LINES:
@@ -116,9 +116,9 @@ def read_records(
 
 
 def read_rows(text: str, format: Format) -> Iterator[tuple[int, list[str] | Problem]]:
-    """Rows of CSV or TSV without a header as (line number, cells), or what is wrong with the row.
+    """Yield each row of CSV or TSV as (line number, cells or `Problem`). No row is a header.
 
-    A CSV row's number is that of its first line: quoted cells may hold line breaks.
+    Quoted CSV cells may contain line breaks; the number is that of the row's first line.
     """
     if format is Format.CSV:
         return _read_csv(text)
@@ -155,9 +155,9 @@ def _read_csv(text: str) -> Iterator[tuple[int, list[str] | Problem]]:
 
 
 def _next_row(reader: Iterator[list[str]]) -> list[str]:
-    """The next row, whose cells may be as long as the file: the transcript of a day is one cell.
+    """The next row. A cell may be as long as the file, such as the transcript of a whole day.
 
-    The `csv` module has one limit for the whole process. It is raised for this row only.
+    The `csv` module has one cell limit per process. It is raised only while this row is read.
     """
     with _field_size_limit:
         limit = csv.field_size_limit(sys.maxsize)
@@ -168,7 +168,7 @@ def _next_row(reader: Iterator[list[str]]) -> list[str]:
 
 
 def _read_tsv(text: str) -> Iterator[tuple[int, list[str] | Problem]]:
-    # newline=None ends lines at "\n", "\r\n" and "\r"; splitlines() also would at U+2028.
+    # newline=None ends lines at "\n", "\r\n" and "\r"; splitlines() also ends them at U+2028.
     for line, row in enumerate(io.StringIO(text, newline=None), start=1):
         cells = row.removesuffix("\n").split("\t")
         if any(cells):
@@ -176,7 +176,7 @@ def _read_tsv(text: str) -> Iterator[tuple[int, list[str] | Problem]]:
 
 
 def _read_objects(text: str) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    # newline="\n" ends lines there only: JSON strings may hold U+2028.
+    # newline="\n" ends lines only there: JSON strings may contain U+2028.
     for line, source in enumerate(io.StringIO(text, newline="\n"), start=1):
         if source.strip():
             yield line, _read_object(line, source.removesuffix("\n"))
@@ -187,7 +187,7 @@ def _read_object(line: int, source: str) -> dict[str, Any] | Problem:
         value = json.loads(source)
     except json.JSONDecodeError as error:
         return Problem(line, f"not JSON: {error.msg} at column {error.colno}")
-    except ValueError as error:  # such as an integer of more digits than Python reads
+    except ValueError as error:  # such as an integer with more digits than Python accepts
         return Problem(line, f"not usable JSON: {error}")
     except RecursionError:
         return Problem(line, "not usable JSON: nested too deeply")

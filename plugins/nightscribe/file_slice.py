@@ -1,4 +1,4 @@
-"""A stretch of an open file on disk as a file of its own, which another process can be given."""
+"""A byte range of an open file on disk, as a file that can be passed to another process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _BUFFER_BYTES = 256 * 1024
 
 
 class FileSlice(io.RawIOBase):
-    """`size` bytes of an open file from `start` on. Leaves the file's own position alone.
+    """`size` bytes of an open file, beginning at offset `start`.
 
-    The descriptor belongs to whoever opened it: closing a slice does not close it.
+    Reading does not move the position of the open file. Closing the slice does not close the
+    descriptor.
     """
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
@@ -51,17 +52,19 @@ class FileSlice(io.RawIOBase):
 
 
 def open_slice(descriptor: int, start: int, size: int) -> BinaryIO:
-    """A slice with a buffer around it."""
+    """A buffered reader of a slice."""
     return cast(BinaryIO, io.BufferedReader(FileSlice(descriptor, start, size), _BUFFER_BYTES))
 
 
 def slice_of(file: BinaryIO) -> FileSlice | None:
-    """Where a file's bytes lie on disk; None if they do not, or not as they are read."""
-    raw = getattr(file, "raw", None)  # what a buffered file reads from
+    """The bytes of an open file on disk, as a slice; None if they are not on disk unchanged.
+
+    None is returned for a file in memory, and for a file whose bytes are decompressed or fetched.
+    """
+    raw = getattr(file, "raw", None)  # the file below a buffered reader
     if isinstance(raw, FileSlice):
         return raw
-    # A spooled file has a name once it has left the memory; asking for its descriptor before
-    # would move it to disk.
+    # A spooled file has a name as soon as it is on disk. Before that, `fileno` would move it there.
     spooled = isinstance(file, tempfile.SpooledTemporaryFile) and file.name is not None
     if not spooled and not isinstance(raw, io.FileIO):
         return None

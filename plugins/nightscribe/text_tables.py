@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 __all__ = ["print_table", "table_text"]
 
 _WIDE = 10_000
-"""Characters per line without a limit."""
+"""Characters per line; in effect no limit."""
 
 
 def table_text(
     columns: Sequence[str], rows: Iterable[Iterable[object]], *, width: int = _WIDE
 ) -> str:
-    """Rows below the column names and a rule; ends with a newline.
+    """A table with column names, a rule and rows; ends with a newline.
 
     Columns of numbers, and of texts that begin with a digit, are right-aligned. None is an empty
-    cell. Cells are wrapped so that no line has more than `width` characters. Characters that a
-    terminal shows in two columns, such as Chinese ones, count as two.
+    cell. Cells are wrapped at a line length of `width` characters. Wide characters, such as Chinese
+    ones, count as two.
 
     >>> print(table_text(["language", "WER %"], [["German", "5.1"], ["Spanish", "12.0"]]), end="")
     language  WER %
@@ -28,7 +28,7 @@ def table_text(
     German      5.1
     Spanish    12.0
     """
-    # Imported here because it is slow: most commands print no table.
+    # Imported here because the import is slow, and most commands print no table.
     from rich.box import Box
     from rich.console import Console
     from rich.table import Table
@@ -48,12 +48,12 @@ def table_text(
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table on standard output; on a terminal, within its width."""
+    """Print a table to standard output; on a terminal, wrapped at its width."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
     print(table_text(columns, rows, width=width), end="")
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
-    """Whether every cell that is not empty begins with a digit, after a sign."""
+    """Whether every non-empty cell begins with a digit, or a sign and a digit."""
     filled = [cell.lstrip("+-") for cell in cells if cell and cell != "–"]
     return bool(filled) and all(cell[:1].isdigit() for cell in filled)

@@ -36,7 +36,7 @@ def test_workers_leave_the_cores_to_who_needs_them(
 def test_a_containers_quota_bounds_the_cores(
     quota: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nightscribe.audio.cores._cores_to_run_on", lambda: 8)
+    monkeypatch.setattr("nightscribe.audio.cores._affinity_cores", lambda: 8)
     (tmp_path / "own").write_text("0::/\n")
     (tmp_path / "cpu.max").write_text(f"{quota} 100000\n")
     assert usable_cores(tmp_path, tmp_path / "own") == cores

@@ -189,7 +189,7 @@ def test_large_files_wait_on_disk(
     stuck: Stuck, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("nightscribe.audio.contents.INLINE_BYTES", 10_000)
-    monkeypatch.setattr("nightscribe.audio.contents._HELD_BYTES", 20_000)
+    monkeypatch.setattr("nightscribe.audio.contents._MEMORY_BYTES", 20_000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     sizes = [clip.stat().st_size for clip in CLIPS]
     assert min(sizes) < 20_000 < max(sizes)
@@ -369,7 +369,7 @@ def test_a_process_that_cannot_be_started_is_told_to_a_person(
     workers: Workers[Samples], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with pytest.raises(NightscribeError, match="no process could be started to decode audio"):
+    with pytest.raises(NightscribeError, match="cannot start a decoder process"):
         workers.submit(str(CLIPS[0]))
 
 

@@ -182,7 +182,7 @@ def test_a_data_set_is_transcribed_and_scored_by_its_name(
     assert cli.main([*add, "--languages", "zh", "--name", "another"]) == 0
     assert cli.main(["run", "--dataset", "fleurs", "--lake", lake, "--model", "demo"]) == 0
     assert cli.main(["run", "--dataset", "none", "--lake", lake, "--model", "demo"]) == 2
-    assert "no data set 'none' in the lake (there is: another, fleurs)" in capsys.readouterr().err
+    assert "no data set 'none' in the lake (it has: another, fleurs)" in capsys.readouterr().err
     assert cli.main(["evaluate", "--lake", lake]) == 0
     output = capsys.readouterr().out
     assert "fleurs, model demo" in output

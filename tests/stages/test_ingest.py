@@ -241,16 +241,16 @@ def test_few_files_are_ahead_of_the_workers(
     lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each may be an open file or hold memory: so many, however many there are."""
-    monkeypatch.setattr(ingest_queue, "_AHEAD_FILES", 4)
+    monkeypatch.setattr(ingest_queue, "_MAX_FILES", 4)
     most = 0
-    take_up = ingest_queue.IngestQueue._take_up
+    append = ingest_queue.IngestQueue._append
 
     def watched(work: ingest_queue.IngestQueue, entry: Any) -> None:
         nonlocal most
-        take_up(work, entry)
+        append(work, entry)
         most = max(most, len(work.files), work.workers.pending)
 
-    monkeypatch.setattr(ingest_queue.IngestQueue, "_take_up", watched)
+    monkeypatch.setattr(ingest_queue.IngestQueue, "_append", watched)
     for number in range(30):
         write_noise(folder / f"{number:02}.wav", seed=number, seconds=5.0)
     open_files = len(os.listdir("/proc/self/fd"))

@@ -1,1 +1,11 @@
-"""Audio files in, 16 kHz mono samples out; decoding happens in isolated processes."""
+"""Audio: encoded bytes → 16 kHz mono samples, in isolated worker processes.
+
+- `containers`: opens a file, selects its audio stream, reads its header
+- `decode`: decodes a file in this process
+- `samples`: decoded frames → 16-bit samples; `stored`: samples on disk
+- `damage`: the warning about a damaged recording
+- `workers`: decodes files in worker processes; `worker_process`: starts one and talks to it
+- `worker_program`: the program of a worker process, and its protocol
+- `operations`: what a worker does with a recording; `contents`: how it gets the encoded bytes
+- `cores`: how many workers to start
+"""

@@ -1,9 +1,9 @@
-"""What may be opened as audio, which stream of it is taken, and what its header says.
+"""Open an audio file with FFmpeg, select its audio stream, read its header.
 
-A content is the same under any name: FFmpeg sees bytes and no file name, and only the container
-formats listed here may be recognised. That leaves out playlists, which name other files or
-addresses. PyAV keeps FFmpeg's log off by default, and it stays off here: handing log lines of
-FFmpeg's threads to Python can dead-lock.
+FFmpeg gets bytes without a file name, so the result depends on the content only. It may recognise
+only the container formats that are listed here. Playlists are not among them, since they name other
+files or addresses. FFmpeg's log is off, as is PyAV's default: passing log lines from FFmpeg's
+threads to Python can deadlock.
 """
 
 from __future__ import annotations
@@ -22,16 +22,25 @@ from av.stream import Discard, Disposition
 
 from nightscribe.errors import Reason, Rejected
 
-__all__ = ["CONTAINERS", "AudioFile", "AudioInfo", "Opened", "Source", "opened", "probe", "words"]
+__all__ = [
+    "CONTAINERS",
+    "AudioFile",
+    "AudioInfo",
+    "Opened",
+    "Source",
+    "error_text",
+    "opened",
+    "probe",
+]
 
 CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dsf,dts,eac3,flac,flv,matroska,mov,mp4,"
     "mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
 )
-"""Container formats that may be opened, by FFmpeg's names. All hold their audio themselves."""
+"""Container formats that may be opened, by FFmpeg's names. None refers to other files for audio."""
 
-_RIFF_STREAMED = 0x7FFF0000  # programs that cannot know the size write one from here on
-_RIFF_SLOPPY = 64  # bytes; some programs count the header twice, or padding that they do not write
+_RIFF_STREAMED = 0x7FFF0000  # bytes; a size from here on means that the writer did not know it
+_RIFF_TOLERANCE = 64  # bytes; some programs count the header twice, or padding that is not written
 
 AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 """A path, or an open, seekable binary file."""
@@ -39,21 +48,20 @@ AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of an audio file says."""
+    """Values from the header of an audio file."""
 
-    container: str  # as FFmpeg names it; "mov,mp4,m4a,3gp,3g2,mj2" is one format
-    codec: str  # as FFmpeg names it: pcm_s16le, mp3, opus …
+    container: str  # FFmpeg's name; "mov,mp4,m4a,3gp,3g2,mj2" is one format
+    codec: str  # FFmpeg's name: pcm_s16le, mp3, opus …
     sample_rate: int  # Hz
     channels: int
-    duration_s: float | None  # as stated or guessed from the bit rate: it may be wrong
+    duration_s: float | None  # stated, or estimated from the bit rate; it may be wrong
 
 
 class Source:
-    """The file as FFmpeg sees it: bytes without a name, whose read errors are kept.
+    """The file that FFmpeg reads: bytes without a name. Keeps the error of a failed read.
 
-    FFmpeg takes a failed read for the end of the file, and PyAV would raise the error at
-    some later call. Here the error (an interrupt or a time-out, too) waits in `error`, to be
-    raised in place of the result.
+    FFmpeg treats a failed read as the end of the file, and PyAV raises the error in a later call.
+    So the error (also an interrupt or a time-out) is kept in `error`, and `raise_error` raises it.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -86,18 +94,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Opened:
-    """A container whose audio stream has been chosen; no other stream of it is read."""
+    """An open container and its selected audio stream. The other streams are not read."""
 
     source: Source
     container: InputContainer
     stream: AudioStream
     info: AudioInfo
-    missing_bytes: int  # that a WAV file's header states beyond the end of the file
+    missing_bytes: int  # by how much a WAV file is shorter than its header states
 
 
 @contextmanager
 def opened(file: AudioFile) -> Iterator[Opened]:
-    """Open a file and choose its audio stream. An open file is read from its start, and left open.
+    """Open a file and select its audio stream. Reads an open file from its start; keeps it open.
 
     Raises:
         Rejected: empty file, not audio, or no audio stream.
@@ -120,12 +128,12 @@ def opened(file: AudioFile) -> Iterator[Opened]:
     except av.FFmpegError as error:
         source.raise_error()
         raise Rejected(
-            Reason.NOT_AUDIO, f"cannot be opened as audio or video: {words(error)}"
+            Reason.NOT_AUDIO, f"cannot be opened as audio or video: {error_text(error)}"
         ) from None
     with container:
         source.raise_error()
         stream = _best_stream(container)
-        # One thread per recording: the callers run many recordings side by side.
+        # One thread per recording: callers decode many recordings in parallel.
         stream.codec_context.thread_count = 1
         for other in container.streams:
             if other.index != stream.index:
@@ -144,13 +152,16 @@ def probe(file: AudioFile) -> AudioInfo:
         return found.info
 
 
-def words(error: av.FFmpegError) -> str:
-    """What FFmpeg says about an error."""
+def error_text(error: av.FFmpegError) -> str:
+    """FFmpeg's message for an error."""
     return error.strerror or type(error).__name__
 
 
 def _missing_bytes(file: BinaryIO) -> int:
-    """How many bytes a WAV file lacks of what its header states: FFmpeg does not report that."""
+    """By how many bytes a WAV file is shorter than its header states; 0 for other formats.
+
+    FFmpeg does not report this.
+    """
     file.seek(0)
     head = file.read(12)
     if not head:
@@ -159,11 +170,11 @@ def _missing_bytes(file: BinaryIO) -> int:
     if head[:4] != b"RIFF" or head[8:] != b"WAVE" or stated >= _RIFF_STREAMED:
         return 0
     missing = 8 + stated - file.seek(0, io.SEEK_END)
-    return missing if missing > _RIFF_SLOPPY else 0
+    return missing if missing > _RIFF_TOLERANCE else 0
 
 
 def _best_stream(container: InputContainer) -> AudioStream:
-    """The stream that the ffmpeg command takes: the default one, then the one of most channels."""
+    """The stream that the ffmpeg command selects: a default stream, then the most channels."""
     if not container.streams.audio:
         kinds = sorted({stream.type for stream in container.streams})
         raise Rejected(
@@ -174,7 +185,8 @@ def _best_stream(container: InputContainer) -> AudioStream:
     streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if not streams:
         raise Rejected(
-            Reason.NOT_AUDIO, f"{container.format.name} with audio of a codec that FFmpeg lacks"
+            Reason.NOT_AUDIO,
+            f"{container.format.name} with an audio codec that this FFmpeg cannot decode",
         )
     return max(
         streams,

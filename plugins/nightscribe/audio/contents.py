@@ -1,4 +1,8 @@
-"""Encoded bytes on their way to a worker process: as they lie on disk, or copied if they do not."""
+"""The encoded bytes of a recording in a form that a worker process can read.
+
+A file on disk is passed as an open file descriptor. Other files are copied: small ones into the
+job's packet, larger ones into memory or a temporary file.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +18,29 @@ from nightscribe.file_slice import FileSlice, slice_of
 
 __all__ = ["Recording"]
 
-_HELD_BYTES = 64 * 1024**2  # what is not on disk waits in memory up to this size
-_COPIED_BYTES = 1024**2  # at a time
+_MEMORY_BYTES = 64 * 1024**2  # copies up to this size are in memory, larger ones on disk
+_COPY_CHUNK_BYTES = 1024**2
 
 
 @dataclass(eq=False)
 class Recording:
-    """A recording on its way through the workers."""
+    """A recording that was submitted to the workers."""
 
-    number: int  # in the order in which they are handed in
+    number: int  # in the order of submission
     content: Content
-    size: int  # bytes; of a path, a guess
-    memory_bytes: int = 0  # that it takes while it waits
+    size: int  # bytes; an assumed size for a path
+    memory_bytes: int = 0  # memory that `content` takes
     stamp: tuple[int, int] | None = None  # of an open file; see `_stamp`
-    out: BinaryIO | None = None  # what the worker writes to
+    out: BinaryIO | None = None  # the file that the worker writes to
 
     @classmethod
     def of(cls, number: int, encoded: BinaryIO | str) -> Recording:
-        """A file, which may be closed afterwards, or a path. Raises `OSError` for the former."""
+        """From a path, or from an open file, which may then be closed.
+
+        Raises `OSError` if the open file cannot be read. A path is not opened here.
+        """
         if isinstance(encoded, str):
-            return cls(number, encoded, _HELD_BYTES)  # as if it were large
+            return cls(number, encoded, _MEMORY_BYTES)  # assumes a large file
         found = slice_of(encoded)
         if found is not None and found.size > INLINE_BYTES:
             content = FileSlice(os.dup(found.descriptor), found.start, found.size)
@@ -46,39 +53,39 @@ class Recording:
         return cls(number, copy, copy.size, memory_bytes)
 
     def has_changed(self) -> bool:
-        """Whether the file was written to since it was handed in."""
+        """Whether the open file was written to since it was submitted."""
         if not isinstance(self.content, FileSlice) or self.stamp is None:
             return False
         return self.stamp != _stamp(self.content)
 
     def close_encoded(self) -> None:
-        """Give up the encoded bytes, and leave what was written."""
+        """Release the encoded bytes; keep `out` open."""
         if isinstance(self.content, FileSlice):
             os.close(self.content.descriptor)
         self.content = b""
 
     def close(self) -> None:
-        """Give up the encoded bytes and what was written."""
+        """Release the encoded bytes and close `out`."""
         self.close_encoded()
         if self.out is not None:
             self.out.close()
 
 
 def _stamp(content: FileSlice) -> tuple[int, int]:
-    """A file's size and time of change."""
+    """A file's size in bytes and modification time in nanoseconds."""
     status = os.fstat(content.descriptor)
     return status.st_size, status.st_mtime_ns
 
 
 @explain_full_disk()
 def _copied(first: bytes, rest: BinaryIO) -> tuple[FileSlice, int]:
-    """A copy of a recording in a file without a name, and the memory that it takes."""
-    first += rest.read(_HELD_BYTES - len(first))
-    in_memory = len(first) < _HELD_BYTES
+    """A copy of a recording in an unnamed file, and the bytes of memory that it takes."""
+    first += rest.read(_MEMORY_BYTES - len(first))
+    in_memory = len(first) < _MEMORY_BYTES
     copy: Any = os.fdopen(os.memfd_create("encoded"), "wb") if in_memory else TemporaryFile()  # noqa: SIM115
     with copy:
         copy.write(first)
-        shutil.copyfileobj(rest, copy, _COPIED_BYTES)
+        shutil.copyfileobj(rest, copy, _COPY_CHUNK_BYTES)
         copy.flush()
         content = FileSlice(os.dup(copy.fileno()), 0, copy.tell())
         return content, content.size if in_memory else 0

@@ -1,4 +1,4 @@
-"""How many cores there are to decode on, and how decoding shares them with the engine."""
+"""How many cores this process may use, and how decoding shares them with the engine."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ _FEW_CORES = 4
 
 
 def usable_cores(cgroups: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
-    """Cores that this process may use: those it may run on, within its control groups' quotas.
+    """Number of cores that this process may use: its CPU affinity and its CPU quota limit it.
 
-    A quota of one core and a half counts as two. For the arguments see `nightscribe.cgroups`.
+    A quota is rounded up: 1.5 cores count as 2. For the arguments, see `nightscribe.cgroups`.
     """
     quota = cpu_quota(cgroups, own)
-    cores = _cores_to_run_on()
+    cores = _affinity_cores()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
-def _cores_to_run_on() -> int:
+def _affinity_cores() -> int:
     if sys.version_info >= (3, 13):
         return os.process_cpu_count() or 1
     return len(os.sched_getaffinity(0))
 
 
 def takes_turns(device: str) -> bool:
-    """Whether decoding and computing are better done in turns: on a CPU of few cores.
+    """Whether decoding and inference alternate: true on a CPU with at most `_FEW_CORES` cores.
 
-    Side by side, each matrix product waits there for the thread whose core is taken. Of many
-    cores, most would idle while the last recordings are decoded.
+    If both run at the same time on few cores, each matrix product waits for the thread that shares
+    its core with a decoder. If they alternate on many cores, most cores are idle while the last
+    recordings are decoded.
     """
     return device == "cpu" and usable_cores() <= _FEW_CORES
 
 
 def workers_for(device: str) -> int:
-    """Worker processes that keep up with a device.
+    """Number of worker processes that keep a device supplied with audio.
 
-    A GPU leaves the cores to them, but for this process's own. A CPU does so for as long as they
-    take turns, and else needs one for every four cores, since decoding is hundreds of times
-    faster than real time.
+    For a GPU, every core but one, which this process uses. For a CPU, every core if decoding and
+    inference alternate; otherwise one in four, since decoding is hundreds of times faster than real
+    time.
     """
     cores = usable_cores()
     if takes_turns(device):

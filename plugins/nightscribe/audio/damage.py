@@ -1,4 +1,4 @@
-"""What is wrong with a recording that can still be used: counted on the way, told in one line."""
+"""Damage of a recording that can still be used: recorded while decoding, reported in one line."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from nightscribe.audio.containers import Opened
 
 __all__ = ["Damage"]
 
-# Containers whose header states the duration; elsewhere FFmpeg guesses it from a bit rate.
+# Containers whose header states the duration. For others FFmpeg estimates it from the bit rate.
 _STATES_DURATION = frozenset(
     {"aiff", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav"}
 )
-# What a header may promise beyond what is decoded: encoder delay and padding, rounding.
+# A header may state this much more than is decoded: encoder delay, padding, rounding.
 _MISSING_S = 0.25
-# Time stamps of live recordings jitter by some packets, and a packet is about 20 ms.
+# Time stamps of live recordings jitter by a few packets of about 20 ms.
 _GAP_S = 0.05
 
 
 @dataclass
 class Damage:
-    """What decoding has found so far. All places are in seconds of decoded audio."""
+    """The damage found so far. All positions are in seconds of decoded audio."""
 
     bad_packets: int = 0
     first_bad_s: float = 0.0
     last_error: str = ""
-    missing_s: float = 0.0  # that the time stamps jump over
+    missing_s: float = 0.0  # sum of the gaps between time stamps
     first_gap_s: float = 0.0
-    stopped: str | None = None  # why the container could not be read to its end
+    stopped: str | None = None  # why the rest of the container cannot be read
 
     def note_bad_packet(self, at_s: float, error: str) -> None:
         if not self.bad_packets:
@@ -36,7 +36,7 @@ class Damage:
         self.last_error = error
 
     def note_gap(self, at_s: float, gap_s: float) -> None:
-        """Note a jump of the time stamps, unless it is short enough to be jitter."""
+        """Record a gap between time stamps, unless it is as short as jitter."""
         if gap_s <= _GAP_S:
             return
         if not self.missing_s:
@@ -44,7 +44,7 @@ class Damage:
         self.missing_s += gap_s
 
     def warning(self, recording: Opened, decoded_s: float) -> str | None:
-        """One line once decoding has come to its end; None if nothing is wrong."""
+        """One line about all damage, after decoding has ended; None if there is none."""
         found = []
         if self.bad_packets:
             found.append(
@@ -59,13 +59,13 @@ class Damage:
             found.append(f"reading stopped at {decoded_s:.1f} s: {self.stopped}")
         elif recording.missing_bytes:
             found.append(
-                f"cut short at {decoded_s:.1f} s: {recording.missing_bytes} bytes that the "
-                "header states are not there"
+                f"cut short at {decoded_s:.1f} s: the file has {recording.missing_bytes} bytes "
+                "fewer than its header states"
             )
         elif self._is_cut_short(recording, decoded_s):
             found.append(
-                f"cut short: {decoded_s:.1f} s could be decoded of the "
-                f"{recording.info.duration_s:.1f} s that the header states"
+                f"cut short: {decoded_s:.1f} s decoded, but the header states "
+                f"{recording.info.duration_s:.1f} s"
             )
         return "; ".join(found) or None
 
@@ -74,9 +74,9 @@ class Damage:
         if stated_s is None or _STATES_DURATION.isdisjoint(recording.info.container.split(",")):
             return False
         if recording.stream.duration is None and len(recording.container.streams) > 1:
-            return False  # the duration of the whole, and a picture may outlast the sound
+            return False  # the container's duration; the video may be longer than the audio
         if recording.info.container == "mp3":
-            # Without a header for variable bit rates, the duration is a guess from the file's size.
+            # Without a variable-bit-rate header, the duration is estimated from the file's size.
             size = recording.container.size
             if abs(stated_s * (recording.stream.bit_rate or 0) / 8 - size) < size / 50:
                 return False

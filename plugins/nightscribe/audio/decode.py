@@ -1,11 +1,11 @@
-"""Encoded bytes in, 16 kHz mono samples out, streamed in blocks.
+"""Decode encoded bytes to 16 kHz mono samples, at once or as a stream of blocks.
 
-Does what `whisper.audio.load_audio` asks of the ffmpeg command (decode the best audio
-stream, down-mix, resample, quantise to 16 bits), with the FFmpeg libraries that come with
-PyAV, so that no system binary is needed. docs/audio.md has the measured differences.
+The steps are those that `whisper.audio.load_audio` runs in the ffmpeg command: decode the best
+audio stream, down-mix, resample, quantise to 16 bits. The FFmpeg libraries come with PyAV, so no
+system binary is needed. docs/audio.md has the measured differences.
 
-FFmpeg may crash over a file, and take its process with it: whoever works through the files of
-strangers uses `nightscribe.audio.workers`, which calls this in processes of their own.
+A file can crash FFmpeg, and with it the process. For untrusted files use
+`nightscribe.audio.workers`, which calls this module in worker processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
-from nightscribe.audio.containers import AudioFile, AudioInfo, Opened, opened, words
+from nightscribe.audio.containers import AudioFile, AudioInfo, Opened, error_text, opened
 from nightscribe.audio.damage import Damage
 from nightscribe.audio.samples import SAMPLE_RATE, as_float, check_rate, in_blocks, quantised
 from nightscribe.errors import Reason, Rejected
@@ -38,12 +38,12 @@ class Decoded:
 
     samples: NDArray[np.float32]  # shape = (n,), in [-1, 1), at 16 kHz
     info: AudioInfo
-    warning: str | None  # what was wrong with a file that could still be used
+    warning: str | None  # damage of a file that can still be used
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """What decoding a recording from end to end finds out about it."""
+    """The result of decoding a recording without keeping its samples."""
 
     info: AudioInfo
     duration_s: float  # of the decoded audio
@@ -53,18 +53,18 @@ class Inspected:
 def inspect(
     file: AudioFile, *, min_duration_s: float = 0.0, max_duration_s: float | None = None
 ) -> Inspected:
-    """Decode to the end and keep nothing but the exact duration and what went wrong.
+    """Decode to the end; return the header, the exact duration and a warning.
 
-    The duration is that of `decode` to within 1 ms; only the first frame is resampled.
+    The duration is within 1 ms of that of `decode`. Only the first frame is resampled.
 
     Raises:
-        Rejected: as `probe`; also nothing could be decoded, too short, too long.
+        Rejected: as `probe`; also no audio decoded, too short, too long.
         OSError: the file could not be read.
     """
     with opened(file) as recording:
         decoder = _Decoder(recording)
         frames = decoder.frames(min_duration_s, max_duration_s)
-        deque(quantised(islice(frames, 1)), maxlen=0)  # can it be resampled?
+        deque(quantised(islice(frames, 1)), maxlen=0)  # raises if it cannot be resampled
         deque(frames, maxlen=0)
         return Inspected(recording.info, float(decoder.decoded_s), decoder.warning())
 
@@ -76,14 +76,14 @@ def blocks(
     min_duration_s: float = 0.0,
     max_duration_s: float | None = None,
 ) -> Generator[NDArray[np.float32], None, str | None]:
-    """Yield the samples in blocks of `block_s` seconds (the last is shorter), and return a warning.
+    """Yield the samples in blocks of `block_s` seconds; the last block may be shorter.
 
-    Each block is float32 of shape (n,), 16 kHz mono. Memory holds one block, not the
-    recording. The generator's return value, `warning = yield from blocks(file)`, says what
-    was wrong with a file that could still be used, or is None.
+    A block is a float32 array of shape (n,), 16 kHz mono. One block at a time is in memory. The
+    generator's return value, `warning = yield from blocks(file)`, describes the damage of a file
+    that can still be used, or is None.
 
     Raises:
-        Rejected: as `inspect`; `TOO_SHORT` and "nothing could be decoded" only at the end.
+        Rejected: as `inspect`; for too short and for no audio decoded, only at the end.
         OSError: the file could not be read.
     """
     with opened(file) as recording:
@@ -97,7 +97,7 @@ def blocks(
 def decode(
     file: AudioFile, *, min_duration_s: float = 0.0, max_duration_s: float | None = None
 ) -> Decoded:
-    """Decode the whole recording into memory: 230 MB an hour.
+    """Decode a recording into memory: 230 MB per hour.
 
     Raises:
         Rejected: as `inspect`.
@@ -109,7 +109,7 @@ def decode(
         pieces = deque(in_blocks(quantised(frames), round(BLOCK_S * SAMPLE_RATE)))
         samples = np.empty(sum(len(piece) for piece in pieces), dtype=np.float32)
         filled = 0
-        while pieces:  # each piece is freed as it is converted: the peak is the result itself
+        while pieces:  # frees each piece after conversion, so that the result is the peak
             piece = pieces.popleft()
             samples[filled : filled + len(piece)] = as_float(piece)
             filled += len(piece)
@@ -117,7 +117,7 @@ def decode(
 
 
 class _Decoder:
-    """An opened recording on its way through the decoder."""
+    """Decodes an open recording; counts its seconds and records its damage."""
 
     def __init__(self, recording: Opened) -> None:
         self._recording = recording
@@ -125,9 +125,10 @@ class _Decoder:
         self.decoded_s = Fraction(0)
 
     def frames(self, min_duration_s: float, max_duration_s: float | None) -> Iterator[AudioFrame]:
-        """Decode frame by frame; what cannot be decoded is skipped and noted, as ffmpeg does.
+        """Decode frame by frame. Packets that cannot be decoded are skipped, as by ffmpeg, and
+        recorded as damage.
 
-        The frames are as the codec gives them: any rate, layout and sample format.
+        Frames have the codec's rate, layout and sample format.
         """
         expected_s: float | None = None
         for packet in self._packets():
@@ -140,7 +141,7 @@ class _Decoder:
                 self.decoded_s += Fraction(frame.samples, frame.sample_rate)
                 if max_duration_s is not None and self.decoded_s > max_duration_s:
                     raise Rejected(
-                        Reason.TOO_LONG, f"longer than the {max_duration_s:g} s that are allowed"
+                        Reason.TOO_LONG, f"longer than the maximum of {max_duration_s:g} s"
                     )
                 yield frame
         if not self.decoded_s:
@@ -148,32 +149,31 @@ class _Decoder:
         if self.decoded_s < min_duration_s:
             raise Rejected(
                 Reason.TOO_SHORT,
-                f"{float(self.decoded_s):.3f} s, shorter than the {min_duration_s:g} s that are "
-                "needed",
+                f"{float(self.decoded_s):.3f} s, shorter than the minimum of {min_duration_s:g} s",
             )
 
     def warning(self) -> str | None:
-        """What went wrong on the way, in one line, once `frames` has come to its end."""
+        """The damage in one line, after `frames` has ended; None if there is none."""
         return self._damage.warning(self._recording, float(self.decoded_s))
 
     def _nothing_decoded(self) -> Rejected:
-        info, because = self._recording.info, self._damage.stopped or self._damage.last_error
+        info, cause = self._recording.info, self._damage.stopped or self._damage.last_error
         return Rejected(
             Reason.NOT_AUDIO,
             f"{info.codec} in {info.container}, but no audio could be decoded"
-            + (f": {because}" if because else ""),
+            + (f": {cause}" if cause else ""),
         )
 
     def _packets(self) -> Iterator[av.Packet[AudioStream] | None]:
-        """The stream's packets; the last one, empty or None, flushes the decoder."""
+        """Yield the stream's packets; the last is empty or None, and flushes the decoder."""
         recording = self._recording
         packets = recording.container.demux(recording.stream)
         while True:
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
-                # The container cannot be read on, but the decoder may still hold audio.
-                self._damage.stopped = words(error)
+                # The rest of the container cannot be read, but the decoder may still hold audio.
+                self._damage.stopped = error_text(error)
                 recording.source.raise_error()
                 yield None
                 return
@@ -186,6 +186,6 @@ class _Decoder:
         try:
             frames = self._recording.stream.decode(packet)
         except av.FFmpegError as error:
-            self._damage.note_bad_packet(float(self.decoded_s), words(error))
+            self._damage.note_bad_packet(float(self.decoded_s), error_text(error))
             return []
         return [frame for frame in frames if frame.samples]

@@ -1,4 +1,4 @@
-"""What a worker process can be asked to do with a recording."""
+"""The operations that a worker process can run on a recording."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Result = TypeVar("Result")
 
 
 class Operation(ABC, Generic[Result]):
-    """The same work for each of many recordings. It is pickled, so it holds plain values."""
+    """Work that is the same for every recording. It is pickled, so its fields are plain values."""
 
     writes: ClassVar[bool] = False
-    """Whether `run` is given a file to write to."""
+    """Whether `run` gets a file to write to."""
 
     @abstractmethod
     def run(self, encoded: AudioFile, out: BinaryIO | None) -> Any:
-        """Do the work, in a worker; what it returns goes through JSON and should be small."""
+        """Do the work, in a worker. The return value is sent as JSON and must be small."""
 
     @abstractmethod
     def result(self, answer: Any, out: BinaryIO | None) -> Result:
-        """Make the result of what `run` returned and wrote, in the process that asked for it."""
+        """The result, from what `run` has returned and written; called in the parent process."""
 
 
 @dataclass(frozen=True)
 class Inspection(Operation[Inspected]):
-    """Decode to the end and keep nothing: see `decode.inspect`."""
+    """Decode to the end without keeping samples: see `decode.inspect`."""
 
     min_duration_s: float = 0.0
     max_duration_s: float | None = None

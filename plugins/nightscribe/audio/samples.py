@@ -1,4 +1,4 @@
-"""Decoded frames of any rate, layout and sample format → 16-bit samples, 16 kHz mono."""
+"""Convert decoded frames of any rate, layout and sample format to 16-bit samples, 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from nightscribe.audio.containers import words
+from nightscribe.audio.containers import error_text
 from nightscribe.errors import Reason, Rejected
 
 __all__ = ["FULL_SCALE", "SAMPLE_RATE", "as_float", "check_rate", "in_blocks", "quantised"]
 
-SAMPLE_RATE = 16_000  # Hz, what Whisper's mel filters are made for
+SAMPLE_RATE = 16_000  # Hz; Whisper's mel filters require it
 FULL_SCALE = 32_768.0  # 2**15: 16-bit samples become floats in [-1, 1)
 
-# A sample rate outside this is a damaged or hostile header: from 1 Hz a kilobyte would grow to
-# an hour of samples, and from 2 GHz FFmpeg's filter would take gigabytes.
+# Rates outside this range come from damaged or hostile headers. At 1 Hz a kilobyte would become
+# an hour of samples; at 2 GHz FFmpeg's resampling filter would take gigabytes.
 _RATES = range(1_000, 6_000_000)  # Hz; DSD is decoded at up to 5.6 MHz
 
 
@@ -28,15 +28,16 @@ def check_rate(frame: AudioFrame) -> None:
     if frame.sample_rate not in _RATES:
         raise Rejected(
             Reason.NOT_AUDIO,
-            f"a sample rate of {frame.sample_rate} Hz, outside {_RATES.start} to {_RATES.stop} Hz",
+            f"sample rate {frame.sample_rate} Hz: must be from {_RATES.start} to "
+            f"{_RATES.stop - 1} Hz",
         )
 
 
 def quantised(frames: Iterator[AudioFrame]) -> Iterator[NDArray[np.int16]]:
-    """Down-mix, resample and round to 16 bits, in one step of FFmpeg's resampler, as ffmpeg does.
+    """Down-mix, resample and round to 16 bits in one step of FFmpeg's resampler, as ffmpeg does.
 
-    Yields arrays of shape (n,), 16 kHz mono. Where a recording changes its rate or layout midway,
-    the resampler starts anew.
+    Yields arrays of shape (n,), 16 kHz mono. If the format, layout or rate changes within a
+    recording, a new resampler is used from there on.
     """
     resampler: AudioResampler | None = None
     source: tuple[str, str, int] | None = None
@@ -60,15 +61,15 @@ def _resampled(
     except av.FFmpegError as error:
         form = f"{frame.layout.name} at {frame.sample_rate} Hz" if frame else "the end"
         raise Rejected(
-            Reason.NOT_AUDIO, f"{form} cannot be mixed and resampled: {words(error)}"
+            Reason.NOT_AUDIO, f"{form} cannot be resampled: {error_text(error)}"
         ) from None
     for piece in resampled:
-        if piece is not None:  # what flushing a resampler gives that has nothing to do
+        if piece is not None:  # flushing yields None if there is nothing to convert
             yield piece.to_ndarray()[0]
 
 
 def in_blocks(pieces: Iterator[NDArray[np.int16]], size: int) -> Iterator[NDArray[np.int16]]:
-    """Join and cut the pieces to arrays of shape (size,); the last is shorter."""
+    """Join and cut the pieces into arrays of shape (size,); the last may be shorter."""
     block = np.empty(size, dtype=np.int16)
     filled = 0
     for piece in pieces:

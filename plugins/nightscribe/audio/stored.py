@@ -1,4 +1,4 @@
-"""Decoded samples on disk: memory does not grow with a recording."""
+"""Decoded samples on disk, so that memory does not depend on the length of a recording."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SAMPLE_BYTES = 2
 
 
 class Stored:
-    """16-bit samples in an open file without a name, which is gone once nobody holds it.
+    """16-bit samples in an unnamed temporary file, which the system deletes when it is closed.
 
-    Slices are read anew each time. A mapping would do without, but count as this process's
-    memory, all of a long recording at once. Disk space: 115 MB an hour.
+    Each slice is read from the file. A memory mapping needs no reads, but its pages count as memory
+    of this process. An hour takes 115 MB of disk space.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -49,9 +49,9 @@ class Samples:
 
 @explain_full_disk()
 def decode_to(out: BinaryIO, encoded: AudioFile) -> str | None:
-    """Decode to raw 16-bit samples in an open file; returns the warning, if there is one.
+    """Decode into an open file, as raw 16-bit samples; returns the warning, or None.
 
-    Raises what `decode.blocks` raises, and `NightscribeError` where the folder is full.
+    Raises the errors of `decode.blocks`, and `NightscribeError` if the disk is full.
     """
     decoded = blocks(encoded)
     while True:

@@ -1,9 +1,9 @@
-"""The program of a worker process, and how jobs and answers travel to it and back.
+"""The program of a worker process, and the protocol for jobs and answers.
 
-A worker's standard input is one end of a socket pair that keeps packets apart: a job is one
-packet, with the open files it works on attached, and so is its answer. Nothing else goes that way:
-what a worker prints goes to the standard error output. Answers are JSON. A pickle could run code
-in the process that reads it, and that one has credentials.
+A worker's standard input is one end of a `SOCK_SEQPACKET` socket pair. A job is one packet, with
+the descriptors of its open files attached; an answer is one packet. What a worker prints goes to
+standard error. Answers are JSON, since a pickle can run code in the process that reads it, and the
+parent process has credentials.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from nightscribe.file_slice import FileSlice, open_slice
 
 __all__ = ["ANSWER_BYTES", "INLINE_BYTES", "READY", "Content", "main", "read_answer", "send_job"]
 
-INLINE_BYTES = 64 * 1024  # a content up to this size travels in the packet itself
-ANSWER_BYTES = 64 * 1024  # an answer is much smaller
+INLINE_BYTES = 64 * 1024  # encoded audio up to this size is sent inside the packet
+ANSWER_BYTES = 64 * 1024  # limit of an answer; answers are much smaller
 READY = b"ready"  # a worker's first packet
 
 Content: TypeAlias = bytes | str | FileSlice
-"""A recording's bytes, the path of its file, or where they lie in an open file."""
+"""A recording: its encoded bytes, the path of its file, or a slice of an open file."""
 
 _JOB_BYTES = INLINE_BYTES + 16 * 1024
 
@@ -40,7 +40,7 @@ _JOB_BYTES = INLINE_BYTES + 16 * 1024
 def send_job(
     pipe: socket.socket, operation: Operation[Any], content: Content, out: BinaryIO | None
 ) -> None:
-    """Send a job, with the file that it writes to. Raises `ConnectionError` if nobody reads it."""
+    """Send a job, and the file it writes to. Raises `ConnectionError` if the worker has ended."""
     files = []
     if isinstance(content, FileSlice):
         files.append(content.descriptor)
@@ -53,9 +53,9 @@ def send_job(
 
 
 def read_answer(packet: bytes) -> Any:
-    """What an operation's `run` returned, or the `Rejected` that it raised.
+    """The return value of an operation's `run`, or the `Rejected` that it raised.
 
-    Raises the `NightscribeError` that it raised.
+    Raises `NightscribeError` if `run` raised one.
     """
     answer = json.loads(packet)
     if "stopped" in answer:
@@ -67,11 +67,11 @@ def read_answer(packet: bytes) -> Any:
 
 
 def main(cpu_s: int) -> None:
-    """Do jobs until the other end is closed; each may take `cpu_s` seconds of processor time."""
-    # Nothing is written outside the lake and the temporary folder, memory images neither.
+    """Run jobs until the parent closes the socket; each may take `cpu_s` seconds of CPU time."""
+    # No core dumps: nothing is written outside the lake and the temporary folder.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Whoever ends a task signals all of its processes. The one that sends the jobs decides what
-    # becomes of them, and this one ends with it.
+    # To end a task, its whole process group gets the signal. The parent handles it; this process
+    # ends when the parent closes the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as pipe:
@@ -84,14 +84,14 @@ def main(cpu_s: int) -> None:
                         return
                     _limit_processor_time(cpu_s)
                     pipe.send(json.dumps(_answer(*received)).encode())
-        except ConnectionError:  # the other end is gone
+        except ConnectionError:  # the parent has ended
             return
 
 
 def _receive_job(
     pipe: socket.socket, open_files: ExitStack
 ) -> tuple[Operation[Any], AudioFile, BinaryIO | None] | None:
-    """A job, what it reads and what it writes to; None if there are no more."""
+    """An operation, its input and its output file; None if the parent has closed the socket."""
     packet, descriptors, _, _ = socket.recv_fds(pipe, _JOB_BYTES, 2)
     if not packet:
         return None
@@ -107,7 +107,7 @@ def _receive_job(
 
 
 def _limit_processor_time(cpu_s: int) -> None:
-    """Have the kernel end this process with SIGXCPU if one recording takes too long."""
+    """Let the kernel end this process (SIGXCPU) if the next job takes too much CPU time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

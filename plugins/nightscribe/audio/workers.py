@@ -1,12 +1,12 @@
-"""Worker processes that decode recordings: what crashes over a file costs that file alone.
+"""Decode recordings in worker processes, so that a file that crashes FFmpeg costs only that file.
 
-FFmpeg opens files of strangers, and may crash over one, eat the memory or never come to an end. So
-ingestion and transcription decode in processes of their own. One that dies takes down only the
-recording that it had, and another takes its place.
+An untrusted file may crash FFmpeg, use up the memory or never finish. So ingestion and
+transcription decode in worker processes. If a worker dies, the recording that it was decoding is
+rejected, and another worker takes over the rest.
 
-A worker is given an open file where the recording lies on disk, also inside a zip or tar, and the
-bytes where they are few. Samples come back in a file that has no name. So nothing is left behind,
-whoever is killed.
+A worker gets the descriptor of an open file (also of a file inside an uncompressed zip or tar), or
+the bytes of a small one. It writes samples to an unnamed temporary file. So no file is left if any
+of the processes is killed.
 """
 
 from __future__ import annotations
@@ -25,26 +25,25 @@ from nightscribe.errors import NightscribeError, Reason, Rejected
 
 __all__ = ["Crashed", "Workers"]
 
-_CPU_S = 3600  # of processor time for one recording; one of a day takes some minutes
+_CPU_S = 3600  # seconds of CPU time per recording; 24 hours of audio take a few minutes
 
 Result = TypeVar("Result")
 
 
 class Crashed(Rejected):
-    """A recording over which a worker died: trying it again would most likely end the same way."""
+    """A recording that a worker died on. Another attempt would most likely crash too."""
 
     def __init__(self, exit_status: str) -> None:
         super().__init__(
             Reason.UNREADABLE,
-            f"the process that decoded it ended with exit status {exit_status} "
-            "in the middle of this file",
+            f"the decoder process ended with exit status {exit_status} while it decoded this file",
         )
 
 
 class Workers(Generic[Result]):
-    """At most `count` processes, started as there is work, that do one kind of job.
+    """A pool of at most `count` worker processes that run one operation; started as needed.
 
-    `cpu_s` is the processor time, in seconds, that one recording may take.
+    `cpu_s` is the limit of CPU time per recording, in seconds.
     """
 
     def __init__(self, count: int, operation: Operation[Result], *, cpu_s: int = _CPU_S) -> None:
@@ -69,18 +68,18 @@ class Workers(Generic[Result]):
 
     @property
     def pending(self) -> int:
-        """Recordings handed in and not yet given back."""
+        """Number of recordings that were submitted and have no result yet."""
         return len(self._queue) + sum(len(worker.recordings) for worker in self._workers)
 
     @property
     def waiting_bytes(self) -> int:
-        """Encoded bytes in memory that no worker has yet been given."""
+        """Encoded bytes in memory of recordings that no worker has yet."""
         return sum(recording.memory_bytes for recording in self._queue)
 
     def submit(self, encoded: BinaryIO | str) -> int:
-        """Hand in a recording, as a file or the path of one; returns its number.
+        """Submit a recording, as an open file or a path; returns its number.
 
-        The file may be closed afterwards. Raises `OSError` if it cannot be read.
+        The file may be closed afterwards. Raises `OSError` if an open file cannot be read.
         """
         self._number += 1
         self._queue.append(Recording.of(self._number, encoded))
@@ -88,10 +87,11 @@ class Workers(Generic[Result]):
         return self._number
 
     def finished(self, *, wait_for_one: bool) -> Iterator[tuple[int, Result | Rejected]]:
-        """Numbers and results of what is done; waits for one if none is and that is asked for.
+        """Yield the number and result of each finished recording.
 
-        Raises `NightscribeError` where a person must help: a worker does not start, or the
-        temporary folder is full.
+        With `wait_for_one`, waits until at least one is finished.
+
+        Raises `NightscribeError` if a worker does not start, or the temporary folder is full.
         """
         self._assign()
         while self.pending:
@@ -108,9 +108,9 @@ class Workers(Generic[Result]):
                 return
 
     def close(self) -> None:
-        """End the workers, whatever they do."""
+        """Kill all workers, busy or not, and drop all recordings."""
         for worker in list(self._workers):
-            for recording in self._dismiss(worker):
+            for recording in self._remove(worker):
                 recording.close()
         for recording in self._queue:
             recording.close()
@@ -118,12 +118,12 @@ class Workers(Generic[Result]):
         self._selector.close()
 
     def _assign(self) -> None:
-        """Start workers as far as there is work for them, and give them what waits."""
+        """Start workers if there is work for them, and send them queued recordings."""
         if not self._queue:
             return
         for worker in [w for w in self._workers if not w.recordings and not w.alive]:
-            # The system took it while it had nothing to do: no recording is to blame.
-            self._dismiss(worker)
+            # It was killed while it was idle, so no recording is the cause.
+            self._remove(worker)
         while len(self._workers) < min(self._count, self.pending):
             worker = Worker(self._cpu_s)
             self._workers.append(worker)
@@ -135,38 +135,41 @@ class Workers(Generic[Result]):
             worker.send(self._operation, self._queue.popleft())
 
     def _outcome(self, worker: Worker, answer: bytes) -> tuple[int, Result | Rejected] | None:
-        """What an answer, or the end of a worker, says about a recording; None if nothing."""
+        """The number and result of a recording, from an answer or the end of a worker.
+
+        None if no recording is finished: the worker is ready, or has ended without a recording.
+        """
         if not answer:
             return self._ended(worker)
         if not worker.ready:
             worker.ready = True
             return None
-        found = read_answer(answer)
+        result = read_answer(answer)
         recording = worker.answered()
         if recording.has_changed():
-            found = Rejected(Reason.CHANGED, "changed while it was decoded")
-        if isinstance(found, Rejected):
+            result = Rejected(Reason.CHANGED, "the file changed while it was decoded")
+        if isinstance(result, Rejected):
             recording.close()
-            return recording.number, found
+            return recording.number, result
         recording.close_encoded()
-        return recording.number, self._operation.result(found, recording.out)
+        return recording.number, self._operation.result(result, recording.out)
 
     def _ended(self, worker: Worker) -> tuple[int, Rejected] | None:
-        """A worker has died: the recording that it had is rejected, the others wait again."""
-        left = self._dismiss(worker)
+        """Handle a dead worker: reject the recording it was decoding, queue its others again."""
+        left = self._remove(worker)
         self._queue.extendleft(reversed(left))
-        if not worker.ready:  # no recording's fault
+        if not worker.ready:  # it has decoded nothing, so no recording is the cause
             raise NightscribeError(
-                f"a process that decodes audio ended with exit status {worker.exit_status} while "
-                "it started; what it wrote to the standard error output may say why"
+                f"a decoder process ended with exit status {worker.exit_status} while it started; "
+                "see its output on standard error"
             )
         if not left:
             return None
         self._queue.popleft().close()
         return left[0].number, Crashed(worker.exit_status)
 
-    def _dismiss(self, worker: Worker) -> list[Recording]:
-        """End a worker; returns the recordings that it had."""
+    def _remove(self, worker: Worker) -> list[Recording]:
+        """Kill a worker and return the recordings that it has not answered for."""
         self._workers.remove(worker)
         self._selector.unregister(worker.pipe)
         worker.end()

@@ -1,9 +1,8 @@
-"""One attempt at a batch: what the engine gives is collected, then committed in one piece.
+"""One attempt at a batch: collects the engine's results, then commits them together.
 
-Order of the commit: segments, then the attempt, then rejections, then transcripts. The
-last is the point at which the batch becomes visible, since the views show segments and
-attempts only of transcripts that are there. A process that dies before it leaves rows
-that nobody sees; one that dies after it has done its work.
+The commit writes segments, the attempt (table `batches`), rejections and transcripts, in this
+order. The views show segments and attempts only of existing transcripts, so the last write makes
+the batch visible. If the process dies earlier, no view shows the rows that it has written.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ Row = dict[str, Any]
 
 
 class Attempt:
-    """An attempt at transcripts that are wanted: rows of a batch spec, all of one model.
+    """An attempt at the transcripts of a batch spec, or at some of them; all are of one model.
 
     Attributes:
         transcripts, segments, failures: rows for the lake
-        postponed: what the time did not suffice for, recording and job
-        audio_s, wall_s: seconds of audio transcribed, and seconds that it took
+        postponed: (recording_id, job) of each transcript that the batch had no time for
+        audio_s, wall_s: seconds of audio transcribed, and wall time in seconds
     """
 
     def __init__(
@@ -68,13 +67,13 @@ class Attempt:
             for row in rows
         }
         self._total_s = sum(row["duration_s"] for row in rows)
-        # In the order of the spec, which is that of the archives.
+        # In the order of the spec, which is the order of the archives.
         self._unfinished = {
             (row["recording_id"], row["task"], row["options_key"]): _job(row) for row in rows
         }
 
     def work(self, engine: Engine) -> None:
-        """Run the engine until all is done, or the batch's time is over."""
+        """Run the engine until every transcript is done or `batch_hours_max` is reached."""
         limit_s = self._settings.batch_hours_max * 3600
         with Progress("transcribe", len(self._unfinished), self._total_s, "audio") as progress:
             for result in self._results(engine):
@@ -88,59 +87,59 @@ class Attempt:
                     break
         self.postponed = [(key[0], job) for key, job in self._unfinished.items()]
         if self.postponed:
-            log.warning("out of time: %d transcripts are left to the next run", len(self.postponed))
+            log.warning("out of time: %d transcripts left to the next run", len(self.postponed))
         self.audio_s = sum(row["duration_s"] for row in self.transcripts)
         self.wall_s = progress.elapsed_s
 
     def commit(self, *, replace: bool, transaction: str) -> None:
-        """Make the attempt visible, all or nothing.
+        """Commit the attempt: all of its rows become visible, or none.
 
-        With `replace`, its transcripts replace those with the same key, and what was postponed
-        is noted: the next run makes it. Without, transcripts that are there already stay, and
-        the next run finds what is missing by itself. A complete attempt leaves `transaction` in
-        the log of the table `transcripts`.
+        With `replace`, its transcripts replace those with the same key, and postponed transcripts
+        are recorded in `rejected`, so that the next run makes them. Without `replace`, existing
+        transcripts stay, and the next run finds the missing ones without a record. A complete
+        attempt writes `transaction` to the log of the table `transcripts`.
         """
         lake, run_id = self._lake, self._run_id
         lake.append("segments", rows_of("segments", self.segments))
         lake.append("batches", rows_of("batches", [self._batch_row()], run_id))
         failures = rows_of("rejected", self.failures, run_id)
-        # Their time is renewed where they are there: planning compares it with the sources' time.
+        # A row that exists gets a new time: planning compares it with the time of the sources.
         lake.upsert("rejected", failures, KEYS["rejected"], restamp=True)
         rows = rows_of("transcripts", self.transcripts, run_id)
         transactions = [] if self.postponed else [transaction]
         if replace:
-            self._note_postponed()
+            self._record_postponed()
             lake.upsert("transcripts", rows, KEYS["transcripts"], transactions)
         else:
             lake.insert_new("transcripts", rows, KEYS["transcripts"], transactions)
 
-    def _note_postponed(self) -> None:
-        detail = "was to be made again, and the batch ran out of time; the next run makes it"
+    def _record_postponed(self) -> None:
+        detail = "not transcribed again: the batch ran out of time; the next run transcribes it"
         rows = [
             self._rejected_row(recording_id, job, Reason.POSTPONED, detail)
             for recording_id, job in self.postponed
         ]
-        noted = rows_of("rejected", rows, self._run_id)
-        self._lake.upsert("rejected", noted, KEYS["rejected"], restamp=True)
+        rejected = rows_of("rejected", rows, self._run_id)
+        self._lake.upsert("rejected", rejected, KEYS["rejected"], restamp=True)
 
     def _results(self, engine: Engine) -> Iterator[Transcript | Failure]:
-        """What the engine gives, and failures for recordings whose bytes are gone."""
+        """The engine's results, and failures for recordings without an unchanged source."""
         jobs: dict[str, tuple[Job, ...]] = {}
         for (recording_id, _, _), job in self._unfinished.items():
             jobs[recording_id] = (*jobs.get(recording_id, ()), job)
-        gone: list[Failure] = []
+        unavailable: list[Failure] = []
 
-        def give_up(recording_id: str, detail: str) -> None:
-            gone.extend(
+        def fail(recording_id: str, detail: str) -> None:
+            unavailable.extend(
                 Failure(recording_id, job, Reason.CHANGED, detail) for job in jobs[recording_id]
             )
 
-        wanted = requests(self._sources, jobs, self._settings.limits, give_up)
+        wanted = requests(self._sources, jobs, self._settings.limits, fail)
         for result in engine(wanted, self._model):
             yield result
-            while gone:
-                yield gone.pop(0)
-        yield from gone
+            while unavailable:
+                yield unavailable.pop(0)
+        yield from unavailable
 
     def _add_failure(self, failure: Failure) -> None:
         reason, detail = failure.reason, failure.detail

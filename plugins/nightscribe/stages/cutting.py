@@ -1,4 +1,4 @@
-"""Cut a stream of rows into tables, so that no more than one table is in memory."""
+"""Cut a stream of rows into tables; one table at a time is in memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["cut_rows"]
 def cut_rows(
     batches: Iterable[pa.RecordBatch], columns: Sequence[str], begins: Callable[..., bool]
 ) -> Iterator[pa.Table]:
-    """Tables of adjoining rows that together are all rows, in their order; none is empty.
+    """Yield all rows, in order, as tables of consecutive rows; no table is empty.
 
-    `begins` is called once for each row, in order, with the row's values of `columns`. Where it
-    returns True, a new table begins with that row.
+    `begins` is called once for each row, in order, with the row's values of `columns`. If it
+    returns True, the row starts a new table.
     """
     waiting: list[pa.RecordBatch] = []
     for batch in batches:

@@ -1,4 +1,4 @@
-"""Adds data sets to the lake: their audio as recordings, the texts of their lists as references."""
+"""Add a data set to a lake: its audio as recordings, its texts as references."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from nightscribe.stages.new_files import LISTED, Found, find_new
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.uris import canonical_uri, join_uri
 
+__all__ = ["Added", "add_dataset"]
+
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +36,9 @@ class Added:
 
     Attributes:
         utterances: number of lines in the lists
-        recordings: number of recordings of these lines that are in the lake now
-        missing: URIs of the audio that is not in the lake; `rejected` says why
-        datasets: names, for `nightscribe run --dataset`
+        recordings: number of listed audio files that are in the lake
+        missing: URIs of the audio that is not in the lake; the table `rejected` has the reasons
+        datasets: names of the data sets, for `nightscribe run --dataset`
     """
 
     utterances: int
@@ -48,10 +50,10 @@ class Added:
 def add_dataset(
     lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings
 ) -> Added:
-    """Ingest the audio that the lists of a data set name, and add their texts as references.
+    """Ingest the audio files that a data set lists, and add their texts as references.
 
-    In a folder only the listed files are read. A tar is read to its end. Adding a data set again
-    reads no file again, and updates references that have changed.
+    In a folder, only the listed files are read. A tar is read to its end. If the data set is added
+    again, no file is read again, and changed references are updated.
     """
     annotations = _annotations(utterances)
     uris = _uris(annotations)
@@ -85,13 +87,13 @@ def add_dataset(
 
 
 def _unusable(found: Found, uris: set[str]) -> list[dict[str, Any]]:
-    """What the listing rejects, of these places."""
+    """Rows of `unusable` with one of these URIs."""
     batches = found.rows("FROM unusable ORDER BY rowid")
     return [row for batch in batches for row in batch.to_pylist() if row["uri"] in uris]
 
 
 def _listed_files(found: Found, archives: set[str], uris: set[str]) -> pa.Table:
-    """The new files that a data set lists, by their URIs, and its archives that are tars.
+    """The data set's new files: audio files with one of these URIs, and tars that are archives.
 
     Another tar in the folder of the lists is not part of the data set.
     """
@@ -142,7 +144,7 @@ def _reject(lake: Lake, rows: list[dict[str, Any]], run_id: str) -> None:
 
 
 def _keep_known_values(lake: Lake, annotations: pa.Table) -> pa.Table:
-    """Fill in what a list lacks and the lake has, so that annotating does not remove it."""
+    """Fill empty languages and metadata with the lake's values, so that `annotate` keeps them."""
     with connect(lake) as connection:
         connection.register("listed", annotations)
         return (
@@ -159,7 +161,7 @@ def _keep_known_values(lake: Lake, annotations: pa.Table) -> pa.Table:
 
 
 def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:
-    """The annotations whose file is not in the lake."""
+    """The annotations of files that are not in the lake."""
     with connect(lake) as connection:
         connection.register("listed", annotations)
         return connection.sql(
@@ -168,7 +170,7 @@ def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:
 
 
 def _rejected_uris(lake: Lake, uris: set[str]) -> set[str]:
-    """Those URIs for which `rejected` has a reason."""
+    """The URIs that the table `rejected` has."""
     with connect(lake) as connection:
         connection.register("uris", pa.table({"uri": pa.array(list(uris), pa.string())}))
         found = connection.sql("SELECT uri FROM uris SEMI JOIN rejected USING (uri)").fetchall()

@@ -1,8 +1,8 @@
-"""Which transcripts are done: the rule that planning and transcription share.
+"""Which transcripts are done. Planning and transcription use the same rule.
 
-A transcript that was to be made again (`force`) and was not, for lack of time, is *postponed*: a
-row of `rejected` says so. Until it is made again, the old transcript stays visible and does not
-count as done.
+If a batch with `force` has no time to replace a transcript, the transcript is *postponed*, and the
+table `rejected` has a row for it. The old transcript stays visible until it is replaced, but it
+does not count as done.
 """
 
 from __future__ import annotations

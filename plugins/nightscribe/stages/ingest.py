@@ -1,9 +1,9 @@
-"""New files → recordings: hash, inspect, note where each was seen.
+"""Ingest: turn new files into recordings and sources.
 
-One call works through one ingest spec. This process reads and hashes; worker processes decode
-meanwhile, so that a file which crashes FFmpeg costs one row of `rejected`. Results are taken in
-the order of the spec, whatever is decoded first. Every row has a key, so doing it twice is
-harmless.
+One call ingests the files of one spec. This process reads and hashes them while worker processes
+decode them. A file that crashes FFmpeg ends a worker only, and becomes a row of `rejected`. Rows
+are written in the order of the spec, which does not depend on the order of decoding. Every row has
+a key, so a spec can be ingested again without duplicates.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from nightscribe.uris import join_uri, split_uri
 
 __all__ = ["ingest"]
 
-# What keeps a worker busy for several times as long as it takes to start.
+# Encoded bytes per worker. To decode them takes several times as long as to start a worker.
 _WORKER_BYTES = 8 * 1024**2
-_FILE_BYTES = 8 * 1024  # a file takes about as long to open as that many bytes of it to decode
+_FILE_BYTES = 8 * 1024  # to open a file takes about as long as to decode this many bytes
 
 
 def ingest(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingested:
@@ -58,7 +58,7 @@ def ingest(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingeste
 
 
 def _workers_for(files: int, size_bytes: int) -> int:
-    """Workers that so many files and encoded bytes keep busy, on the cores that there are."""
+    """Number of workers for this many files and encoded bytes: 1 to the number of usable cores."""
     work = files * _FILE_BYTES + size_bytes
     return max(1, min(usable_cores(), work // _WORKER_BYTES))
 
@@ -81,8 +81,8 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
     readable = True
     for member in read_container(archive, queue.settings.limits):
         if isinstance(member, Rejection):
-            # Damage of the container as a whole is noted with the container's own version: the
-            # next scan then does not open it again until it changes.
+            # A rejection of the whole container has the container's version, so that the next
+            # scan does not open it again until it changes.
             whole = member.uri == container["uri"]
             readable = readable and not whole
             version = container["version"] if whole else member.version
@@ -91,7 +91,7 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             continue
         members.add(member.member)
         if member.kind == Kind.MANIFEST:
-            queue.finish()  # rows keep the order of the spec
+            queue.finish()  # keeps rows in the order of the spec
             try:
                 found = annotations_from(
                     archive, container["collection"], member.member, member.file, member.version

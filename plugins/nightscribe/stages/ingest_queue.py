@@ -1,6 +1,7 @@
-"""Files on their way into the lake: hashed here, decoded by workers, recorded in their order.
+"""The queue of an ingest task: files are hashed, decoded by workers, and recorded in order.
 
-Rows are committed every so many files, so that a killed task loses little.
+Rows are committed after `_COMMIT_FILES` files or `_COMMIT_S` seconds, so that a killed task loses
+little work.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 
 _COMMIT_FILES = 2_000
 _COMMIT_S = 60.0
-_AHEAD_FILES = 256  # hashed and not yet decoded; each may be an open file
-_AHEAD_BYTES = 256 * 1024**2  # of those, in memory
+_MAX_FILES = 256  # in the queue; each may be an open file
+_MAX_BYTES = 256 * 1024**2  # of encoded audio in memory that no worker has yet
 
 
 @dataclass
@@ -54,21 +55,24 @@ class Ingested:
 
 @dataclass(eq=False)
 class _File:
-    """A file of the spec, in its place in the order, and what has been found out about it."""
+    """A file in the queue, and its result."""
 
     uri: str
     version: str
-    listed_bytes: int | None  # that are done with it; None for a part of a listed file
+    listed_bytes: int | None  # counted as progress; None for a member of a listed container
     source: dict[str, Any] | None = None  # row of `sources`
     recording_id: str = ""
     size_bytes: int = 0
     outcome: Inspected | Rejected | None = None
-    waiting: bool = False  # for its content to be decoded
+    waiting: bool = False  # a worker has yet to decode its content
 
 
 @dataclass
 class IngestQueue:
-    """Files on their way, and rows that are found but not committed yet."""
+    """Files without a row, in the order of the spec, and rows that are not committed yet.
+
+    `add` or `reject` every file, then call `finish` and `commit`.
+    """
 
     lake: Lake
     run_id: str
@@ -81,25 +85,25 @@ class IngestQueue:
     )
     committed: float = field(default_factory=time.monotonic)
     files: deque[_File] = field(default_factory=deque)
-    numbers: dict[str, int] = field(default_factory=dict)  # recording_id → number at the workers
-    waiting: dict[int, list[_File]] = field(default_factory=dict)  # that number → its files
+    numbers: dict[str, int] = field(default_factory=dict)  # recording_id → number in `workers`
+    waiting: dict[int, list[_File]] = field(default_factory=dict)  # number in `workers` → files
 
     def __post_init__(self) -> None:
         with connect(self.lake) as connection:
             ids = connection.sql("SELECT recording_id FROM recordings").fetchall()
-        # 32 bytes a digest instead of 64 characters: a million recordings in 70 MB.
+        # 32 bytes per digest instead of 64 characters: a million recordings take 70 MB.
         self.known = {bytes.fromhex(row[0]) for row in ids}
 
     def reject(
         self, uri: str, reason: Reason, detail: str, version: str, listed_bytes: int | None = None
     ) -> None:
-        """Take up a file that cannot be read."""
-        self._take_up(_File(uri, version, listed_bytes, outcome=Rejected(reason, detail)))
+        """Add a file that cannot be read."""
+        self._append(_File(uri, version, listed_bytes, outcome=Rejected(reason, detail)))
 
     def add(
         self, file: BinaryIO, source: dict[str, Any], uri: str, listed_bytes: int | None = None
     ) -> None:
-        """Take up a file: hash it and, if its content is new, have it inspected."""
+        """Add a file: hash it and, if its content is new, submit it to the workers."""
         entry = _File(uri, source["version"], listed_bytes, source)
         try:
             entry.recording_id = content_id(file)
@@ -110,15 +114,15 @@ class IngestQueue:
             entry.outcome = rejected
         except OSError as error:
             entry.outcome = Rejected(Reason.UNREADABLE, str(error))
-        self._take_up(entry)
+        self._append(entry)
 
     def finish(self) -> None:
-        """Wait for all files that were taken up."""
+        """Wait until every file of the queue is recorded."""
         while self.files:
             self._receive(wait_for_one=True)
 
     def _inspect(self, entry: _File, file: BinaryIO) -> None:
-        """Hand a content to the workers, unless they have it from another file."""
+        """Submit a file to the workers, unless another file with the same content is there."""
         number = self.numbers.get(entry.recording_id)
         if number is None:
             number = self.workers.submit(file)
@@ -126,14 +130,14 @@ class IngestQueue:
         self.waiting.setdefault(number, []).append(entry)
         entry.waiting = True
 
-    def _take_up(self, entry: _File) -> None:
+    def _append(self, entry: _File) -> None:
         self.files.append(entry)
         self._receive(wait_for_one=False)
-        while len(self.files) >= _AHEAD_FILES or self.workers.waiting_bytes > _AHEAD_BYTES:
+        while len(self.files) >= _MAX_FILES or self.workers.waiting_bytes > _MAX_BYTES:
             self._receive(wait_for_one=True)
 
     def _receive(self, *, wait_for_one: bool) -> None:
-        """Take what the workers have found, and record the files that are first in order."""
+        """Receive the workers' results; record the files at the front that have one."""
         for number, outcome in self.workers.finished(wait_for_one=wait_for_one):
             for entry in self.waiting.pop(number):
                 entry.outcome = outcome
@@ -143,7 +147,7 @@ class IngestQueue:
             self._record(self.files.popleft())
 
     def _record(self, entry: _File) -> None:
-        """Make a file's rows; commit if there are many."""
+        """Add a file's rows; commit if there are many, or if the last commit is long ago."""
         self.counts.files += 1
         if isinstance(entry.outcome, Rejected):
             self._record_rejection(entry, entry.outcome)
@@ -160,7 +164,8 @@ class IngestQueue:
     def _record_rejection(self, entry: _File, rejected: Rejected) -> None:
         log.warning("%s: %s: %s", entry.uri, rejected.reason.value, rejected.detail)
         self.counts.rejected += 1
-        # The scan looks again for what could not be read, unless the content is known.
+        # A scan retries an unreadable file, unless its row has a recording_id (it was read to
+        # its end, and crashed the decoder).
         crashed = entry.recording_id if isinstance(rejected, Crashed) else None
         self.rows["rejected"].append(
             rejected_row(
@@ -185,7 +190,7 @@ class IngestQueue:
         self.rows["sources"].append({**entry.source, "recording_id": entry.recording_id})
 
     def commit(self) -> None:
-        """Recordings before sources: whoever finds a source finds its recording."""
+        """Commit the rows: recordings first, so that every source has its recording."""
         tables = {name: rows_of(name, rows, self.run_id) for name, rows in self.rows.items()}
         self.lake.insert_new("recordings", tables["recordings"], KEYS["recordings"])
         self.lake.upsert("sources", tables["sources"], KEYS["sources"])

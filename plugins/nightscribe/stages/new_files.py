@@ -1,11 +1,11 @@
-"""What is new in the archives: list them and compare the listing with the lake.
+"""New files: list the archives and compare the listing with the lake.
 
-Listing never opens a file. A file whose URI, size and version (etag or modification time)
-the lake knows is not new; neither is a container (zip, tar) that is unchanged.
+Listing opens no file. A file is new unless the lake has its URI, size and version (etag or
+modification time). The same is true of a container (zip, tar).
 
-An archive may have millions of files. The listing lies in a DuckDB database of its own, which
-takes a fixed amount of memory and keeps what does not fit in a temporary folder. Each statement
-joins once: see `nightscribe.stages.pending`.
+An archive may have millions of files. The listing is in a DuckDB database with a fixed memory
+limit, which spills to a temporary folder. Each statement joins once, for the reason given in
+`nightscribe.stages.pending`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LISTED = pa.schema(
         ("position", pa.int64()),
     ]
 )
-"""Columns of an ingest spec: files as the listing gave them."""
+"""Columns of an ingest spec: listed files."""
 
 UNUSABLE = pa.schema(
     [
@@ -50,20 +50,20 @@ UNUSABLE = pa.schema(
         ("detail", pa.string()),
     ]
 )
-"""What cannot be used, as in the table `rejected`."""
+"""Columns of files that cannot be used, as in the table `rejected`."""
 
 _MEMORY = "256MB"
-"""DuckDB's share of the memory."""
+"""DuckDB's memory limit."""
 _CHUNK = 10_000
-"""Rows that are put into the database, or fetched, at a time."""
+"""Rows that are inserted or fetched at a time."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A listing beside what the lake knows, in a database that lives as long as `find_new` lasts.
+    """The result of `find_new`: counts, and a database that is open until its context ends.
 
-    Its tables: `listed`, `fresh` and `manifests` have the columns of `LISTED`; `unusable` has
-    those of `UNUSABLE`.
+    The database has the lake's views and four tables: `listed`, `fresh` and `manifests` with the
+    columns of `LISTED`, `unusable` with those of `UNUSABLE`.
     """
 
     files: int
@@ -73,31 +73,31 @@ class Found:
     database: duckdb.DuckDBPyConnection = field(repr=False)
 
     def fresh(self) -> Iterator[pa.RecordBatch]:
-        """The audio files and containers that are new or changed, by archive and position."""
+        """New or changed audio files and containers, ordered by archive and position."""
         return self.rows("FROM fresh WHERE kind <> 'manifest' ORDER BY archive, position")
 
     def manifests(self) -> Iterator[pa.RecordBatch]:
-        """The manifests that must be read, by URI."""
+        """The manifests that must be read, ordered by URI."""
         return self.rows("FROM manifests ORDER BY uri")
 
-    def rows(self, query: str, at_a_time: int = _CHUNK) -> Iterator[pa.RecordBatch]:
-        """What a query finds. The database may be used, and written to, in the meantime."""
+    def rows(self, query: str, batch_rows: int = _CHUNK) -> Iterator[pa.RecordBatch]:
+        """The rows of a query. The database may be queried and changed while they are read."""
         with self.database.cursor() as cursor:
-            yield from cursor.sql(query).to_arrow_reader(at_a_time)
+            yield from cursor.sql(query).to_arrow_reader(batch_rows)
 
     def add(self, table: str, rows: pa.Table) -> None:
-        """Put rows into a table of the database, which is made if it is not there."""
+        """Insert rows into a table of the database; creates the table if necessary."""
         _add(self.database, table, rows)
 
 
 @contextmanager
 def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Iterator[Found]:
-    """List archives and find what is new or changed; nothing is written to the lake.
+    """List archives and find new or changed files; writes nothing to the lake.
 
-    What could not be reached before is looked for again, and with `force` also what was
-    rejected for what it is (limits may have been raised since).
+    An unchanged file that was rejected is tried again if it could not be read and has not crashed
+    the decoder. With `force`, every rejected file is tried again: limits may be higher now.
 
-    Raises `ConfigurationError` for an archive that is not there at all.
+    Raises `ConfigurationError` for an archive that does not exist.
     """
     with (
         tempfile.TemporaryDirectory(prefix="nightscribe-scan-") as folder,
@@ -116,7 +116,7 @@ def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Ite
 
 
 def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> None:
-    """`listed`: the files of the archives; `unusable`: what the listing rejects."""
+    """Create `listed` (the files of the archives) and `unusable` (what the listing rejects)."""
     files: list[File] = []
     rejections: list[Rejection] = []
     listed = 0
@@ -142,7 +142,7 @@ def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> None:
 
 
 def _listed_rows(files: Sequence[File], first: int) -> pa.Table:
-    """Rows like `LISTED`, whose positions begin with `first`."""
+    """A table with the columns of `LISTED`; positions start at `first`."""
     columns = {
         "collection": [file.collection for file in files],
         "archive": [file.archive for file in files],
@@ -157,12 +157,12 @@ def _listed_rows(files: Sequence[File], first: int) -> pa.Table:
 
 
 def _unusable_rows(rejections: Sequence[Rejection]) -> pa.Table:
-    """Rows like `UNUSABLE`."""
+    """A table with the columns of `UNUSABLE`."""
     columns = {
-        "uri": [one.uri for one in rejections],
-        "version": [one.version for one in rejections],
-        "reason": [one.reason.value for one in rejections],
-        "detail": [one.detail for one in rejections],
+        "uri": [rejection.uri for rejection in rejections],
+        "version": [rejection.version for rejection in rejections],
+        "reason": [rejection.reason.value for rejection in rejections],
+        "detail": [rejection.detail for rejection in rejections],
     }
     return pa.table(columns, UNUSABLE)
 
@@ -175,7 +175,7 @@ def _add(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> Non
 
 
 def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
-    """`fresh`: those of `listed` that are new or changed."""
+    """Create `fresh`: the rows of `listed` that are new or changed."""
     database.execute(
         """CREATE TABLE fresh AS
            FROM listed ANTI JOIN sources USING (archive, member, size_bytes, version)"""
@@ -204,19 +204,19 @@ def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
 
 
 def _find_manifests(database: duckdb.DuckDBPyConnection) -> None:
-    """`manifests`: those of `listed` that must be read.
+    """Create `manifests`: the rows of `listed` that must be read.
 
-    One that did not change is still needed when there is a file that it may name and that is
-    new, or came into the lake after the manifest was last applied.
+    A manifest must be read if its collection has new files (the manifest may be one of them), or
+    if its archive has sources that are newer than the last time the manifest was applied.
     """
     database.execute(
         """CREATE TABLE unapplied AS
            SELECT l.position FROM (FROM listed WHERE kind = 'manifest') AS l
            JOIN (SELECT uri, max(created_at) AS applied_at FROM scans
                  WHERE kind = 'manifest' GROUP BY uri) AS c USING (uri)
-           JOIN (SELECT archive, max(created_at) AS came_at FROM sources GROUP BY archive) AS s
+           JOIN (SELECT archive, max(created_at) AS added_at FROM sources GROUP BY archive) AS s
              USING (archive)
-           WHERE came_at > applied_at"""
+           WHERE added_at > applied_at"""
     )
     database.execute(
         """CREATE TABLE manifests AS FROM listed WHERE kind = 'manifest'

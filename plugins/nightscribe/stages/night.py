@@ -1,4 +1,4 @@
-"""The nightly job, stage by stage: what the DAG's tasks and `nightscribe run` both call."""
+"""The nightly run: all stages in one process, and the planning stage as the DAG calls it too."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from nightscribe.stages.transcribe import Transcribed, transcribe_batch
 from nightscribe.whisper.contract import Engine
 from nightscribe.whisper.engines import engine_named, model_loader
 
+__all__ = ["Night", "plan_run", "run"]
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Night:
-    """What one run did."""
+    """The results of one run."""
 
     scanned: Scanned
     ingested: list[Ingested]
@@ -35,7 +37,7 @@ class Night:
 
 
 def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batches: int) -> Plan:
-    """Apply what the scan's manifests say, then plan what is pending."""
+    """Apply the manifests that the scan has read, then plan the pending transcripts."""
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
     finish_manifests(lake, folder, run_id)
@@ -59,13 +61,15 @@ def run(
     say: Callable[[str], None] = log.info,
     engine: Engine | None = None,
 ) -> Night:
-    """The whole nightly job in this process. Raises what its stages raise.
+    """Run all stages in this process. Raises what the stages raise.
 
-    `engine`: by default the one that the settings name.
+    Args:
+        say: called with the one-line summary of each stage; default: log it
+        engine: default: the engine that the settings name
     """
     run_id = run_id or new_run_id()
     engine = engine or engine_named(settings.engine, slots=settings.slots)
-    order.wanted(settings)  # mistakes show before the archives are read
+    order.wanted(settings)  # reports mistakes before the archives are read
     scanned = scan(
         lake,
         order.archives,

@@ -1,4 +1,4 @@
-"""What a run was asked to do, as DAG parameters and command-line flags say it."""
+"""The parameters of a run, from the DAG's form or the command line, and their checks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from nightscribe.whisper.checkpoints import DEMO, model_id_of
 from nightscribe.whisper.official import can_translate, official_name
 from nightscribe.whisper.options import Options, tasks_of
 
+__all__ = ["Order"]
+
 
 @dataclass(frozen=True)
 class Order:
-    """What a run was asked to do, as DAG parameters and command-line flags say it."""
+    """The parameters of a run, as the DAG's form or the command line gives them; unchecked."""
 
     archives: tuple[str, ...]
     model: str
@@ -30,7 +32,7 @@ class Order:
     datasets: tuple[str, ...] = ()
 
     def wanted(self, settings: Settings) -> Wanted:
-        """The order, checked. Raises `ConfigurationError` or `ModelError`."""
+        """Check the order and look up its model. Raises `ConfigurationError` or `ModelError`."""
         if not self.archives and not self.datasets:
             raise ConfigurationError(
                 "no archive to transcribe: set NIGHTSCRIBE_ARCHIVES, the run's `archives` "
@@ -43,7 +45,7 @@ class Order:
             raise ConfigurationError(f"option {mistake}")
         tasks = tasks_of(self.task)
         model_id = model_id_of(self.model, settings.model_dir)
-        # The table of official models comes with whisper and torch, which take seconds to import.
+        # The table of official models imports whisper and torch, which takes seconds.
         known = None if self.model == DEMO else official_name(model_id)
         if "translate" in tasks and not can_translate(known or self.model):
             raise ConfigurationError(

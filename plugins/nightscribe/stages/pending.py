@@ -1,9 +1,9 @@
-"""The transcripts that are wanted and missing, in the order of the archives, as a stream.
+"""Pending transcripts (wanted and missing), as a stream in the order of the archives.
 
-A lake may have millions of recordings. DuckDB finds the missing transcripts within a fixed
-amount of memory and keeps what does not fit in a temporary folder. Each statement joins once or
-sorts once: DuckDB shares the memory among the joins and sorts of a statement, and one of several
-can fail for lack of memory where a single one spills.
+A lake may have millions of recordings. DuckDB finds the missing transcripts with a fixed memory
+limit, and spills to a temporary folder. Each statement has one join or one sort: DuckDB divides the
+memory among the joins and sorts of a statement, so that a statement with several of them can run
+out of memory where a single one spills.
 """
 
 from __future__ import annotations
@@ -38,32 +38,32 @@ PENDING = pa.schema(
         ("sources", pa.list_(_SOURCE)),
     ]
 )
-"""Columns of a transcript that is missing."""
+"""Columns of a pending transcript."""
 
 _MEMORY = "256MB"
-"""DuckDB's share of the memory. With 160 MB, 4,000,000 pending recordings are planned too."""
+"""DuckDB's memory limit. 160 MB are enough to plan 4,000,000 pending recordings."""
 _ROWS = 10_000
-"""Rows (a source of a pending transcript each) that are fetched at a time."""
+"""Rows that are fetched at a time. A row is one source of one pending transcript."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to transcribe: these recordings, by this model, as these tasks, with these options."""
+    """What to transcribe: which recordings, with which model, tasks and options."""
 
     model: str
     model_id: str
     tasks: tuple[str, ...]
     options: Options
-    archives: tuple[str, ...] = ()  # of recordings seen in these; empty: of all
-    datasets: tuple[str, ...] = ()  # of recordings with a reference in these; empty: of all
-    hints: bool = False  # take the language from the manifest where it has one
-    limit: int | None = None  # recordings, at most
-    force: bool = False  # also those that have a transcript, replacing it
+    archives: tuple[str, ...] = ()  # recordings with a source in one of these; empty: all
+    datasets: tuple[str, ...] = ()  # recordings with a reference in one of these; empty: all
+    hints: bool = False  # use the manifest's language if it has one
+    limit: int | None = None  # maximum number of recordings
+    force: bool = False  # also replace existing transcripts
 
 
 @dataclass(frozen=True)
 class Pending:
-    """The missing transcripts: how many there are, and the rows themselves."""
+    """The pending transcripts: their counts, and their rows."""
 
     recordings: int
     transcripts: int
@@ -74,21 +74,23 @@ class Pending:
     _variants: pa.RecordBatch
 
     def rows(self) -> Iterator[pa.RecordBatch]:
-        """Rows like `PENDING`, by the first place of their recording, then by task.
+        """Yield rows like `PENDING`, ordered by the first source of the recording, then by task.
 
-        The first place is the least (archive, position, member); `sources` are sorted. Read the
-        rows to their end before you call it again.
+        The first source has the smallest (archive, position, member). `sources` are sorted by
+        (archive, member). Read all rows before the next call.
         """
-        found = self._connection.sql("FROM placed ORDER BY transcript, archive, member")
+        found = self._connection.sql("FROM pending_sources ORDER BY transcript, archive, member")
         for rows in _whole_groups(found.to_arrow_reader(_ROWS)):
             yield self._grouped(rows)
 
     def _grouped(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """A row per transcript, from a row per transcript and source."""
+        """One row per transcript, from rows with one source of a transcript each."""
         starts = _starts(rows)
         first = rows.take(pa.array(starts))
         variants = self._variants.take(first["variant"])
-        places = pa.StructArray.from_arrays([rows["archive"], rows["member"]], fields=list(_SOURCE))
+        sources = pa.StructArray.from_arrays(
+            [rows["archive"], rows["member"]], fields=list(_SOURCE)
+        )
         return pa.RecordBatch.from_arrays(
             [
                 first["recording_id"],
@@ -97,7 +99,7 @@ class Pending:
                 variants["options"],
                 first["duration_s"],
                 pa.ListArray.from_arrays(
-                    pa.array(np.append(starts, rows.num_rows), pa.int32()), places
+                    pa.array(np.append(starts, rows.num_rows), pa.int32()), sources
                 ),
             ],
             schema=PENDING,
@@ -106,10 +108,10 @@ class Pending:
 
 @contextmanager
 def pending(lake: Lake, wanted: Wanted) -> Iterator[Pending]:
-    """Find the transcripts that are wanted and not there.
+    """Find the transcripts that are wanted and missing.
 
-    One that failed is left out until a source of its recording changes, or with `force`; one
-    whose files could not be reached is not.
+    A transcript that failed is not pending, unless a source of its recording is newer than the
+    failure, its files could not be read, or `force` is set.
 
     Raises `ConfigurationError` for a data set that is not in the lake.
     """
@@ -121,38 +123,39 @@ def pending(lake: Lake, wanted: Wanted) -> Iterator[Pending]:
         tasks = sorted(set(wanted.tasks))
         variants = _variants(connection, wanted)
         _register(connection, "variants", variants)
-        _register(connection, "asked", pa.record_batch({"task": pa.array(tasks, pa.string())}))
+        _register(
+            connection, "wanted_tasks", pa.record_batch({"task": pa.array(tasks, pa.string())})
+        )
         _find_recordings(connection, wanted)
         _find_missing(connection, wanted)
-        _place(connection, wanted)
+        _order_missing(connection, wanted)
         yield Pending(
-            recordings=_count(connection, "places"),
+            recordings=_count(connection, "first_sources"),
             transcripts=_count(connection, "described"),
             audio_s=_total_seconds(connection),
-            already_done=_count(connection, "asked_recordings") * len(tasks)
-            - _count(connection, "undone"),
+            already_done=_count(connection, "wanted_recordings") * len(tasks)
+            - _count(connection, "untranscribed"),
             _connection=connection,
             _tasks=pa.array(tasks, pa.string()),
             _variants=variants,
         )
 
 
-def _check_datasets(connection: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> None:
-    if not asked:
+def _check_datasets(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    if not names:
         return
     found = connection.execute("SELECT DISTINCT dataset FROM reference_texts").fetchall()
     known = sorted(name for (name,) in found)
-    for name in asked:
+    for name in names:
         if name not in known:
-            there = f"there is: {', '.join(known)}" if known else "there is none"
             raise ConfigurationError(
-                f"there is no data set {name!r} in the lake ({there}): "
-                "`nightscribe datasets add`, or an archive's manifest, brings one"
+                f"no data set {name!r} in the lake (it has: {', '.join(known) or 'none'}); add it "
+                "with `nightscribe datasets add`, or with the manifest of an archive"
             )
 
 
 def _variants(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> pa.RecordBatch:
-    """The options that recordings get, one row per language hint (null: no hint)."""
+    """The options of recordings: one row per language hint (null: no hint)."""
     hints: Sequence[str | None] = [None]
     if wanted.hints:
         found = connection.sql(
@@ -170,70 +173,70 @@ def _variants(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> pa.Recor
 
 
 def _register(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.RecordBatch) -> None:
-    """A table of these rows, with their `number` beside them: 0, 1, 2 …"""
+    """Register these rows as a table, with a column `number`: 0, 1, 2 …"""
     numbers = pa.array(range(rows.num_rows), pa.int32())
     connection.register(name, pa.Table.from_batches([rows]).append_column("number", numbers))
 
 
-_ASKED_SOURCES = """(SELECT * FROM sources WHERE len($archives) = 0
+_WANTED_SOURCES = """(SELECT * FROM sources WHERE len($archives) = 0
     OR list_contains($archives, collection) OR list_contains($archives, archive)
     OR len(list_filter($archives, lambda uri:
              starts_with(archive || '/' || member || '/', uri || '/'))) > 0)"""
 
 
 def _find_recordings(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
-    """`asked_recordings`: one row per recording; its `rowid` stands for it from here on."""
+    """Create `wanted_recordings`: one row per recording. Later tables refer to its `rowid`."""
     _create(
         connection,
-        "seen",
+        "recording_hints",
         f"""SELECT recording_id, CASE WHEN $hints THEN min(language_hint) END AS hint
-            FROM {_ASKED_SOURCES} GROUP BY recording_id""",
+            FROM {_WANTED_SOURCES} GROUP BY recording_id""",
         archives=wanted.archives,
         hints=wanted.hints,
     )
     if wanted.datasets:
         _create(
             connection,
-            "seen",
-            """FROM seen SEMI JOIN (SELECT recording_id FROM reference_texts
+            "recording_hints",
+            """FROM recording_hints SEMI JOIN (SELECT recording_id FROM reference_texts
                  WHERE list_contains($datasets, dataset)) USING (recording_id)""",
             datasets=wanted.datasets,
         )
     _create(
         connection,
-        "asked_recordings",
+        "wanted_recordings",
         """SELECT r.recording_id, r.duration_s, v.options_key, v.number AS variant
-           FROM recordings AS r JOIN seen USING (recording_id)
-           JOIN variants AS v ON v.hint IS NOT DISTINCT FROM seen.hint""",
+           FROM recordings AS r JOIN recording_hints USING (recording_id)
+           JOIN variants AS v ON v.hint IS NOT DISTINCT FROM recording_hints.hint""",
     )
 
 
 def _find_missing(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
-    """`undone`: (recording, task) without a transcript; `missing`: those to transcribe."""
+    """Create `untranscribed` and `missing`: (recording, task) without a transcript, and to make."""
     _create(
         connection,
-        "undone",
-        f"""SELECT r.rowid AS recording, asked.number AS task
-           FROM asked_recordings AS r CROSS JOIN asked
+        "untranscribed",
+        f"""SELECT r.rowid AS recording, wanted_tasks.number AS task
+           FROM wanted_recordings AS r CROSS JOIN wanted_tasks
            ANTI JOIN (FROM {DONE} WHERE model_id = $model_id) AS t
              ON (t.recording_id, t.task, t.options_key)
-              = (r.recording_id, asked.task, r.options_key)""",
+              = (r.recording_id, wanted_tasks.task, r.options_key)""",
         model_id=wanted.model_id,
     )
     if wanted.force:
         _create(
             connection,
             "missing",
-            """SELECT r.rowid AS recording, asked.number AS task
-               FROM asked_recordings AS r CROSS JOIN asked""",
+            """SELECT r.rowid AS recording, wanted_tasks.number AS task
+               FROM wanted_recordings AS r CROSS JOIN wanted_tasks""",
         )
         return
     _find_failed(connection, wanted)
-    _create(connection, "missing", "FROM undone ANTI JOIN failed USING (recording, task)")
+    _create(connection, "missing", "FROM untranscribed ANTI JOIN failed USING (recording, task)")
 
 
 def _find_failed(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
-    """`failed`: (recording, task) that failed since the newest source of the recording came."""
+    """Create `failed`: (recording, task) that failed after the recording's newest source."""
     _create(
         connection,
         "failures",
@@ -245,70 +248,78 @@ def _find_failed(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
     _create(
         connection,
         "newest",
-        f"""SELECT recording_id, max(created_at) AS seen_at FROM {_ASKED_SOURCES}
+        f"""SELECT recording_id, max(created_at) AS added_at FROM {_WANTED_SOURCES}
             SEMI JOIN failures USING (recording_id) GROUP BY recording_id""",
         archives=wanted.archives,
     )
     _create(
         connection,
         "failures",
-        "FROM failures JOIN newest USING (recording_id) WHERE failed_at > seen_at",
+        "FROM failures JOIN newest USING (recording_id) WHERE failed_at > added_at",
     )
     _create(
         connection,
         "failed",
-        """SELECT r.rowid AS recording, asked.number AS task FROM failures
-           JOIN asked_recordings AS r USING (recording_id, options_key)
-           JOIN asked USING (task)""",
+        """SELECT r.rowid AS recording, wanted_tasks.number AS task FROM failures
+           JOIN wanted_recordings AS r USING (recording_id, options_key)
+           JOIN wanted_tasks USING (task)""",
     )
 
 
-def _place(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
-    """`placed`: a row per missing transcript and source, to be sorted by `transcript`."""
+def _order_missing(connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
+    """Create `pending_sources`: one row per pending transcript and source.
+
+    Its column `transcript` is a number that sorts by first source, then by task.
+    """
     _create(
         connection,
-        "spots",
-        f"""SELECT s.archive, s.position, s.member, r.recording FROM {_ASKED_SOURCES} AS s
-            JOIN (SELECT recording_id, rowid AS recording FROM asked_recordings
+        "ordered_sources",
+        f"""SELECT s.archive, s.position, s.member, r.recording FROM {_WANTED_SOURCES} AS s
+            JOIN (SELECT recording_id, rowid AS recording FROM wanted_recordings
                   WHERE rowid IN (SELECT recording FROM missing)) AS r USING (recording_id)""",
         archives=wanted.archives,
     )
-    # Rows lie in a table in the order in which they were put there.
+    # DuckDB numbers rows (`rowid`) in the order of their insertion.
     _create(
         connection,
-        "spots",
-        """SELECT archive, member, recording FROM spots
+        "ordered_sources",
+        """SELECT archive, member, recording FROM ordered_sources
            ORDER BY archive, position, member, recording""",
     )
     _create(
         connection,
-        "places",
-        "SELECT recording, min(rowid) AS place FROM spots GROUP BY recording",
+        "first_sources",
+        "SELECT recording, min(rowid) AS place FROM ordered_sources GROUP BY recording",
     )
     if wanted.limit is not None:
-        _create(connection, "places", "FROM places ORDER BY place LIMIT $limit", limit=wanted.limit)
+        _create(
+            connection,
+            "first_sources",
+            "FROM first_sources ORDER BY place LIMIT $limit",
+            limit=wanted.limit,
+        )
     _create(
         connection,
         "numbered",
-        """SELECT recording, task, place * (SELECT count(*) FROM asked) + task AS transcript
-           FROM missing JOIN places USING (recording)""",
+        """SELECT recording, task, place * (SELECT count(*) FROM wanted_tasks) + task AS transcript
+           FROM missing JOIN first_sources USING (recording)""",
     )
     _create(
         connection,
         "described",
         """SELECT n.*, r.recording_id, r.duration_s, r.variant
-           FROM numbered AS n JOIN asked_recordings AS r ON r.rowid = n.recording""",
+           FROM numbered AS n JOIN wanted_recordings AS r ON r.rowid = n.recording""",
     )
     _create(
         connection,
-        "placed",
-        """SELECT d.* EXCLUDE (recording), spots.archive, spots.member
-           FROM spots JOIN described AS d USING (recording)""",
+        "pending_sources",
+        """SELECT d.* EXCLUDE (recording), ordered_sources.archive, ordered_sources.member
+           FROM ordered_sources JOIN described AS d USING (recording)""",
     )
 
 
 def _create(connection: duckdb.DuckDBPyConnection, name: str, query: str, **given: object) -> None:
-    """Keep what a query finds as a temporary table; one of the same name is replaced."""
+    """Create a temporary table from a query; replaces a table with the same name."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}", given)
 
 
@@ -318,13 +329,16 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _total_seconds(connection: duckdb.DuckDBPyConnection) -> float:
-    """Rounded once, so that it does not depend on the order of the rows."""
+    """Seconds of audio of all pending transcripts.
+
+    `math.fsum` rounds once, so that the result does not depend on the order of the rows.
+    """
     rows = connection.sql("SELECT duration_s FROM described").to_arrow_reader(_ROWS)
     return math.fsum(seconds for batch in rows for seconds in batch["duration_s"].to_pylist())
 
 
 def _whole_groups(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The same rows, cut so that all rows of a transcript are in one batch."""
+    """Yield the same rows in batches that do not split the rows of a transcript."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         rows = pa.concat_batches([*waiting, batch])
@@ -335,6 +349,6 @@ def _whole_groups(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _starts(rows: pa.RecordBatch) -> np.ndarray:
-    """Indices of the first rows of each transcript."""
+    """Index of the first row of each transcript."""
     numbers = rows["transcript"].to_numpy()
     return np.flatnonzero(np.diff(numbers, prepend=-1))

@@ -1,9 +1,9 @@
-"""Recordings that lack a transcript → balanced batches.
+"""Plan: divide the pending transcripts into batches of about the same amount of audio.
 
-A batch holds recordings that lie next to each other in their archives, since a batch that
-takes its recordings from one tar opens one tar. The recordings in that order are cut
-where their audio seconds reach the next multiple of the batch size, so no batch differs
-from the size by more than its longest recording. The same lake gives the same plan.
+A batch has recordings that are adjacent in their archives, so that it opens few containers. In
+this order, a batch ends where the sum of audio seconds reaches the next multiple of the batch size.
+So no batch differs from the size by more than its longest recording. The same lake gives the same
+plan.
 """
 
 from __future__ import annotations
@@ -24,6 +24,17 @@ from nightscribe.stages.cutting import cut_rows
 from nightscribe.stages.pending import PENDING, Wanted, pending
 from nightscribe.whisper.devices import NVIDIA_GPUS, has_nvidia_gpu
 
+__all__ = [
+    "BATCH",
+    "CPU_RTFX",
+    "GPU_RTFX",
+    "Plan",
+    "batch_audio_s",
+    "cut",
+    "expected_rtfx",
+    "plan",
+]
+
 BATCH = pa.schema(
     [
         ("batch_id", pa.string()),
@@ -33,18 +44,19 @@ BATCH = pa.schema(
         ("force", pa.bool_()),
     ]
 )
-"""Columns of a batch spec: one row per transcript that is wanted."""
+"""Columns of a batch spec: one row per pending transcript."""
 
 CPU_RTFX, GPU_RTFX = 1.0, 20.0
-"""Processing speed assumed for a model that has not run in this lake yet: about what
-openai-whisper's larger models reach; it only sizes the first batches."""
+"""Assumed speed of a model that has no batch in the lake yet; it only sizes the first batches.
+
+It is about the speed of openai-whisper's larger models."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Batch specs (paths in the lake) and what they hold together."""
+    """The batch specs of a run, and their totals."""
 
-    specs: list[str]
+    specs: list[str]  # paths in the lake
     recordings: int
     transcripts: int
     audio_s: float  # counted once per task
@@ -64,11 +76,10 @@ class Plan:
 def plan(
     lake: Lake, wanted: Wanted, *, folder: str, run_id: str, batch_audio_s: float, max_batches: int
 ) -> Plan:
-    """Write batch specs below `folder` for every transcript that is wanted and not there.
+    """Write a batch spec below `folder` for each batch of pending transcripts.
 
-    A (recording, model, task, options) that failed before is left out until one of its
-    sources changes, or with `force`; one whose files could not be reached is tried again.
-    At most `max_batches` batches: they grow if need be.
+    Which transcripts are pending: see `nightscribe.stages.pending.pending`. Batches are larger than
+    `batch_audio_s` seconds if there would be more than `max_batches`.
 
     Raises `ConfigurationError` for a data set that is not in the lake.
     """
@@ -88,11 +99,15 @@ def plan(
 
 
 def expected_rtfx(lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA_GPUS) -> float:
-    """Audio seconds per second to expect of a model on a device, `cpu`, `cuda…` or `auto`.
+    """Expected speed of a model on a device, in seconds of audio per second.
 
-    That is the median of its latest batches in this lake on that kind of device, CPU or GPU. For
-    `auto`, the kind is that of its newest batch; without one, a GPU if this machine has one
-    (see `has_nvidia_gpu`).
+    It is the median of the model's last 20 batches in this lake on the same kind of device (CPU or
+    GPU), or `CPU_RTFX` or `GPU_RTFX` if there is no such batch.
+
+    Args:
+        device: `cpu`, `cuda…` or `auto`. `auto` means the kind of device of the model's newest
+            batch; without a batch, a GPU if this machine has one (see `has_nvidia_gpu`).
+        gpus: where the driver lists the machine's GPUs
     """
     with connect(lake) as connection:
         on_gpu = _will_use_gpu(connection, model_id, device, gpus)
@@ -120,11 +135,14 @@ def _will_use_gpu(
 def cut(
     pending: Iterable[pa.RecordBatch], audio_s: float, batch_audio_s: float, max_batches: int
 ) -> Iterator[pa.Table]:
-    """Cut rows, in their order, into at most `max_batches` tables of about `batch_audio_s`.
+    """Cut rows, in order, into at most `max_batches` tables of about `batch_audio_s` seconds.
 
-    `pending` has columns recording_id and duration_s, rows of a recording adjoining, and lasts
-    `audio_s` in all; a recording is never split. Every table but the last comes to the size,
-    give or take its longest recording.
+    A recording is not split. Every table but the last has the size, to within the length of its
+    longest recording.
+
+    Args:
+        pending: rows with recording_id and duration_s; rows of a recording are consecutive
+        audio_s: sum of duration_s
     """
     size = max(batch_audio_s, audio_s / max_batches)
     last: str | None = None
@@ -145,22 +163,22 @@ def cut(
 
 
 def _spec(rows: pa.Table, wanted: Wanted, run_id: str) -> pa.Table:
-    """A batch spec, like `BATCH`, of rows like `PENDING`."""
-    same = {
+    """A batch spec with the columns of `BATCH`, from rows with those of `PENDING`."""
+    constants = {
         "batch_id": pa.scalar(_batch_id(rows, wanted, run_id)),
         "model_id": pa.scalar(wanted.model_id),
         "model": pa.scalar(wanted.model),
         "force": pa.scalar(wanted.force),
     }
-    for name, value in same.items():
+    for name, value in constants.items():
         rows = rows.append_column(name, pa.repeat(value, rows.num_rows))
     return rows.select(BATCH.names).cast(BATCH)
 
 
 def _batch_id(rows: pa.Table, wanted: Wanted, run_id: str) -> str:
-    """The same transcripts wanted of the same model are the same batch, in whichever run.
+    """The id of a batch: a digest of its model and transcripts, so that it is the same in all runs.
 
-    Forced ones are made anew by every run, so there the run is part of the name.
+    With `force`, every run makes the transcripts again, so the digest includes the run id.
     """
     digest = hashlib.sha256(wanted.model_id.encode())
     if wanted.force:
@@ -172,5 +190,8 @@ def _batch_id(rows: pa.Table, wanted: Wanted, run_id: str) -> str:
 
 
 def batch_audio_s(settings: Settings, rtfx: float) -> float:
-    """Audio seconds that a batch of `batch_minutes` holds at this speed."""
+    """Size of a batch in seconds of audio: `batch_minutes` at the expected speed.
+
+    The setting `expected_rtfx` takes precedence over `rtfx`, in seconds of audio per second.
+    """
     return settings.batch_minutes * 60.0 * (settings.expected_rtfx or rtfx)

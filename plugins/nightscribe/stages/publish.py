@@ -1,4 +1,4 @@
-"""Publish a lake: `catalog.duckdb`, whose views notebooks and BI tools read."""
+"""Publish: write `catalog.duckdb`, whose views notebooks and BI tools read."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ log = logging.getLogger(__name__)
 CATALOG = "catalog.duckdb"
 
 _ATTEMPTS = 10
-"""Catalogs that are written, at most, while others go on committing: each of those who commit
-publishes afterwards, too."""
+"""Catalogs that one call writes at most. Every process that commits also publishes afterwards, so
+it is safe to stop while others commit."""
 
 
 def publish(lake: Lake) -> str:
-    """Write `catalog.duckdb` into the lake, replacing the old one atomically; returns its URI.
+    """Write `catalog.duckdb` into the lake and return its URI. Replaces the old one atomically.
 
-    Of two that publish at once, the one that looked first may write last, and so replace the
-    newer catalog. So each looks at the tables again after it has written, and writes again if
-    they have newer versions than its catalog shows. The last one that writes also looks last.
+    If two processes publish at the same time, the one that read the tables first may write last,
+    and replace the newer catalog. So each process reads the tables' versions again after it has
+    written, and writes again if a table has a newer version than its catalog. The process that
+    writes last also reads last, so the last catalog is up to date.
     """
     for _ in range(_ATTEMPTS):
         content, shown = _catalog(lake)
         uri = lake.put_file(CATALOG, content)
         if not _has_newer_tables(lake, shown):
             break
-        log.info("the lake's tables have changed meanwhile: publishing again")
+        log.info("the lake's tables changed while the catalog was written: publishing again")
     return uri
 
 
 def _catalog(lake: Lake) -> tuple[bytes, dict[str, int]]:
-    """The catalog as a file's content, and the versions of the tables that it shows."""
+    """The content of the catalog file, and the version of each table that it shows."""
     with tempfile.TemporaryDirectory(prefix="nightscribe-catalog-") as folder:
         path = Path(folder) / CATALOG
         with duckdb.connect(str(path)) as connection:

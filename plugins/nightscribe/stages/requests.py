@@ -1,4 +1,4 @@
-"""The audio of a batch's recordings, as an engine asks for it."""
+"""Requests to an engine: the audio of a batch's recordings, opened one at a time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ def requests(
     sources: Mapping[str, Sequence[Source]],
     jobs: Mapping[str, tuple[Job, ...]],
     limits: ArchiveLimits,
-    give_up: Callable[[str, str], None],
+    fail: Callable[[str, str], None],
 ) -> Iterator[Request]:
-    """One request for each recording, in the order in which the archives give their bytes.
+    """Yield one request per recording, in the order in which the archives are read.
 
-    The bytes must still be those that were ingested. If they are not, the recording's other
-    sources are tried.
+    If a source no longer has the bytes that were ingested, the recording's next source is tried.
 
     Args:
-        sources: recording_id → where it was seen
-        jobs: recording_id → the transcripts that are wanted of it
-        give_up: called with a recording_id and the answers of its sources, once none is left
+        sources: recording_id → its sources
+        jobs: recording_id → the transcripts to make
+        fail: called with the recording_id and the reasons if no source of a recording is usable
     """
     waiting = {recording_id: list(places) for recording_id, places in sources.items()}
-    trouble: dict[str, list[str]] = {recording_id: [] for recording_id in waiting}
+    reasons: dict[str, list[str]] = {recording_id: [] for recording_id in waiting}
     while waiting:
         first = {places.pop(0): recording_id for recording_id, places in waiting.items()}
         for source, file in open_sources(list(first), limits):
@@ -45,7 +44,7 @@ def requests(
                 yield Request(recording_id, file, jobs[recording_id])
                 del waiting[recording_id]
             else:
-                trouble[recording_id].append(f"{join_uri(*source)}: {difference}")
+                reasons[recording_id].append(f"{join_uri(*source)}: {difference}")
         for recording_id in [r for r, places in waiting.items() if not places]:
             del waiting[recording_id]
-            give_up(recording_id, "; ".join(trouble[recording_id]))
+            fail(recording_id, "; ".join(reasons[recording_id]))

@@ -1,4 +1,4 @@
-"""Scan: find what is new in the archives, read the manifests, hand out the work."""
+"""Scan: find new files in the archives, read the manifests, write ingest specs."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ from nightscribe.stages.cutting import cut_rows
 from nightscribe.stages.new_files import LISTED, UNUSABLE, Found, find_new
 from nightscribe.uris import join_uri
 
+__all__ = ["Scanned", "scan"]
+
 _NAMED = pa.schema([*ANNOTATIONS, ("manifest", pa.string()), ("version", pa.string())])
-"""A file that a manifest names, and which version of which manifest that is."""
+"""Columns of a file that a manifest names; `version` is the manifest's."""
 
 _REJECTED_ROWS = 50_000
-"""Rows of `rejected` that are committed at a time."""
+"""Rows of `rejected` per commit."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a scan found, and the work it hands out."""
+    """The counts of a scan, and the ingest specs that it has written."""
 
     files: int
     new_files: int
     new_bytes: int
-    rejected: int  # not known before
+    rejected: int  # that the lake did not have
     specs: list[str]  # ingest specs, paths in the lake
 
     def summary(self) -> str:
@@ -56,11 +58,12 @@ def scan(
     max_specs: int = 1000,
     force: bool = False,
 ) -> Scanned:
-    """List the archives and describe what is new as ingest specs below `folder` in the lake.
+    """List the archives and write ingest specs for new files below `folder` in the lake.
 
-    At most `max_specs` of them: they grow if need be. For `force` see `find_new`.
+    Specs are larger than the settings say if there would be more than `max_specs`. For `force`, see
+    `find_new`.
 
-    Raises `ConfigurationError` for an archive that is not there at all.
+    Raises `ConfigurationError` for an archive that does not exist.
     """
     with find_new(lake, archives, force=force) as found:
         _read_manifests(found, settings)
@@ -91,9 +94,9 @@ def scan(
 
 
 def _read_manifests(found: Found, settings: Settings) -> None:
-    """`named`: what the manifests say of each file, like `_NAMED`.
+    """Create `named`: the manifests' values for each file, with the columns of `_NAMED`.
 
-    What is wrong with a manifest, or with a file that it names, is added to `unusable`.
+    Problems of a manifest, or of a file that it names, are added to `unusable`.
     """
     found.add("named", _NAMED.empty_table())
     for manifests in found.manifests():
@@ -116,7 +119,7 @@ def _read_manifests(found: Found, settings: Settings) -> None:
 
 
 def _reject_missing(found: Found) -> None:
-    """Add the files that a manifest names and that are not in its archive to `unusable`."""
+    """Add files that a manifest names, but that its archive does not have, to `unusable`."""
     found.database.execute(
         """CREATE TABLE missing AS SELECT archive, member, line, manifest, version
            FROM named ANTI JOIN listed USING (archive, member)"""
@@ -135,7 +138,7 @@ def _reject_missing(found: Found) -> None:
 
 
 def _keep_rejected(lake: Lake, found: Found, run_id: str) -> int:
-    """Add what is in `unusable` to the lake; returns how many rows the lake did not have."""
+    """Add the rows of `unusable` to the lake; returns how many of them are new."""
     found.database.execute(
         """CREATE TABLE unknown AS SELECT u.rowid AS number, u.* FROM unusable AS u
            ANTI JOIN (FROM rejected WHERE recording_id IS NULL AND model_id IS NULL
@@ -152,8 +155,12 @@ def _keep_rejected(lake: Lake, found: Found, run_id: str) -> int:
 def _parts(
     work: Iterable[pa.RecordBatch], files: int, size: int, settings: Settings, max_specs: int
 ) -> Iterator[pa.Table]:
-    """Cut the work, so many files of so many bytes in all, into specs, in listing order."""
-    # A part ends because it has its files, or because it has its bytes: half of the parts each.
+    """Cut the files of `work`, in order, into at most `max_specs` specs.
+
+    `files` and `size` are the number of files and the sum of their bytes.
+    """
+    # A part ends at a number of files or at a number of bytes. At most half of `max_specs` parts
+    # end for each of the two reasons.
     most_files = max(settings.ingest_files, 2 * files // max_specs + 1)
     most_bytes = max(settings.ingest_bytes, 4 * size // max_specs + 1)
     part_files, part_bytes, parts = 0, 0, 1

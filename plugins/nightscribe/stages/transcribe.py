@@ -1,4 +1,4 @@
-"""Transcribe one batch: the unit of retry and of commit."""
+"""Transcribe one batch. A batch is retried and committed as a whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Transcribed:
     batch_id: str
     transcripts: int
     rejections: int
-    postponed: int  # left to the next run, for lack of time
+    postponed: int  # left to the next run, because the batch ran out of time
     skipped: int  # already made by another run or attempt
     audio_s: float
     wall_s: float
@@ -58,14 +58,15 @@ def transcribe_batch(
     *,
     settings: Settings,
 ) -> Transcribed:
-    """Transcribe what a batch spec asks for and is not done yet; commit it in one piece.
+    """Transcribe the rows of a batch spec that are not done, and commit them together.
 
-    `load` returns the model by its name; it is only called if there is something to do.
-    `settings` name the engine in the table of transcripts.
+    Args:
+        load: returns the model with a name; called only if a transcript is missing
+        settings: its `engine` is the value of the column `transcripts.engine`
 
     Raises:
-        NightscribeError: the model is not the one that was planned with.
-        ConfigurationError: the model cannot do what the options ask for.
+        NightscribeError: the model differs from the one that the batch was planned for.
+        ConfigurationError: an option is invalid for the model.
     """
     rows = read_spec(lake, spec).to_pylist()
     batch_id, force = rows[0]["batch_id"], rows[0]["force"]
@@ -92,14 +93,14 @@ def transcribe_batch(
 
 @dataclass(frozen=True)
 class _Todo:
-    """Rows of a spec whose transcripts are not done; whether old ones are to be replaced."""
+    """Rows of a spec whose transcripts are not done, and whether old transcripts exist."""
 
     rows: list[Row]
     replaces: bool
 
 
 def _todo(lake: Lake, rows: list[Row], transaction: str) -> _Todo:
-    """What is left of a batch: a retry, or another run, may have done some of it."""
+    """The rows that are not done: an earlier attempt or another run may have done some."""
     force, batch_id, model_id = (rows[0][name] for name in ("force", "batch_id", "model_id"))
     if force and lake.was_committed("transcripts", transaction):
         return _Todo([], replaces=True)
@@ -110,15 +111,15 @@ def _todo(lake: Lake, rows: list[Row], transaction: str) -> _Todo:
                 WHERE t.model_id = ? AND t.recording_id IN (SELECT unnest(?))""",
             [model_id, sorted({row["recording_id"] for row in rows})],
         ).fetchall()
-    there = {tuple(key): (batch, done is not None) for *key, batch, done in found}
+    existing = {tuple(key): (batch, done is not None) for *key, batch, done in found}
 
     def is_done(row: Row) -> bool:
-        batch, done = there.get(_key(row), (None, False))
-        # A forced batch makes again whatever it has not made itself.
+        batch, done = existing.get(_key(row), (None, False))
+        # A forced batch replaces every transcript of another batch.
         return done and (not force or batch == batch_id)
 
     todo = [row for row in rows if not is_done(row)]
-    return _Todo(todo, replaces=any(_key(row) in there for row in todo))
+    return _Todo(todo, replaces=any(_key(row) in existing for row in todo))
 
 
 def _key(row: Row) -> tuple[str, str, str]:
@@ -129,8 +130,9 @@ def _check_model(model: LoadedModel, rows: list[Row]) -> None:
     planned = rows[0]["model_id"]
     if model.model_id != planned:
         raise NightscribeError(
-            f"model {rows[0]['model']} was {planned[:12]} when the batch was planned and is "
-            f"{model.model_id[:12]} here: give every worker the same file, then start a new run"
+            f"model {rows[0]['model']} was {planned[:12]} when the batch was planned, but is "
+            f"{model.model_id[:12]} on this worker: give every worker the same file, then start a "
+            "new run"
         )
     for options in {row["options"] for row in rows}:
         mistake = Options.from_mapping(json.loads(options)).mistake_for(model.network.dims.n_vocab)

@@ -1,4 +1,4 @@
-"""Everything besides recording, model and task that changes a transcript's text."""
+"""Decoding options: the settings, besides model and task, that change a transcript's text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from pydantic import AllowInfNan, BeforeValidator, Field, Strict, TypeAdapter, V
 
 from nightscribe.errors import ConfigurationError
 
+__all__ = ["LARGEST_VOCABULARY", "TASKS", "Options", "tasks_of", "value_of"]
+
 TASKS = ("transcribe", "translate")
 
 LARGEST_VOCABULARY = 51_866
-"""Token ids of large-v3 and turbo, the most of all Whisper checkpoints.
+"""Number of tokens of large-v3 and turbo, the largest vocabulary of Whisper's checkpoints.
 
 It is `ModelDimensions.n_vocab` of openai-whisper: 51,766 tokens and one for each of 100 languages
 (`whisper.model.Whisper.num_languages`).
@@ -27,10 +29,10 @@ It is `ModelDimensions.n_vocab` of openai-whisper: 51,766 tokens and one for eac
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """What an option's values are, in words, and how a command line's text is read as one.
+class _ValueType:
+    """The type of an option's values: its description, and its parser for command-line text.
 
-    `read` raises ValueError for a text that is no such value.
+    `read` raises ValueError if the text is not such a value.
     """
 
     expected: str
@@ -45,7 +47,7 @@ def _read_count(text: str) -> float:
     return float(text) if "." in text else int(text)
 
 
-def _read_switch(text: str) -> bool:
+def _read_bool(text: str) -> bool:
     if text.lower() not in {"true", "false"}:
         raise ValueError(text)
     return text.lower() == "true"
@@ -55,34 +57,36 @@ def _read_temperatures(text: str) -> list[float]:
     return [float(number) for number in text.strip("[]").split(",")]
 
 
-def _whole(value: Any) -> Any:
-    """5.0 is the count 5: JSON does not tell them apart."""
+def _to_int(value: Any) -> Any:
+    """Convert 5.0 to 5: JSON does not distinguish them."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _listed(value: Any) -> Any:
+def _to_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-# Strict: a text or a bool is never taken as a number. A whole number is also a float.
+# Strict: a text or a bool is not accepted as a number. An int is accepted as a float.
 _Number = Annotated[
     Annotated[float, Strict(), AllowInfNan(False)] | None,
-    _Kind("a number or null", _or_none(float)),
+    _ValueType("a number or null", _or_none(float)),
 ]
 _Count = Annotated[
-    # The limit is the largest float: numbers above it have always been refused.
-    Annotated[int, Strict(), Field(gt=0, le=int(sys.float_info.max)), BeforeValidator(_whole)]
+    # The limit is the largest float. Larger numbers were never accepted.
+    Annotated[int, Strict(), Field(gt=0, le=int(sys.float_info.max)), BeforeValidator(_to_int)]
     | None,
-    _Kind("a positive whole number or null", _or_none(_read_count)),
+    _ValueType("a positive whole number or null", _or_none(_read_count)),
 ]
-_Switch = Annotated[bool, Strict(), _Kind("true or false", _read_switch)]
-_Text = Annotated[str, Strict(), _Kind("a text", str)]
-_OptionalText = Annotated[Annotated[str, Strict()] | None, _Kind("a text or null", _or_none(str))]
+_Bool = Annotated[bool, Strict(), _ValueType("true or false", _read_bool)]
+_Text = Annotated[str, Strict(), _ValueType("a text", str)]
+_OptionalText = Annotated[
+    Annotated[str, Strict()] | None, _ValueType("a text or null", _or_none(str))
+]
 _Temperatures = Annotated[
     tuple[Annotated[float, Strict(), Field(ge=0, le=1)], ...],
     Field(min_length=1),
-    BeforeValidator(_listed),
-    _Kind("a number from 0 to 1, or a list of them", _read_temperatures),
+    BeforeValidator(_to_list),
+    _ValueType("a number from 0 to 1, or a list of them", _read_temperatures),
 ]
 
 
@@ -91,12 +95,11 @@ class Options:
     """Whisper's decoding options, with the defaults of `whisper.transcribe`.
 
     The names are those of the `whisper` command's flags and of openai-whisper's
-    `DecodingOptions`. Defaults never change: `key` leaves out the options that have theirs,
-    so that a later version that knows more options still finds the transcripts of an earlier
-    one.
+    `DecodingOptions`. Defaults must never change: `key` omits options that have their default, so
+    that a version with more options finds the transcripts of an earlier one.
 
-    `from_mapping` checks values that come from outside. The constructor does not: the `whisper`
-    command allows more than a lake does, such as temperatures above 1.
+    `from_mapping` checks values that a user gives. The constructor does not, since the `whisper`
+    command accepts more values than a lake, such as temperatures above 1.
     """
 
     language: _OptionalText = None
@@ -107,25 +110,25 @@ class Options:
     length_penalty: _Number = None
     suppress_tokens: _Text = "-1"
     initial_prompt: _OptionalText = None
-    carry_initial_prompt: _Switch = False
-    condition_on_previous_text: _Switch = True
+    carry_initial_prompt: _Bool = False
+    condition_on_previous_text: _Bool = True
     compression_ratio_threshold: _Number = 2.4
     logprob_threshold: _Number = -1.0
     no_speech_threshold: _Number = 0.6
-    word_timestamps: _Switch = False
+    word_timestamps: _Bool = False
     prepend_punctuations: _Text = "\"'“¿([{-"
     append_punctuations: _Text = "\"'.。,，!！?？:：”)]}、"
     clip_timestamps: _Text = "0"
     hallucination_silence_threshold: _Number = None
     prefix: _OptionalText = None
     sample_len: _Count = None
-    suppress_blank: _Switch = True
-    without_timestamps: _Switch = False
+    suppress_blank: _Bool = True
+    without_timestamps: _Bool = False
     max_initial_timestamp: _Number = 1.0
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that name this combination: the `options_key` of the tables."""
+        """The `options_key` of the tables: 16 hexadecimal digits of a hash of the options."""
         chosen = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -139,20 +142,20 @@ class Options:
         return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False)
 
     def with_language(self, language: str | None) -> Options:
-        """The same options for recordings in this language (None: to be detected)."""
+        """The same options with this language (None: detect it)."""
         return dataclasses.replace(self, language=language)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Options:
-        """Options from plain values, as a DAG parameter or a JSON object gives them.
+        """Options from plain values, such as a DAG parameter or a JSON object.
 
         Raises `ConfigurationError` for an unknown name or a value of the wrong type.
         """
-        kinds = _kinds()
-        unknown = sorted(set(values) - set(kinds))
+        types = _value_types()
+        unknown = sorted(set(values) - set(types))
         if unknown:
             raise ConfigurationError(
-                f"unknown option {unknown[0]!r}; Nightscribe knows: {', '.join(kinds)}"
+                f"unknown option {unknown[0]!r}; Nightscribe knows: {', '.join(types)}"
             )
         try:
             return _adapter().validate_python(dict(values))
@@ -160,13 +163,13 @@ class Options:
             name = error.errors()[0]["loc"][0]
             assert isinstance(name, str)
             raise ConfigurationError(
-                f"option {name} is {values[name]!r}: expected {kinds[name].expected}"
+                f"option {name} is {values[name]!r}: expected {types[name].expected}"
             ) from error
 
     def mistake(self) -> str | None:
-        """What any Whisper checkpoint would fail at in every recording, or None.
+        """The first option that would fail for every recording with any checkpoint, or None.
 
-        The text begins with the option's name. `mistake_for` knows more once there is a model.
+        The text begins with the option's name. If the model is known, also call `mistake_for`.
         """
         beams, patience, penalty = self.beam_size, self.patience, self.length_penalty
         if beams is not None and beams < 1:
@@ -175,7 +178,7 @@ class Options:
             if beams is None:
                 return "patience requires beam_size"
             if round(beams * patience) < 1:
-                return f"patience {patience}: is too small for beam_size {beams}"
+                return f"patience {patience}: too small for beam_size {beams}"
         if penalty is not None and not 0 <= penalty <= 1:
             return f"length_penalty {penalty}: must be from 0 to 1"
         if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
@@ -187,7 +190,7 @@ class Options:
         return self._token_mistake(LARGEST_VOCABULARY, "no Whisper checkpoint has a token")
 
     def mistake_for(self, vocabulary_size: int) -> str | None:
-        """What a checkpoint with that many tokens would fail at in every recording, or None.
+        """The first option that would fail for every recording with this checkpoint, or None.
 
         `vocabulary_size` is the model's `dims.n_vocab`. The text begins with the option's name.
         """
@@ -202,7 +205,7 @@ class Options:
         except ValueError as error:
             return str(error)
         for token in tokens:
-            # -1 stands for the tokens that are no speech.
+            # -1 stands for all non-speech tokens.
             if token != -1 and not 0 <= token < vocabulary_size:
                 return (
                     f"suppress_tokens {given!r}: {absence} {token}; expected ids from 0 to "
@@ -212,16 +215,16 @@ class Options:
 
 
 def value_of(name: str, text: str) -> Any:
-    """An option's value from a command line: a number, True, False, None (null) or the text itself.
+    """Parse an option's value from a command line: a number, a bool, None (null) or a text.
 
-    A list (of temperatures) has commas. What cannot be read as the option's kind of value stays a
-    text, which `Options.from_mapping` refuses with the reason.
+    Temperatures are separated by commas. A value that cannot be parsed is returned as text, and
+    `Options.from_mapping` reports it.
     """
-    kind = _kinds().get(name)
-    if kind is None:
+    value_type = _value_types().get(name)
+    if value_type is None:
         return text
     try:
-        return kind.read(text)
+        return value_type.read(text)
     except ValueError:
         return text
 
@@ -236,22 +239,22 @@ def tasks_of(task: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _kinds() -> Mapping[str, _Kind]:
-    """The kind of each option, in the order of the fields."""
+def _value_types() -> Mapping[str, _ValueType]:
+    """The type of each option's values, in the order of the fields."""
     hints = get_type_hints(Options, include_extras=True)
     return {field.name: hints[field.name].__metadata__[-1] for field in dataclasses.fields(Options)}
 
 
 @functools.cache
 def _adapter() -> TypeAdapter[Options]:
-    """Built at its first use: that takes longer than to import this module."""
+    """Validates options. Built at first use, since this takes longer than the import."""
     return TypeAdapter(Options)
 
 
-def _numbers(name: str, given: str, kind: Callable[[str], float]) -> list[float]:
-    """Numbers from a text that separates them by commas. Raises ValueError with the reason."""
+def _numbers(name: str, given: str, read: Callable[[str], float]) -> list[float]:
+    """Numbers from a text, separated by commas. Raises ValueError with the reason."""
     try:
-        return [kind(number) for number in given.split(",") if given]
+        return [read(number) for number in given.split(",") if given]
     except ValueError:
         raise ValueError(f"{name} {given!r}: expected numbers separated by commas") from None
 
