@@ -64,7 +64,7 @@ def test_database_of_a_listing_may_be_written_to_while_it_is_read(
     lake: Lake, archive: Path
 ) -> None:
     with find_new(lake, [str(archive)]) as found:
-        rows = found.rows("FROM listed ORDER BY uri", at_a_time=1)
+        rows = found.rows("FROM listed ORDER BY uri", batch_rows=1)
         first = next(rows)
         found.add("copies", pa.Table.from_batches([first]))
         for row in rows:
