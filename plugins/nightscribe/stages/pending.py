@@ -341,11 +341,23 @@ def _whole_groups(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """Yield the same rows in batches that do not split the rows of a transcript."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
-        rows = pa.concat_batches([*waiting, batch])
-        last = _starts(rows)[-1]
-        yield rows.slice(0, last)
-        waiting = [rows.slice(last)]
-    yield from waiting
+        last = _starts(batch)[-1]
+        continues = waiting and waiting[-1]["transcript"][-1] == batch["transcript"][0]
+        if waiting and not continues:
+            yield _joined(waiting)
+        if last:
+            waiting.append(batch.slice(0, last))
+            yield _joined(waiting)
+        waiting.append(batch.slice(last))
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """All rows as one batch; the list is emptied, so that they are not in memory twice."""
+    rows = pa.concat_batches(batches)
+    batches.clear()
+    return rows
 
 
 def _starts(rows: pa.RecordBatch) -> np.ndarray:
