@@ -354,7 +354,7 @@ def _whole_groups(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """All rows as one batch; the list is emptied, so that they are not in memory twice."""
+    """Join the batches, and empty the list, so that the rows are not in memory twice."""
     rows = pa.concat_batches(batches)
     batches.clear()
     return rows

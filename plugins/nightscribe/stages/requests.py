@@ -32,10 +32,10 @@ def requests(
         jobs: recording_id → the transcripts to make
         fail: called with the recording_id and the reasons if no source of a recording is usable
     """
-    waiting = {recording_id: list(places) for recording_id, places in sources.items()}
+    waiting = {recording_id: list(untried) for recording_id, untried in sources.items()}
     reasons: dict[str, list[str]] = {recording_id: [] for recording_id in waiting}
     while waiting:
-        first = {places.pop(0): recording_id for recording_id, places in waiting.items()}
+        first = {untried.pop(0): recording_id for recording_id, untried in waiting.items()}
         for source, file in open_sources(list(first), limits):
             recording_id = first[source]
             difference = difference_from(recording_id, file)
@@ -45,6 +45,6 @@ def requests(
                 del waiting[recording_id]
             else:
                 reasons[recording_id].append(f"{join_uri(*source)}: {difference}")
-        for recording_id in [r for r, places in waiting.items() if not places]:
+        for recording_id in [r for r, untried in waiting.items() if not untried]:
             del waiting[recording_id]
             fail(recording_id, "; ".join(reasons[recording_id]))
