@@ -102,7 +102,9 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="speed that batches are sized by, in seconds of audio per second; default: the "
-        "speed that the model reached in this lake, else 20 if `device` names a GPU, else 1",
+        "speed that the model reached in this lake on this kind of device, else 20 on a GPU and 1 "
+        "on a CPU. With `auto`, the kind is that of the model's newest batch, else a GPU if the "
+        "machine that plans has one",
     )
     schedule: str = Field(
         "@daily",
