@@ -21,8 +21,9 @@ from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
-from nightscribe.stages.night import Night, plan_run, run
+from nightscribe.stages.night import Night, run
 from nightscribe.stages.order import Order
+from nightscribe.stages.plan import plan_run
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import Transcribed, transcribe_batch

@@ -18,8 +18,9 @@ from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
-from nightscribe.stages.night import plan_run, run
+from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
+from nightscribe.stages.plan import plan_run
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import Scanned, _parts, scan
 from nightscribe.stages.transcribe import transcribe_batch

@@ -21,15 +21,12 @@ from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
+from nightscribe.stages.expected_speed import CPU_RTFX, GPU_RTFX, batch_audio_s, expected_rtfx
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.pending import Wanted
 from nightscribe.stages.plan import (
-    CPU_RTFX,
-    GPU_RTFX,
     Plan,
-    batch_audio_s,
     cut,
-    expected_rtfx,
     plan,
 )
 from nightscribe.stages.run_ids import work_folder

@@ -18,8 +18,8 @@ from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
-from nightscribe.stages.night import plan_run
 from nightscribe.stages.order import Order
+from nightscribe.stages.plan import plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nightscribe.lake.tables import Lake
-from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.ingest_queue import Ingested
 from nightscribe.stages.order import Order
-from nightscribe.stages.plan import Plan, batch_audio_s, expected_rtfx, plan
+from nightscribe.stages.plan import Plan, plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import new_run_id, work_folder
 from nightscribe.stages.scan import Scanned, scan
@@ -20,7 +19,7 @@ from nightscribe.stages.transcribe import Transcribed, transcribe_batch
 from nightscribe.whisper.contract import Engine
 from nightscribe.whisper.engines import engine_named, model_loader
 
-__all__ = ["Night", "plan_run", "run"]
+__all__ = ["Night", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +33,6 @@ class Night:
     plan: Plan
     transcribed: list[Transcribed]
     catalog: str
-
-
-def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batches: int) -> Plan:
-    """Apply the manifests that the scan has read, then plan the pending transcripts."""
-    wanted = order.wanted(settings)
-    folder = work_folder(run_id)
-    finish_manifests(lake, folder, run_id)
-    rtfx = expected_rtfx(lake, wanted.model_id, settings.device)
-    return plan(
-        lake,
-        wanted,
-        folder=folder,
-        run_id=run_id,
-        batch_audio_s=batch_audio_s(settings, rtfx),
-        max_batches=max_batches,
-    )
 
 
 def run(

@@ -11,29 +11,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
-from nightscribe.lake.reading import connect
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
+from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
 from nightscribe.stages.cutting import cut_rows
+from nightscribe.stages.expected_speed import batch_audio_s, expected_rtfx
+from nightscribe.stages.order import Order
 from nightscribe.stages.pending import PENDING, Wanted, pending
-from nightscribe.whisper.devices import NVIDIA_GPUS, has_nvidia_gpu
+from nightscribe.stages.run_ids import work_folder
 
-__all__ = [
-    "BATCH",
-    "CPU_RTFX",
-    "GPU_RTFX",
-    "Plan",
-    "batch_audio_s",
-    "cut",
-    "expected_rtfx",
-    "plan",
-]
+__all__ = ["BATCH", "Plan", "cut", "plan", "plan_run"]
+
 
 BATCH = pa.schema(
     [
@@ -45,11 +37,6 @@ BATCH = pa.schema(
     ]
 )
 """Columns of a batch spec: one row per pending transcript."""
-
-CPU_RTFX, GPU_RTFX = 1.0, 20.0
-"""Assumed speed of a model that has no batch in the lake yet; it only sizes the first batches.
-
-It is about the speed of openai-whisper's larger models."""
 
 
 @dataclass(frozen=True)
@@ -98,38 +85,20 @@ def plan(
     )
 
 
-def expected_rtfx(lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA_GPUS) -> float:
-    """Expected speed of a model on a device, in seconds of audio per second.
-
-    It is the median of the model's last 20 batches in this lake on the same kind of device (CPU or
-    GPU), or `CPU_RTFX` or `GPU_RTFX` if there is no such batch.
-
-    Args:
-        device: `cpu`, `cuda…` or `auto`. `auto` means the kind of device of the model's newest
-            batch; without a batch, a GPU if this machine has one (see `has_nvidia_gpu`).
-        gpus: where the driver lists the machine's GPUs
-    """
-    with connect(lake) as connection:
-        on_gpu = _will_use_gpu(connection, model_id, device, gpus)
-        [(measured,)] = connection.execute(
-            """SELECT median(rtfx) FROM (SELECT rtfx FROM batches
-                 WHERE model_id = ? AND transcripts > 0 AND (device <> 'cpu') = ?
-                 ORDER BY created_at DESC LIMIT 20)""",
-            [model_id, on_gpu],
-        ).fetchall()
-    return float(measured) if measured else (GPU_RTFX if on_gpu else CPU_RTFX)
-
-
-def _will_use_gpu(
-    connection: duckdb.DuckDBPyConnection, model_id: str, device: str, gpus: Path
-) -> bool:
-    if device != "auto":
-        return device != "cpu"
-    newest = connection.execute(
-        "SELECT device <> 'cpu' FROM batches WHERE model_id = ? ORDER BY created_at DESC LIMIT 1",
-        [model_id],
-    ).fetchall()
-    return bool(newest[0][0]) if newest else has_nvidia_gpu(gpus)
+def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batches: int) -> Plan:
+    """Apply the manifests that the scan has read, then plan the pending transcripts."""
+    wanted = order.wanted(settings)
+    folder = work_folder(run_id)
+    finish_manifests(lake, folder, run_id)
+    rtfx = expected_rtfx(lake, wanted.model_id, settings.device)
+    return plan(
+        lake,
+        wanted,
+        folder=folder,
+        run_id=run_id,
+        batch_audio_s=batch_audio_s(settings, rtfx),
+        max_batches=max_batches,
+    )
 
 
 def cut(
@@ -187,11 +156,3 @@ def _batch_id(rows: pa.Table, wanted: Wanted, run_id: str) -> str:
     for key in sorted(zip(*columns, strict=True)):
         digest.update("\0".join(key).encode() + b"\n")
     return digest.hexdigest()[:16]
-
-
-def batch_audio_s(settings: Settings, rtfx: float) -> float:
-    """Size of a batch in seconds of audio: `batch_minutes` at the expected speed.
-
-    The setting `expected_rtfx` takes precedence over `rtfx`, in seconds of audio per second.
-    """
-    return settings.batch_minutes * 60.0 * (settings.expected_rtfx or rtfx)
