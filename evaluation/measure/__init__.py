@@ -1,1 +1,11 @@
-"""Measures pairs: normalised texts are counted, counts give rates, rates get intervals."""
+"""Measures pairs: normalised texts are counted, counts give rates, rates get intervals.
+
+- `normalize`: text as Whisper's authors compare it
+- `counts`: alignments of words and characters, counted per recording
+- `rates`, `shares`, `translation`: metrics of summed counts
+- `bootstrap`: 95 % intervals
+- `transcripts`, `detection`: what is measured of transcripts, and of detected languages
+- `scoring`: a table of pairs in, a table of scores out; `metrics`, `signatures`: what a score means
+- `worst`: the recordings to listen to first
+- `paired`, `comparison`, `changed`: two systems on the same recordings
+"""

@@ -1,7 +1,9 @@
 """Every metric of a table of scores: its name for people, its scale and its direction.
 
-A new metric is computed in `scoring` (and in `comparison`, if two systems are compared by it) and
-named here. If the gate is to judge it, `gate.rules` needs it too.
+To add a metric, name it here and compute it in `rates`, `shares` or `translation`. `scoring` makes
+its row, `signatures` states how it was measured, and the comment of the column `metric` in
+`nightscribe.lake.schema` lists it. To show it: `report.headline_table`, `report.markdown` and
+`report.html`. To compare two systems by it: `comparison`. To judge it: `gate.rules`.
 """
 
 from __future__ import annotations

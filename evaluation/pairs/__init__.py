@@ -1,1 +1,7 @@
-"""Pairs of reference and hypothesis: their table, and where they come from."""
+"""Pairs of reference and hypothesis: where they come from.
+
+- `table`: the columns of a table of pairs
+- `entries`, `from_files`, `matching`: from CSV, TSV or JSON Lines files
+- `from_lake`: from the tables of a lake
+- `systems`: which model and options a pair belongs to
+"""

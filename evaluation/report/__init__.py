@@ -1,1 +1,9 @@
-"""Shows scores and comparisons: plain text, Markdown and one HTML page."""
+"""Reports: scores for a terminal, a pull request and a browser.
+
+- `by_language`, `figures`: scores arranged and formatted
+- `contents`: everything that a page shows; its parts are `headline_table`, `bars`, `matrices`,
+  `trends`, `systems`, `alignment`, `baseline`
+- `charts`: bars and trends as SVG
+- `html` (with its templates), `markdown`, `text`: the three forms
+- `links`: where to listen; `published`: OpenAI's figures
+"""

@@ -1,2 +1,6 @@
-"""The tasks and forms of the DAGs, and a private Airflow. The rest
-of the library can be imported without Airflow."""
+"""What runs inside Airflow, or runs Airflow. The rest of the library imports without it.
+
+- `tasks`: the tasks of the nightly DAG; `upload`: those of the DAG for one file
+- `form`: parameters as the trigger form shows them
+- `standalone`: a private Airflow on one machine, for `make up`, the demo and the tests
+"""
