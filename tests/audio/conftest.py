@@ -11,13 +11,27 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.audio.files import JFK
 from tools.compare_audio import CASES, Case, encode, read
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "archive"
 
 
 @pytest.fixture(scope="session")
-def speech() -> tuple[NDArray[np.float32], int]:
-    samples, rate = read(JFK)
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven seconds of speech with a little noise: FLAC, 24-bit, 44.1 kHz stereo."""
+    clips = [read(path) for path in sorted(SAMPLES.glob("*/*-01.flac"))]
+    assert {rate for _, rate in clips} == {44_100}
+    speech = np.concatenate([samples for samples, _ in clips])[: 11 * 44_100]
+    speech = speech + np.random.default_rng(1).normal(0, 0.003, len(speech))
+    case = Case("FLAC, 24-bit, 44.1 kHz stereo", "flac", "flac", "flac", "s32", 44_100, "stereo")
+    path = tmp_path_factory.mktemp("recording") / "recording.flac"
+    return encode(speech.astype(np.float32), 44_100, case, path)
+
+
+@pytest.fixture(scope="session")
+def speech(recording: Path) -> tuple[NDArray[np.float32], int]:
+    """Four seconds of it: samples of shape (n,), and the rate in Hz."""
+    samples, rate = read(recording)
     return samples[rate : 5 * rate], rate
 
 

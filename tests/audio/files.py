@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -14,8 +13,6 @@ import pytest
 from nightscribe.audio.decode import decode
 from nightscribe.errors import Rejected
 from tools.compare_audio import CASES
-
-JFK = Path(__file__).parents[1] / "fixtures" / "jfk.flac"
 
 needs_ffmpeg = pytest.mark.skipif(
     shutil.which("ffmpeg") is None, reason="needs the ffmpeg command, as openai-whisper does"

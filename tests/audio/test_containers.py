@@ -17,11 +17,11 @@ from nightscribe.archives.kinds import AUDIO_SUFFIXES, Kind, kind_of
 from nightscribe.audio.containers import AudioInfo, probe
 from nightscribe.audio.decode import decode, inspect
 from nightscribe.errors import Reason, Rejected
-from tests.audio.files import JFK, needs_ffmpeg, rejection
+from tests.audio.files import needs_ffmpeg, rejection
 
 
-def test_probe_says_what_ffmpeg_calls_it() -> None:
-    assert probe(JFK) == AudioInfo("flac", "flac", 44_100, 2, 11.0)
+def test_probe_says_what_ffmpeg_calls_it(recording: Path) -> None:
+    assert probe(recording) == AudioInfo("flac", "flac", 44_100, 2, 11.0)
 
 
 def test_a_telephones_amr_is_read() -> None:
@@ -102,15 +102,15 @@ def test_a_video_without_sound_has_no_audio_stream(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "playlist",
     [
-        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\njfk.flac\n#EXT-X-ENDLIST\n",
-        "ffconcat version 1.0\nfile jfk.flac\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nrecording.flac\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile recording.flac\n",
     ],
     ids=["hls", "concat"],
 )
 def test_a_playlist_cannot_make_us_read_another_file(
-    playlist: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    playlist: str, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(JFK.parent)
+    monkeypatch.chdir(recording.parent)
     file = tmp_path / "speech.mp3"
     file.write_text(playlist)
     with pytest.raises(Rejected) as caught:
@@ -129,16 +129,16 @@ def test_a_large_cover_picture_does_not_hide_the_audio(encoded: Callable[[str], 
     np.testing.assert_array_equal(decoded.samples, decode(io.BytesIO(content)).samples)
 
 
-def test_a_content_decodes_the_same_under_any_name(tmp_path: Path) -> None:
-    expected = decode(JFK).samples
+def test_a_content_decodes_the_same_under_any_name(recording: Path, tmp_path: Path) -> None:
+    expected = decode(recording).samples
     for name in ("a.wav", "b", "two\nlines 🎙️.txt", "http:c"):
         file = tmp_path / name
-        shutil.copyfile(JFK, file)
+        shutil.copyfile(recording, file)
         np.testing.assert_array_equal(decode(file).samples, expected)
 
 
-def test_an_open_file_is_read_from_its_start_and_left_open() -> None:
-    with open(JFK, "rb") as file:
+def test_an_open_file_is_read_from_its_start_and_left_open(recording: Path) -> None:
+    with open(recording, "rb") as file:
         file.seek(1000)
         assert inspect(file).duration_s == 11.0
         assert not file.closed
@@ -146,7 +146,9 @@ def test_an_open_file_is_read_from_its_start_and_left_open() -> None:
 
 @pytest.mark.parametrize("error", [OSError("the network is gone"), KeyboardInterrupt("stop")])
 @pytest.mark.parametrize("after", [0, 1, 40_000, 600_000])
-def test_a_read_error_is_itself_and_not_taken_for_the_end(after: int, error: BaseException) -> None:
+def test_a_read_error_is_itself_and_not_taken_for_the_end(
+    recording: Path, after: int, error: BaseException
+) -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() >= after:
@@ -155,6 +157,6 @@ def test_a_read_error_is_itself_and_not_taken_for_the_end(after: int, error: Bas
 
     for use in (decode, inspect):
         with pytest.raises(type(error), match=str(error)):
-            use(Failing(JFK.read_bytes()))
+            use(Failing(recording.read_bytes()))
     # and it does not come up again in a call that has nothing to do with it
-    assert inspect(JFK).duration_s == 11.0
+    assert inspect(recording).duration_s == 11.0

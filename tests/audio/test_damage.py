@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nightscribe.audio.decode import decode, inspect
-from tests.audio.files import JFK, damaged, needs_ffmpeg, wav
+from tests.audio.files import damaged, needs_ffmpeg, wav
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,19 @@ def test_a_file_damaged_in_the_middle_is_decoded_with_a_warning_that_says_where(
 
 
 @needs_ffmpeg
-def test_variable_bit_rate_without_a_header_is_not_taken_for_cut_short(tmp_path: Path) -> None:
+def test_variable_bit_rate_without_a_header_is_not_taken_for_cut_short(
+    recording: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "vbr.mp3"
     command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=44100:d=20"]
-    command += ["-i", str(JFK), "-filter_complex", "[1:a][0:a]concat=n=2:v=0:a=1", "-q:a", "4"]
+    command += [
+        "-i",
+        str(recording),
+        "-filter_complex",
+        "[1:a][0:a]concat=n=2:v=0:a=1",
+        "-q:a",
+        "4",
+    ]
     subprocess.run([*command, "-write_xing", "0", str(file)], check=True)
     inspected = inspect(file)
     assert inspected.duration_s == pytest.approx(31.0, abs=0.1)

@@ -17,15 +17,19 @@ from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.audio.containers import probe
 from nightscribe.audio.decode import blocks, decode, inspect
 from nightscribe.errors import Reason, Rejected
-from tests.audio.files import JFK, damaged, every_case, needs_ffmpeg, rejection, wav
+from tests.audio.files import damaged, every_case, needs_ffmpeg, rejection, wav
 from tools.compare_audio import Case, compare
 
 
 @needs_ffmpeg
-def test_jfk_is_bit_identical_to_whispers_load_audio() -> None:
+@pytest.mark.parametrize("source", ["recording", "real_voice"])
+def test_flac_is_bit_identical_to_whispers_load_audio(
+    source: str, request: pytest.FixtureRequest
+) -> None:
     from whisper.audio import load_audio
 
-    np.testing.assert_array_equal(decode(JFK).samples, load_audio(str(JFK)))
+    path: Path = request.getfixturevalue(source)
+    np.testing.assert_array_equal(decode(path).samples, load_audio(str(path)))
 
 
 @needs_ffmpeg
@@ -73,15 +77,15 @@ def test_inspect_finds_the_duration_that_decode_has(
     assert kind_of(file.name) is Kind.AUDIO
 
 
-def test_blocks_joined_are_what_decode_gives() -> None:
-    found = list(blocks(JFK, block_s=0.7))
+def test_blocks_joined_are_what_decode_gives(recording: Path) -> None:
+    found = list(blocks(recording, block_s=0.7))
     assert {len(block) for block in found[:-1]} == {11_200}
     assert 0 < len(found[-1]) <= 11_200
-    np.testing.assert_array_equal(np.concatenate(found), decode(JFK).samples)
+    np.testing.assert_array_equal(np.concatenate(found), decode(recording).samples)
 
 
-def test_blocks_return_the_warning_at_their_end() -> None:
-    content = JFK.read_bytes()
+def test_blocks_return_the_warning_at_their_end(recording: Path) -> None:
+    content = recording.read_bytes()
     warnings = []
 
     def consume() -> Iterator[NDArray[np.float32]]:
@@ -170,8 +174,10 @@ def test_a_header_without_samples_is_not_audio() -> None:
     assert "no audio could be decoded" in rejected.detail
 
 
-def test_importing_starts_no_thread_and_bad_files_print_nothing(tmp_path: Path) -> None:
-    (tmp_path / "bad.flac").write_bytes(damaged(JFK.read_bytes()))
+def test_importing_starts_no_thread_and_bad_files_print_nothing(
+    recording: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.flac").write_bytes(damaged(recording.read_bytes()))
     script = """
 import os, sys
 sys.path[:0] = ["plugins"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import nightscribe
-from nightscribe.audio.operations import Inspection
+from nightscribe.audio.operations import Decoding, Inspection
 from nightscribe.audio.worker_process import Worker, environment
 from nightscribe.audio.worker_program import READY
 from nightscribe.audio.workers import Workers
-from nightscribe.errors import Rejected
+from nightscribe.errors import NightscribeError, Rejected
 from tests.nights import SAMPLES
 
 CLIP = SAMPLES / "english" / "en-02.mp3"
@@ -107,3 +108,15 @@ def test_the_library_is_found_also_where_it_lies_in_the_working_folder(
     assert found[-1] == LIBRARY
     assert found.count(LIBRARY) == 1
     assert inspected()
+
+
+def test_a_machine_without_descriptors_is_told_and_no_recording_is_rejected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with Workers(1, Decoding()) as workers:
+        monkeypatch.setattr("nightscribe.audio.worker_process.TemporaryFile", none_left)
+        with pytest.raises(NightscribeError, match="decoder process: Too many open files"):
+            workers.submit(str(CLIP))

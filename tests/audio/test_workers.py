@@ -101,7 +101,8 @@ def test_files_may_be_closed_once_they_are_handed_in(workers: Workers[Samples]) 
     for clip in CLIPS:
         with clip.open("rb") as file:
             workers.submit(file)
-    assert all(isinstance(outcome, Samples) for outcome in collected(workers).values())
+    found = list(collected(workers).values())
+    assert [type(outcome) for outcome in found] == len(CLIPS) * [Samples]
 
 
 def test_many_small_files_are_sent_ahead_and_each_gets_its_own_answer() -> None:
@@ -128,7 +129,7 @@ def test_members_of_containers_are_read_where_they_lie(tmp_path: Path, stuck: St
         for member in read_container((tmp_path / name).as_uri(), ArchiveLimits()):
             assert isinstance(member, Member)
             numbers.append(stuck.workers.submit(member.file))
-    assert stuck.workers.waiting_bytes == 0
+    assert stuck.workers.waiting_bytes == (0, 0)
     stuck.release()
     found = collected(stuck.workers)
     for number, expected in zip(numbers, 2 * [CLIPS[0], clip], strict=True):
@@ -179,10 +180,10 @@ def test_what_is_not_on_disk_waits_in_memory_and_is_counted(stuck: Stuck) -> Non
     sizes = [len(content) for content in contents()]
     for content in contents():
         stuck.workers.submit(io.BytesIO(content))
-    assert stuck.workers.waiting_bytes == sum(sizes)
+    assert stuck.workers.waiting_bytes == (sum(sizes), 0)
     stuck.release()
     assert isinstance(collected(stuck.workers)[stuck.number], Rejected)
-    assert stuck.workers.waiting_bytes == 0
+    assert stuck.workers.waiting_bytes == (0, 0)
 
 
 def test_large_files_wait_on_disk(
@@ -194,12 +195,40 @@ def test_large_files_wait_on_disk(
     sizes = [clip.stat().st_size for clip in CLIPS]
     assert min(sizes) < 20_000 < max(sizes)
     numbers = [stuck.workers.submit(io.BytesIO(content)) for content in contents()]
-    assert stuck.workers.waiting_bytes == sum(size for size in sizes if size < 20_000)
+    assert stuck.workers.waiting_bytes == (
+        sum(size for size in sizes if size < 20_000),
+        sum(size for size in sizes if size >= 20_000),
+    )
     assert len(open_below(tmp_path)) == sum(size >= 20_000 for size in sizes)
     stuck.release()
     found = collected(stuck.workers)
     assert all(isinstance(found[number], Samples) for number in numbers)
     assert list(tmp_path.iterdir()) == [stuck.fifo]
+
+
+def test_members_that_were_spooled_to_disk_are_counted_while_they_wait(
+    stuck: Stuck, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("nightscribe.audio.contents.INLINE_BYTES", 10_000)
+    monkeypatch.setattr("nightscribe.audio.workers._FULL_DISK_BYTES", 500_000)
+    content = wav(bytes(320_000))
+    with tarfile.open(tmp_path / "members.tar.gz", "w:gz") as archive:
+        for name in ("a.wav", "b.wav"):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    found = []
+    for member in read_container(
+        (tmp_path / "members.tar.gz").as_uri(), ArchiveLimits(spool_bytes=1000)
+    ):
+        assert isinstance(member, Member)
+        stuck.workers.submit(member.file)
+        found.append((stuck.workers.waiting_bytes, stuck.workers.full))
+    size = len(content)
+    assert found == [((0, size), False), ((0, 2 * size), True)]
+    stuck.release()
+    collected(stuck.workers)
+    assert stuck.workers.waiting_bytes == (0, 0)
 
 
 def open_below(folder: Path) -> list[str]:
@@ -383,7 +412,8 @@ def test_what_is_printed_before_a_process_starts_is_not_taken_for_an_answer(
     monkeypatch.syspath_prepend(tmp_path)
     for clip in CLIPS:
         workers.submit(str(clip))
-    assert all(isinstance(outcome, Samples) for outcome in collected(workers).values())
+    found = list(collected(workers).values())
+    assert [type(outcome) for outcome in found] == len(CLIPS) * [Samples]
     printed = capfd.readouterr()
     assert (printed.out, "hello" in printed.err) == ("", True)
 
@@ -418,7 +448,8 @@ def test_a_worker_that_was_taken_while_idle_costs_no_recording() -> None:
     for _ in range(2):
         for clip in CLIPS[:2]:
             workers.submit(str(clip))
-        assert all(isinstance(outcome, Samples) for outcome in collected(workers).values())
+        found = list(collected(workers).values())
+        assert [type(outcome) for outcome in found] == 2 * [Samples]
         for worker in workers._workers:
             worker.process.kill()
             worker.process.wait()

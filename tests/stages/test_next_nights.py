@@ -180,6 +180,7 @@ def test_batch_that_runs_out_of_time_commits_what_it_has(lake: Lake, tmp_path: P
     archive = archive_of(tmp_path / "radio", CLIPS)
     first = run(lake, order(archive, force=True), HASTY)
     assert [(done.transcripts, done.postponed) for done in first.transcribed] == [(1, 1)]
+    assert read(lake, "FROM rejected").num_rows == 0  # since there was nothing to replace
     second = run(lake, order(archive), HASTY)
     assert (second.plan.already_done, second.transcribed[0].transcripts) == (1, 1)
 

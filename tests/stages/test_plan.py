@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from nightscribe.errors import Reason
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
@@ -245,6 +246,32 @@ def test_force_also_plans_what_is_done_and_each_run_anew(lake: Lake) -> None:
     _, [other] = planned(lake, wanted(force=True), run_id="another")
     assert again["batch_id"][0] == forced["batch_id"][0]
     assert other["batch_id"][0] != forced["batch_id"][0]
+
+
+def test_annotations_are_the_same_in_slices(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The deeper manifest counts, and the last of two lines: also where they lie in two slices.
+    (archive / "sub" / "manifest.csv").write_text("path,language,text\n3.wav,es,a\n3.wav,ru,b\n")
+    found = []
+    for rows in (1_000_000, 2, 1):
+        monkeypatch.setattr("nightscribe.manifests.annotate.SLICE_ROWS", rows)
+        lake = open_lake(str(tmp_path / f"slices of {rows}"))
+        take_in(lake, archive)
+        hints = read(lake, "SELECT member, language_hint FROM sources ORDER BY member")
+        texts = read(lake, "SELECT text, language FROM reference_texts")
+        found.append((hints.to_pylist(), texts.to_pylist()))
+    assert found[0] == found[1] == found[2]
+    languages = {row["member"]: row["language_hint"] for row in found[0][0]}
+    assert languages == {
+        "0.wav": "de",
+        "2.wav": "fr",
+        "4.wav": None,
+        "sub/1.wav": "de",
+        "sub/3.wav": "ru",
+        "sub/5.wav": None,
+    }
+    assert found[0][1] == [{"text": "b", "language": "ru"}]
 
 
 def test_manifests_languages_are_other_options_than_a_detected_one(lake: Lake) -> None:

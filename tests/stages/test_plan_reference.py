@@ -33,7 +33,7 @@ COLLECTIONS = ("file:///radio", "file:///radio/talks", "file:///tv")
 ARCHIVES = ("file:///radio", "file:///radio/talks.tar", "file:///tv", "file:///tv/a.zip")
 MEMBERS = ("a.wav", "b.wav", "talks/a.wav", "talks/b.wav", "ü.wav")
 ASKED = (*COLLECTIONS, *ARCHIVES, "file:///radio/a.wav", "file:///tv/talks", "file:///rad")
-REASONS = ("transcription_failed", "changed", "unreadable")
+REASONS = ("transcription_failed", "changed", "unreadable", "postponed")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,6 @@ zip or tar (a *container*) inside a folder or prefix is an archive too. The plac
 - `reading`: read the members of one container in one pass
 - `container`, `zips`, `zip_directory`, `tars`, `spooling`: read containers within limits
 
-Nothing writes to an archive. A member that cannot be read in place is copied, one at a time. An
-input that cannot be used becomes a `Rejection`, and the other inputs are still read.
+Nothing writes to an archive. A member that cannot be read in place is copied when its turn comes.
+An input that cannot be used becomes a `Rejection`, and the other inputs are still read.
 """

@@ -1,7 +1,8 @@
 """Spools: seekable copies of members that cannot be read in place.
 
 A spooled member is held in memory up to `ArchiveLimits.spool_bytes`, and in an unnamed temporary
-file beyond that. Only one member is spooled at a time.
+file beyond that. The file is gone when the last process that has it open closes it: a member is
+kept while it waits for a decoder.
 """
 
 from __future__ import annotations

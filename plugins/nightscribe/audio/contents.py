@@ -30,6 +30,7 @@ class Recording:
     content: Content
     size: int  # bytes; an assumed size for a path
     memory_bytes: int = 0  # memory that `content` takes
+    disk_bytes: int = 0  # of the temporary folder that `content` takes, until it is closed
     stamp: tuple[int, int] | None = None  # of an open file; see `_stamp`
     out: BinaryIO | None = None  # the file that the worker writes to
 
@@ -44,13 +45,15 @@ class Recording:
         found = slice_of(encoded)
         if found is not None and found.size > INLINE_BYTES:
             content = FileSlice(os.dup(found.descriptor), found.start, found.size)
-            return cls(number, content, found.size, stamp=_stamp(content))
+            spooled = found.size if os.fstat(content.descriptor).st_nlink == 0 else 0
+            return cls(number, content, found.size, disk_bytes=spooled, stamp=_stamp(content))
         encoded.seek(0)
         first = encoded.read(INLINE_BYTES + 1)
         if len(first) <= INLINE_BYTES:
             return cls(number, first, len(first), len(first))
-        copy, memory_bytes = _copied(first, encoded)
-        return cls(number, copy, copy.size, memory_bytes)
+        copy, in_memory = _copied(first, encoded)
+        memory_bytes, disk_bytes = (copy.size, 0) if in_memory else (0, copy.size)
+        return cls(number, copy, copy.size, memory_bytes, disk_bytes)
 
     def has_changed(self) -> bool:
         """Whether the open file was written to since it was submitted."""
@@ -78,8 +81,8 @@ def _stamp(content: FileSlice) -> tuple[int, int]:
 
 
 @explain_full_disk()
-def _copied(first: bytes, rest: BinaryIO) -> tuple[FileSlice, int]:
-    """A copy of a recording in an unnamed file, and the bytes of memory that it takes."""
+def _copied(first: bytes, rest: BinaryIO) -> tuple[FileSlice, bool]:
+    """A copy of a recording in an unnamed file, and whether that is in memory."""
     first += rest.read(_MEMORY_BYTES - len(first))
     in_memory = len(first) < _MEMORY_BYTES
     copy: Any = os.fdopen(os.memfd_create("encoded"), "wb") if in_memory else TemporaryFile()  # noqa: SIM115
@@ -87,5 +90,4 @@ def _copied(first: bytes, rest: BinaryIO) -> tuple[FileSlice, int]:
         copy.write(first)
         shutil.copyfileobj(rest, copy, _COPY_CHUNK_BYTES)
         copy.flush()
-        content = FileSlice(os.dup(copy.fileno()), 0, copy.tell())
-        return content, content.size if in_memory else 0
+        return FileSlice(os.dup(copy.fileno()), 0, copy.tell()), in_memory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -90,14 +89,24 @@ class Worker:
         )
 
     def send(self, operation: Operation[Any], recording: Recording) -> None:
-        """Send a recording. If the worker has ended, `receive` reports it, not this method."""
-        if operation.writes and recording.out is None:
-            with explain_full_disk():
-                recording.out = cast(BinaryIO, TemporaryFile())  # noqa: SIM115
+        """Send a recording. If the worker has ended, `receive` reports it, not this method.
+
+        Raises `NightscribeError` if the system refuses, for example for want of descriptors.
+        """
         self.recordings.append(recording)
         self.ahead_bytes += recording.size
-        with contextlib.suppress(ConnectionError):
+        try:
+            if operation.writes and recording.out is None:
+                with explain_full_disk():
+                    recording.out = cast(BinaryIO, TemporaryFile())  # noqa: SIM115
             send_job(self.pipe, operation, recording.content, recording.out)
+        except ConnectionError:
+            pass
+        except OSError as error:
+            # It is a fault of the machine: the recording must not be rejected for it.
+            raise NightscribeError(
+                f"cannot hand a recording to a decoder process: {error.strerror}"
+            ) from error
 
     def receive(self) -> bytes | None:
         """The next answer; b"" if the worker has ended, None if no answer is ready."""

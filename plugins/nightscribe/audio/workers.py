@@ -25,6 +25,8 @@ from nightscribe.errors import NightscribeError, Reason, Rejected
 
 __all__ = ["Crashed", "Workers"]
 
+_FULL_MEMORY_BYTES = 256 * 1024**2
+_FULL_DISK_BYTES = 2 * 1024**3
 _CPU_S = 3600  # seconds of CPU time per recording; 24 hours of audio take a few minutes
 
 Result = TypeVar("Result")
@@ -72,9 +74,24 @@ class Workers(Generic[Result]):
         return len(self._queue) + sum(len(worker.recordings) for worker in self._workers)
 
     @property
-    def waiting_bytes(self) -> int:
-        """Encoded bytes in memory of recordings that no worker has yet."""
-        return sum(recording.memory_bytes for recording in self._queue)
+    def waiting_bytes(self) -> tuple[int, int]:
+        """Copied bytes of recordings that no worker has yet: in memory, in the temporary folder.
+
+        A recording on disk that is read in place counts as nothing.
+        """
+        return (
+            sum(recording.memory_bytes for recording in self._queue),
+            sum(recording.disk_bytes for recording in self._queue),
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether the copies that wait take so much space that no more should be submitted.
+
+        The limits are 256 MiB of memory and 2 GiB of the temporary folder.
+        """
+        memory_bytes, disk_bytes = self.waiting_bytes
+        return memory_bytes > _FULL_MEMORY_BYTES or disk_bytes > _FULL_DISK_BYTES
 
     def submit(self, encoded: BinaryIO | str) -> int:
         """Submit a recording, as an open file or a path; returns its number.

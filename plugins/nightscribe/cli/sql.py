@@ -59,8 +59,6 @@ def execute(arguments: argparse.Namespace) -> int:
     with connect(lake_of(arguments)) as connection:
         try:
             relation = query(connection, arguments.query)
-            if relation is None:
-                return 0
             if arguments.format == "table":
                 on_terminal = sys.stdout.isatty()
                 width = shutil.get_terminal_size().columns if on_terminal else 10_000
@@ -83,6 +81,7 @@ def _write(rows: pa.Table, path: Path, fmt: str) -> None:
     """Write rows to a file. Uses another connection: the lake's connection must not write files."""
     import duckdb
 
+    # It writes rows that are in memory as a stream, so it spills nothing.
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("result", rows)

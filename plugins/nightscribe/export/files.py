@@ -77,7 +77,6 @@ def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> list[di
                 WHERE {where or "true"}
                 ORDER BY archive, member, task""",
         )
-        assert relation is not None
         rows = relation.to_arrow_table()
     except duckdb.Error as error:
         raise NightscribeError(f"--where {where!r} is not a condition: {error}") from error

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO, cast
 
 import fsspec
 
@@ -64,26 +67,37 @@ class LakeLocation:
         native: str = self.filesystem._strip_protocol(self.path(path))
         return native
 
-    def make_folder_for(self, path: str) -> None:
-        """Create the parent folder of a path in the lake, so that a file can be written to it."""
-        # An object store has no folders; fsspec would create a bucket.
-        if self.is_local:
-            Path(self.native_path(path)).parent.mkdir(parents=True, exist_ok=True)
-
     def put_file(self, path: str, data: bytes) -> str:
         """Write a file, such as a report, into the lake; returns its URI.
 
         The file is replaced as a whole: readers see the old content or the new one.
         """
-        target = self.native_path(path)
-        self.make_folder_for(path)
-        if self.is_local:
-            temporary = Path(f"{target}.{random.getrandbits(64):016x}.tmp")
-            temporary.write_bytes(data)
-            temporary.replace(target)
-        else:
-            self.filesystem.pipe_file(target, data)
+        with self.new_file(path) as file:
+            file.write(data)
         return self.path(path)
+
+    @contextmanager
+    def new_file(self, path: str) -> Iterator[BinaryIO]:
+        """Open a file to write, which replaces that at the path when the block ends without error.
+
+        If the process dies, the file does not appear.
+        """
+        target = self.native_path(path)
+        if self.is_local:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(f"{target}.{random.getrandbits(64):016x}.tmp")
+            try:
+                with temporary.open("wb") as file:
+                    yield file
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+        else:
+            # Closing a file of the object store completes it, also after an error.
+            with NamedTemporaryFile() as copy:
+                yield cast(BinaryIO, copy)
+                copy.flush()
+                self.filesystem.put_file(copy.name, target)
 
 
 def canonical_lake_uri(uri: str) -> str:

@@ -17,8 +17,11 @@ from nightscribe.lake.views import create_views
 
 __all__ = ["connect", "count_rows", "query", "read"]
 
-_WRITES = {"COPY", "COPY_DATABASE", "EXPORT"}
-"""Types of statements that write files."""
+# DuckDB may write below an allowed folder (COPY, EXPORT and ATTACH, also after EXPLAIN ANALYZE). So
+# only statements that are known to read are run.
+_QUERY_WORDS = {"(", "describe", "from", "pivot", "select", "show", "summarize", "table", "unpivot"}
+_QUERY_WORDS |= {"values", "with"}
+"""First words of statements that return rows and write nothing."""
 
 
 def connect(
@@ -53,22 +56,50 @@ def connect(
 
 def query(
     connection: duckdb.DuckDBPyConnection, text: str, parameters: dict[str, Any] | None = None
-) -> duckdb.DuckDBPyRelation | None:
-    """Run a query that a person wrote. Returns its rows, or None for a statement without rows.
+) -> duckdb.DuckDBPyRelation:
+    """Run a query that a person wrote. Returns its rows.
 
     Raises:
-        ConfigurationError: the text is not one statement, or the statement writes files.
+        ConfigurationError: the text is not one statement, or the statement is not a query.
         duckdb.Error: the query fails.
     """
     statements = connection.extract_statements(text)
     if len(statements) != 1:
         raise ConfigurationError(f"{text!r} is {len(statements)} statements: give one")
-    if statements[0].type.name in _WRITES:
+    if not _is_query(statements[0]):
         raise ConfigurationError(
-            f"{text!r} writes files: use `nightscribe sql --output FILE`; only Nightscribe writes "
-            "the lake's tables"
+            f"{text!r} is not a query: give one that begins with SELECT, FROM, WITH, PIVOT, "
+            "DESCRIBE, SHOW, SUMMARIZE or EXPLAIN (`nightscribe sql --output FILE` writes the rows "
+            "to a file)"
         )
     return connection.sql(text, params=parameters)
+
+
+def _is_query(statement: duckdb.Statement) -> bool:
+    """Whether a statement returns rows and writes nothing."""
+    # PIVOT becomes several statements (MULTI), and so does any statement that has one inside.
+    if statement.type.name not in {"EXPLAIN", "MULTI"}:
+        return statement.type.name == "SELECT"
+    words = _words(statement.query)
+    if words[0] == "explain":
+        words = words[1:]
+        if words[0] == "analyze":
+            words = words[1:]
+        elif words[0] == "(" and words[1] not in _QUERY_WORDS:
+            words = words[words.index(")") + 1 :]  # options, such as (FORMAT json)
+    return words[0] in _QUERY_WORDS
+
+
+def _words(text: str) -> list[str]:
+    """The tokens of a statement in lower case, without comments."""
+    encoded = text.encode()  # the tokens' positions are in bytes
+    tokens = duckdb.tokenize(text)
+    ends = [start for start, _ in tokens[1:]] + [len(encoded)]
+    return [
+        encoded[start:end].decode().strip().lower()
+        for (start, kind), end in zip(tokens, ends, strict=True)
+        if kind.name != "comment"
+    ]
 
 
 def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
@@ -78,14 +109,11 @@ def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
         parameters: values for `$name` in the text
 
     Raises:
-        ConfigurationError: the text is not one statement, writes files, or returns no rows.
+        ConfigurationError: the text is not one statement, or the statement is not a query.
         duckdb.Error: the query fails.
     """
     with connect(lake) as connection:
-        relation = query(connection, text, parameters or None)
-        if relation is None:
-            raise ConfigurationError(f"{text!r} returns no rows: give a query")
-        return relation.to_arrow_table()
+        return query(connection, text, parameters or None).to_arrow_table()
 
 
 def count_rows(lake: Lake, tables: Sequence[str] = ()) -> dict[str, int]:

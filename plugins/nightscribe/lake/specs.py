@@ -17,12 +17,11 @@ __all__ = ["has_spec", "read_spec", "write_spec"]
 def write_spec(lake: LakeLocation, path: str, rows: pa.Table | pa.RecordBatchReader) -> str:
     """Write a spec to a path in the lake; returns the path.
 
-    Of a reader, one batch at a time is in memory.
+    Of a reader, one batch at a time is in memory. A spec is written whole or not at all.
     """
     batches = rows.to_reader() if isinstance(rows, pa.Table) else rows
-    lake.make_folder_for(path)
     with (
-        lake.filesystem.open(lake.native_path(path), "wb") as file,
+        lake.new_file(path) as file,
         pq.ParquetWriter(file, rows.schema, compression="zstd") as writer,
     ):
         for batch in batches:

@@ -38,6 +38,9 @@ ANNOTATIONS = pa.schema(
 """One row per file that a manifest names. `depth` is the number of folders above the manifest. If
 several manifests name a file, the deepest one counts."""
 
+SLICE_ROWS = 50_000
+"""Annotations that are joined and written at a time."""
+
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 """About half a million rows. A manifest is held in memory while it is read."""
 
@@ -103,16 +106,26 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
         return 0
     with connect(lake) as connection:
         connection.register("annotations", annotations)
+        by_member = connection.sql(
+            """FROM annotations
+               QUALIFY row_number() OVER (PARTITION BY archive, member
+                                          ORDER BY depth DESC, line DESC) = 1
+               ORDER BY archive, member"""
+        ).to_arrow_table()
+    starts = range(0, by_member.num_rows, SLICE_ROWS)
+    return sum(_annotate(lake, by_member.slice(start, SLICE_ROWS), run_id) for start in starts)
+
+
+def _annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
+    """The same for one slice, with one row per file."""
+    with connect(lake) as connection:
+        connection.register("annotations", annotations)
         connection.execute(
             """CREATE TEMP VIEW joined AS
                SELECT s.* EXCLUDE (run_id, created_at, language_hint, metadata),
                       a.language AS language_hint, a.metadata, a.text, a.translation, a.dataset,
                       a.split
-               FROM sources AS s JOIN (
-                   SELECT * FROM annotations
-                   QUALIFY row_number() OVER (PARTITION BY archive, member
-                                              ORDER BY depth DESC, line DESC) = 1
-               ) AS a USING (archive, member)
+               FROM sources AS s JOIN annotations AS a USING (archive, member)
                ORDER BY archive, member"""
         )
         sources = connection.sql(
@@ -152,6 +165,6 @@ def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
         }
         for row in manifests
     ]
-    # Sources with a later time than this row are not annotated yet, see `scan.find_new`.
+    # Sources with a later time than this row are not annotated yet, see `new_files.find_new`.
     lake.upsert("scans", rows_of("scans", rows, run_id), KEYS["scans"], restamp=True)
     return count

@@ -1,12 +1,12 @@
 """The stages of a run: scan → ingest → plan → transcribe → publish.
 
-Each stage is a function from plain values to plain values. `night` calls them in one process, the
-DAG calls them as tasks.
+`night` calls them in one process, the DAG calls them as tasks.
 
 - `order`: the parameters of a run, checked; `run_ids`: the names of runs and of their folders
 - `scan`: finds new files, writes ingest specs; `new_files`: compares a listing with the lake
 - `ingest`: ingests the files of a spec; `ingest_queue`: hashes, decodes and commits them in order
 - `plan`: divides pending transcripts into batches; `pending`: finds them; `done`: which are done
+- `expected_speed`: how fast a model will be, which sizes the batches
 - `cutting`: cuts a stream of rows into tables, for `scan` and `plan`
 - `transcribe`: transcribes a batch; `attempt`: one attempt and its commit; `requests`: its audio
 - `publish`: writes the DuckDB catalog

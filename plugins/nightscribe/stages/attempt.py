@@ -17,6 +17,7 @@ from typing import Any
 
 from nightscribe.errors import Reason
 from nightscribe.lake.keys import KEYS
+from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import segment_rows
@@ -94,10 +95,10 @@ class Attempt:
     def commit(self, *, replace: bool, transaction: str) -> None:
         """Commit the attempt: all of its rows become visible, or none.
 
-        With `replace`, its transcripts replace those with the same key, and postponed transcripts
-        are recorded in `rejected`, so that the next run makes them. Without `replace`, existing
-        transcripts stay, and the next run finds the missing ones without a record. A complete
-        attempt writes `transaction` to the log of the table `transcripts`.
+        With `replace`, its transcripts replace those with the same key, and postponed ones that
+        exist are recorded in `rejected`, so that the next run replaces them. Without `replace`,
+        existing transcripts stay, and the next run finds the missing ones without a record. A
+        complete attempt writes `transaction` to the log of the table `transcripts`.
         """
         lake, run_id = self._lake, self._run_id
         lake.append("segments", rows_of("segments", self.segments))
@@ -115,9 +116,18 @@ class Attempt:
 
     def _record_postponed(self) -> None:
         detail = "not transcribed again: the batch ran out of time; the next run transcribes it"
+        found = read(
+            self._lake,
+            """SELECT recording_id, task, options_key FROM transcripts
+               WHERE model_id = $model_id AND recording_id IN (SELECT unnest($ids))""",
+            model_id=self._model.model_id,
+            ids=[recording_id for recording_id, _ in self.postponed],
+        )
+        existing = {tuple(row.values()) for row in found.to_pylist()}
         rows = [
             self._rejected_row(recording_id, job, Reason.POSTPONED, detail)
             for recording_id, job in self.postponed
+            if (recording_id, job.task, job.options.key) in existing
         ]
         rejected = rows_of("rejected", rows, self._run_id)
         self._lake.upsert("rejected", rejected, KEYS["rejected"], restamp=True)

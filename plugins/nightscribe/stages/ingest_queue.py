@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 _COMMIT_FILES = 2_000
 _COMMIT_S = 60.0
 _MAX_FILES = 256  # in the queue; each may be an open file
-_MAX_BYTES = 256 * 1024**2  # of encoded audio in memory that no worker has yet
 
 
 @dataclass
@@ -133,7 +132,7 @@ class IngestQueue:
     def _append(self, entry: _File) -> None:
         self.files.append(entry)
         self._receive(wait_for_one=False)
-        while len(self.files) >= _MAX_FILES or self.workers.waiting_bytes > _MAX_BYTES:
+        while len(self.files) >= _MAX_FILES or self.workers.full:
             self._receive(wait_for_one=True)
 
     def _receive(self, *, wait_for_one: bool) -> None:

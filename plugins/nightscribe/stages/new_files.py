@@ -187,8 +187,8 @@ def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
     if force:
         database.execute(
             """INSERT INTO fresh FROM listed AS l WHERE kind = 'container'
-               AND EXISTS (FROM rejected AS r WHERE starts_with(r.uri, l.uri)
-                           AND r.model_id IS NULL)
+               AND EXISTS (FROM rejected AS r WHERE r.model_id IS NULL
+                           AND (r.uri = l.uri OR starts_with(r.uri, l.uri || '!/')))
                AND position NOT IN (SELECT position FROM fresh)"""
         )
     else:

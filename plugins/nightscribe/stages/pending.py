@@ -1,9 +1,9 @@
 """Pending transcripts (wanted and missing), as a stream in the order of the archives.
 
 A lake may have millions of recordings. DuckDB finds the missing transcripts with a fixed memory
-limit, and spills to a temporary folder. Each statement has one join or one sort: DuckDB divides the
-memory among the joins and sorts of a statement, so that a statement with several of them can run
-out of memory where a single one spills.
+limit, and spills to a temporary folder. The statements are short: DuckDB divides the memory among
+the joins and sorts of a statement, so that a statement with several of them can run out of memory
+where a single one spills.
 """
 
 from __future__ import annotations

@@ -16,8 +16,6 @@ from nightscribe.whisper.contract import Request
 
 __all__ = ["DecodedRequest", "Intake"]
 
-_MAX_WAITING_BYTES = 256 * 1024**2  # of encoded recordings that no worker has taken yet
-
 DecodedRequest = tuple[Request, Samples | Rejected]
 """A request with its audio, or with the reason why it has none."""
 
@@ -39,11 +37,7 @@ class Intake:
     def pull(self, limit: int) -> list[tuple[Request, OSError]]:
         """Pull requests until `limit` are being decoded; returns those that cannot be read."""
         unreadable = []
-        while (
-            self._more
-            and len(self._in_workers) < limit
-            and self._workers.waiting_bytes < _MAX_WAITING_BYTES
-        ):
+        while self._more and len(self._in_workers) < limit and not self._workers.full:
             request = next(self._requests, None)
             if request is None:
                 self._more = False
