@@ -97,6 +97,11 @@ def test_only_queries_are_run_so_nothing_is_written(lake: Lake, text: str) -> No
     assert sorted(Path(lake.uri).rglob("*")) == before
 
 
+def test_a_query_with_bytes_that_are_no_text_is_told(lake: Lake) -> None:
+    with pytest.raises(ConfigurationError, match="is not UTF-8 text"):
+        read(lake, os.fsdecode(b"SELECT '\xff'"))
+
+
 QUERIES = [
     "SELECT 1",
     "(SELECT 1)",

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", "-o", type=Path, metavar="FILE", help="file to write (default: standard output)"
     )
     parser.add_argument(
-        "query", metavar="QUERY", help="one SQL statement; `SHOW TABLES` lists the views"
+        "query", metavar="QUERY", help="one SQL query; `SHOW TABLES` lists the views"
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 import fsspec
 
-from nightscribe.errors import ConfigurationError
+from nightscribe.errors import ConfigurationError, explain_full_disk
 from nightscribe.storage import locate
 
 __all__ = ["LakeLocation", "canonical_lake_uri"]
@@ -94,7 +94,7 @@ class LakeLocation:
                 temporary.unlink(missing_ok=True)
         else:
             # Closing a file of the object store completes it, also after an error.
-            with NamedTemporaryFile() as copy:
+            with explain_full_disk(), NamedTemporaryFile() as copy:
                 yield cast(BinaryIO, copy)
                 copy.flush()
                 self.filesystem.put_file(copy.name, target)

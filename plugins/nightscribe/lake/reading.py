@@ -60,9 +60,14 @@ def query(
     """Run a query that a person wrote. Returns its rows.
 
     Raises:
-        ConfigurationError: the text is not one statement, or the statement is not a query.
+        ConfigurationError: the text is not UTF-8 or not one statement, or the statement is not a
+            query.
         duckdb.Error: the query fails.
     """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # of a shell's argument with other bytes
+        raise ConfigurationError(f"{text!r} is not UTF-8 text: type the query again") from error
     statements = connection.extract_statements(text)
     if len(statements) != 1:
         raise ConfigurationError(f"{text!r} is {len(statements)} statements: give one")

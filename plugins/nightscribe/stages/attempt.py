@@ -115,6 +115,8 @@ class Attempt:
             lake.insert_new("transcripts", rows, KEYS["transcripts"], transactions)
 
     def _record_postponed(self) -> None:
+        if not self.postponed:
+            return
         detail = "not transcribed again: the batch ran out of time; the next run transcribes it"
         found = read(
             self._lake,
