@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections import Counter
@@ -30,6 +27,7 @@ from nightscribe.stages.transcribe import Transcribed, transcribe_batch
 from nightscribe.whisper.engines import engine_named, model_loader
 from tests.audio.crashes import crash_decoders
 from tests.nights import SAMPLES, archive_of, write_noise
+from tests.unprivileged import unprivileged
 
 ENGLISH = SAMPLES / "english"
 CUT = (SAMPLES / "english" / "en-01.flac").read_bytes()[:50_000]
@@ -278,27 +276,6 @@ def test_unreadable_folder_and_file_are_rejected_and_are_used_once_they_can_be_r
     assert [json.loads(line) for line in lines] == [[1, expected], [0, expected]]
     night = run(lake, Order((str(folder),), "demo", language="en"), Settings(device="cpu"))
     assert [batch.transcripts for batch in night.transcribed] == [2]
-
-
-def unprivileged(script: str, *arguments: str) -> list[str]:
-    """Lines that a script prints when run where permission bits bind, root or not."""
-    # For why it ends so, see `nightscribe.cli.command`.
-    script += "\nimport os\nsys.stdout.flush()\nos._exit(0)\n"
-    command = [sys.executable, "-c", script, *arguments]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("running as root, and setpriv is not installed to give that up")
-        rights = "-dac_override,-dac_read_search"
-        command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
-    done = subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    return done.stdout.splitlines()
 
 
 # Files that change under a run

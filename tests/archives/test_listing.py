@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,7 @@ from tests.archives.packing import (
     reasons,
     write_tree,
 )
+from tests.unprivileged import unprivileged
 
 
 def test_folder_lists_audio_containers_and_manifests_and_ignores_the_rest(tmp_path: Path) -> None:
@@ -146,25 +145,6 @@ except ConfigurationError as error:
 for (_, member), answer in open_sources(sources, ArchiveLimits()):
     print("opened", member, getattr(answer, "reason", "") or answer.read().decode())
 """
-
-
-def unprivileged(script: str, *arguments: str) -> list[str]:
-    """Lines that a script prints when run where permission bits bind, root or not."""
-    command = [sys.executable, "-c", script, *arguments]
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("running as root, and setpriv is not installed to give that up")
-        rights = "-dac_override,-dac_read_search"
-        command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
-    done = subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    return done.stdout.splitlines()
 
 
 def test_unreadable_folder_and_file_are_rejected_and_the_rest_is_used(tmp_path: Path) -> None:
