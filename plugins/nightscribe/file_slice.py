@@ -9,23 +9,21 @@ import stat
 import tempfile
 from typing import BinaryIO, cast
 
-__all__ = ["FileSlice", "open_slice", "slice_of"]
+__all__ = ["FileSlice", "RandomAccessFile", "open_slice", "slice_of"]
 
 _BUFFER_BYTES = 256 * 1024
 
 
-class FileSlice(io.RawIOBase):
-    """`size` bytes of an open file, beginning at offset `start`.
+class RandomAccessFile(io.RawIOBase):
+    """A read-only file of `size` bytes whose bytes `read_at` gives. It keeps its own position."""
 
-    Reading does not move the position of the open file. Closing the slice does not close the
-    descriptor.
-    """
-
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
-        self.descriptor = descriptor
-        self.start = start
+    def __init__(self, size: int) -> None:
         self.size = size
         self._position = 0
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Up to `count` bytes from a position; fewer is no error, none is the end."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         return True
@@ -44,11 +42,27 @@ class FileSlice(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        count = min(len(buffer), max(self.size - self._position, 0))
-        data = os.pread(self.descriptor, count, self.start + self._position)
+        data = self.read_at(self._position, len(buffer))
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+
+class FileSlice(RandomAccessFile):
+    """`size` bytes of an open file, beginning at offset `start`.
+
+    Reading does not move the position of the open file. Closing the slice does not close the
+    descriptor.
+    """
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        super().__init__(size)
+        self.descriptor = descriptor
+        self.start = start
+
+    def read_at(self, position: int, count: int) -> bytes:
+        count = min(count, max(self.size - position, 0))
+        return os.pread(self.descriptor, count, self.start + position)
 
 
 def open_slice(descriptor: int, start: int, size: int) -> BinaryIO:

@@ -13,6 +13,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from nightscribe.file_slice import RandomAccessFile
+
 __all__ = ["Directory", "first_members", "read_directory"]
 
 # The records of the .ZIP specification (APPNOTE.TXT 6.3.10): central directory header (4.3.12),
@@ -102,39 +104,17 @@ def first_members(file: BinaryIO, directory: Directory) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(_WithTail(file, cut, end64 + locator + end)))
 
 
-class _WithTail(io.RawIOBase):
+class _WithTail(RandomAccessFile):
     """The bytes of a file before `cut`, followed by other bytes."""
 
     def __init__(self, file: BinaryIO, cut: int, tail: bytes) -> None:
+        super().__init__(cut + len(tail))
         self._file = file
         self._cut = cut
         self._tail = tail
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        size = self._cut + len(self._tail)
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
-        if base + offset < 0:
-            raise OSError(f"cannot seek to {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._position < self._cut:
-            self._file.seek(self._position)
-            data = self._file.read(min(len(buffer), self._cut - self._position))
-        else:
-            at = self._position - self._cut
-            data = self._tail[at : at + len(buffer)]
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+    def read_at(self, position: int, count: int) -> bytes:
+        if position >= self._cut:
+            return self._tail[position - self._cut :][:count]
+        self._file.seek(position)
+        return self._file.read(min(count, self._cut - position))
