@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -35,6 +36,35 @@ class Reason(StrEnum):
     CHANGED = "changed"
     TRANSCRIPTION_FAILED = "transcription_failed"
     POSTPONED = "postponed"
+
+
+class WarningKind(StrEnum):
+    """What is wrong with a recording that is used all the same. A closed list, as `Reason`."""
+
+    DAMAGED_PACKETS = "damaged_packets"
+    GAP = "gap"
+    CUT_SHORT = "cut_short"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class AudioWarning:
+    """A flaw of a recording that is used all the same: the content of a row of `warnings`.
+
+    Attributes:
+        kind: from the closed list
+        detail: what was found, in words
+        missing_s: seconds that are not in the decoded audio; None if that is unknown
+    """
+
+    kind: WarningKind
+    detail: str
+    missing_s: float | None = None
+
+
+def warning_text(warnings: Iterable[AudioWarning]) -> str | None:
+    """The details of warnings in one line; None without warnings."""
+    return "; ".join(warning.detail for warning in warnings) or None
 
 
 class Rejected(Exception):

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from nightscribe.archives.kinds import Kind, kind_of
+from nightscribe.archives.entries import PassedOver
+from nightscribe.archives.kinds import Kind, kind_of, suffix_of
 from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
 from nightscribe.errors import Reason, Rejected
 from nightscribe.settings import ArchiveLimits
@@ -95,7 +96,7 @@ class Container:
         self.raw = raw
         self.size_bytes = size_bytes
         self.limits = limits
-        self._wanted = wanted
+        self.wanted = wanted
         self._expanded = 0
         self._seen: Counter[str] = Counter()
 
@@ -104,28 +105,31 @@ class Container:
         """The descriptor of a local file, from which members can be read in place; else None."""
         return self.raw.fileno() if self.place.filesystem is None else None
 
-    def admit(self, entry: Entry, position: int) -> Admitted | None:
-        """The member at `position` (from 0) if it is to be read; None if it is not.
+    def admit(self, entry: Entry, position: int) -> Admitted | PassedOver | None:
+        """What becomes of the member at `position` (from 0).
 
-        Folders, hidden files, other kinds of files and unwanted members are not read.
+        Hidden members and other kinds of files are passed over. None for a folder, and for a member
+        that is not wanted.
 
         Raises:
             ContainerRejected: there are more members than the limit.
         """
         if position >= self.limits.max_members:
             raise self.too_many_members()
-        kind = kind_of(entry.name)
         # A folder's name may end with an audio suffix.
-        if entry.is_folder or kind is None:
+        if entry.is_folder:
             return None
+        kind = kind_of(entry.name)
+        if kind is None:
+            return PassedOver(self.place.uri, suffix_of(entry.name))
         name, unsafe = entry.name, is_unsafe(entry.name)
         if not unsafe:
             parts = [part for part in name.split("/") if part not in ("", ".")]
             if any(map(is_hidden, parts)):
-                return None
+                return PassedOver(self.place.uri, suffix_of(entry.name))
             name = "/".join(parts)
         member = self._unique(encode_path(name))
-        if self._wanted is not None and member not in self._wanted:
+        if self.wanted is not None and member not in self.wanted:
             return None
         if unsafe:
             return Admitted(member, kind, unsafe_name())

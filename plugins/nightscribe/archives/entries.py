@@ -9,7 +9,7 @@ from nightscribe.archives.kinds import Kind
 from nightscribe.errors import Reason, Rejected
 from nightscribe.uris import join_uri
 
-__all__ = ["File", "Member", "Rejection", "rejection", "unreadable"]
+__all__ = ["File", "Member", "PassedOver", "Rejection", "rejection", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,17 @@ class Rejection:
     version: str
     reason: Reason
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file that is not read, since its name is hidden, or neither audio, container nor manifest.
+
+    A hidden folder counts as one such file; it is not entered.
+    """
+
+    collection: str  # the collection's or container's URI
+    suffix: str  # see `kinds.suffix_of`
 
 
 def rejection(archive: str, member: str, version: str, rejected: Rejected) -> Rejection:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 
-__all__ = ["AUDIO_SUFFIXES", "CONTAINER_SUFFIXES", "MANIFEST_NAMES", "Kind", "kind_of"]
+from nightscribe.archives.names import is_hidden
+
+__all__ = ["AUDIO_SUFFIXES", "CONTAINER_SUFFIXES", "MANIFEST_NAMES", "Kind", "kind_of", "suffix_of"]
 
 AUDIO_SUFFIXES = frozenset(
     [
@@ -27,11 +29,22 @@ MANIFEST_NAMES = frozenset({"manifest.csv", "manifest.tsv", "manifest.jsonl"})
 
 
 class Kind(StrEnum):
-    """The kind of a file. Files of no kind are ignored."""
+    """The kind of a file. Files of no kind are passed over."""
 
     AUDIO = "audio"
     CONTAINER = "container"
     MANIFEST = "manifest"
+
+
+def suffix_of(name: str) -> str:
+    """The suffix under which a file that is passed over is counted.
+
+    >>> suffix_of("radio/Notes.TXT"), suffix_of("README"), suffix_of(".cache/a.wav")
+    ('.txt', '(none)', '(hidden)')
+    """
+    if any(map(is_hidden, name.split("/"))):
+        return "(hidden)"
+    return os.path.splitext(name.rpartition("/")[2].lower())[1] or "(none)"
 
 
 def kind_of(name: str) -> Kind | None:

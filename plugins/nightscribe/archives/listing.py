@@ -6,23 +6,26 @@ import os
 import stat
 from collections.abc import Iterator
 
-from nightscribe.archives.entries import File, Rejection, rejection, unreadable
-from nightscribe.archives.kinds import Kind, kind_of
+from nightscribe.archives.entries import File, PassedOver, Rejection, rejection, unreadable
+from nightscribe.archives.kinds import Kind, kind_of, suffix_of
 from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
 from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected
 from nightscribe.storage import Place, Stat, locate, stat_of, stat_of_info
 from nightscribe.uris import encode_path, join_uri, places_of
 
-__all__ = ["list_files"]
+__all__ = ["Listed", "list_files"]
+
+Listed = File | Rejection | PassedOver
+"""What becomes of a file below a collection, as far as its name and size tell."""
 
 
-def list_files(collection_uri: str) -> Iterator[File | Rejection]:
+def list_files(collection_uri: str) -> Iterator[Listed]:
     """List the audio files, containers and manifests of a collection without opening them.
 
     The order is fixed: the files of a folder by name, then its sub-folders. Memory grows with the
-    largest single folder, not with the collection. Hidden files and other kinds of files are
-    ignored. Empty files, unsafe names, links that lead outside and unreadable folders are
-    rejections. A collection may be a single file.
+    largest single folder, not with the collection. Hidden files and folders, and other kinds of
+    files, are passed over. Empty files, unsafe names, links that lead outside and unreadable
+    folders are rejections. A collection may be a single file.
 
     Raises:
         ConfigurationError: the collection does not exist, or access to it is refused.
@@ -74,7 +77,7 @@ def _found(root: Place, relative: str, kind: Kind, status: Stat) -> File | Rejec
     return _file(root.uri, root.uri, member, kind, status)
 
 
-def _list_folder(root: Place) -> Iterator[File | Rejection]:
+def _list_folder(root: Place) -> Iterator[Listed]:
     real_root = os.path.realpath(root.path)
     pending = [""]  # folders, relative to the root, with a trailing slash
     while pending:
@@ -91,8 +94,8 @@ def _list_folder(root: Place) -> Iterator[File | Rejection]:
         folders = []
         for entry in entries:
             if is_hidden(entry.name):
-                continue
-            if entry.is_dir(follow_symlinks=False):
+                yield PassedOver(root.uri, suffix_of(entry.name))
+            elif entry.is_dir(follow_symlinks=False):
                 folders.append(f"{prefix}{entry.name}/")
             elif (kind := kind_of(entry.name)) is not None:
                 relative = prefix + entry.name
@@ -104,6 +107,8 @@ def _list_folder(root: Place) -> Iterator[File | Rejection]:
                 except OSError as error:
                     fault = unreadable("this file", error)
                     yield rejection(root.uri, encode_path(relative), "", fault)
+            else:
+                yield PassedOver(root.uri, suffix_of(entry.name))
         pending.extend(reversed(folders))
 
 
@@ -123,7 +128,7 @@ def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat | None:
     return stat_of(status)
 
 
-def _list_prefix(root: Place) -> Iterator[File | Rejection]:
+def _list_prefix(root: Place) -> Iterator[Listed]:
     filesystem = root.filesystem
     assert filesystem is not None
     pending = [root.path]
@@ -151,9 +156,13 @@ def _list_prefix(root: Place) -> Iterator[File | Rejection]:
                     rejected = Rejected(Reason.UNSAFE_MEMBER_NAME, detail)
                     yield rejection(root.uri, encode_path(relative.rstrip("/")), "", rejected)
             elif is_hidden(base):
-                continue
+                yield PassedOver(root.uri, suffix_of(base))
             elif status.is_folder:
                 folders.append(entry["name"])
-            elif not relative.endswith("/") and (kind := kind_of(base)) is not None:
+            elif relative.endswith("/"):
+                continue  # an object that stands for a folder
+            elif (kind := kind_of(base)) is not None:
                 yield _found(root, relative, kind, status)
+            else:
+                yield PassedOver(root.uri, suffix_of(base))
         pending.extend(reversed(folders))

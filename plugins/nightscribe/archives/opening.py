@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import BinaryIO, Protocol, cast
 
-from nightscribe.archives.entries import Member, Rejection, rejection, unreadable
+from nightscribe.archives.entries import Member, PassedOver, Rejection, rejection, unreadable
 from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.archives.names import is_unsafe, unsafe_name
 from nightscribe.archives.reading import read_members
@@ -65,6 +65,7 @@ def _open_members(
         for member, answer in answers:
             if member and member in missing:
                 missing.discard(member)
+                assert not isinstance(answer, PassedOver)
                 yield (archive, member), answer.file if isinstance(answer, Member) else answer
             elif isinstance(answer, Rejection):
                 rest, version = Rejected(answer.reason, answer.detail), answer.version

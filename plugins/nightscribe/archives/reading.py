@@ -11,7 +11,7 @@ from nightscribe.archives.container import (
     Entry,
     damaged,
 )
-from nightscribe.archives.entries import Member, Rejection, rejection, unreadable
+from nightscribe.archives.entries import Member, PassedOver, Rejection, rejection, unreadable
 from nightscribe.archives.tars import tar_entries
 from nightscribe.archives.zips import zip_entries
 from nightscribe.errors import Reason, Rejected
@@ -20,11 +20,14 @@ from nightscribe.storage import Place, locate
 
 __all__ = ["read_container", "read_members"]
 
-Answer = tuple[str, Member | Rejection]
-"""(member path, member or rejection); the path is empty for the container itself."""
+Answer = tuple[str, Member | Rejection | PassedOver]
+"""(member path, what becomes of it). The path is empty for the container itself, and for a member
+that is passed over."""
 
 
-def read_container(archive_uri: str, limits: ArchiveLimits) -> Iterator[Member | Rejection]:
+def read_container(
+    archive_uri: str, limits: ArchiveLimits
+) -> Iterator[Member | Rejection | PassedOver]:
     """Read the recordings and manifests of a zip or tar, in the order of their bytes.
 
     Makes one pass from start to end, also over a compressed tar. `position` counts all members,
@@ -76,6 +79,10 @@ def _answers(container: Container, entry: Entry, position: int) -> Iterator[Answ
     """The answer for one member, or nothing if it is not to be read. Closes its file afterwards."""
     admitted = container.admit(entry, position)
     if admitted is None:
+        return
+    if isinstance(admitted, PassedOver):
+        if container.wanted is None:
+            yield "", admitted
         return
     archive, member = container.place.uri, admitted.member
     try:

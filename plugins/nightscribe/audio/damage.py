@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nightscribe.audio.containers import Opened
+from nightscribe.errors import AudioWarning, WarningKind
 
 __all__ = ["Damage"]
 
@@ -43,31 +44,40 @@ class Damage:
             self.first_gap_s = at_s
         self.missing_s += gap_s
 
-    def warning(self, recording: Opened, decoded_s: float) -> str | None:
-        """One line about all damage, after decoding has ended; None if there is none."""
+    def warnings(self, recording: Opened, decoded_s: float) -> tuple[AudioWarning, ...]:
+        """All damage, after decoding has ended."""
         found = []
         if self.bad_packets:
             found.append(
-                f"{self.bad_packets} damaged packet{'s' if self.bad_packets > 1 else ''} skipped, "
-                f"the first at about {self.first_bad_s:.1f} s"
+                AudioWarning(
+                    WarningKind.DAMAGED_PACKETS,
+                    f"{self.bad_packets} damaged packet{'s' if self.bad_packets > 1 else ''} "
+                    f"skipped, the first at about {self.first_bad_s:.1f} s",
+                )
             )
         if self.missing_s:
             found.append(
-                f"{self.missing_s:.2f} s missing, the first at about {self.first_gap_s:.1f} s"
+                AudioWarning(
+                    WarningKind.GAP,
+                    f"{self.missing_s:.2f} s missing, the first at about {self.first_gap_s:.1f} s",
+                    self.missing_s,
+                )
             )
+        stated_s = recording.info.duration_s
+        cut_s = None if stated_s is None else max(0.0, stated_s - decoded_s - self.missing_s)
         if self.stopped:
-            found.append(f"reading stopped at {decoded_s:.1f} s: {self.stopped}")
+            detail = f"reading stopped at {decoded_s:.1f} s: {self.stopped}"
+            found.append(AudioWarning(WarningKind.STOPPED, detail, cut_s))
         elif recording.missing_bytes:
-            found.append(
+            detail = (
                 f"cut short at {decoded_s:.1f} s: the file has {recording.missing_bytes} bytes "
                 "fewer than its header states"
             )
+            found.append(AudioWarning(WarningKind.CUT_SHORT, detail, cut_s))
         elif self._is_cut_short(recording, decoded_s):
-            found.append(
-                f"cut short: {decoded_s:.1f} s decoded, but the header states "
-                f"{recording.info.duration_s:.1f} s"
-            )
-        return "; ".join(found) or None
+            detail = f"cut short: {decoded_s:.1f} s decoded, but the header states {stated_s:.1f} s"
+            found.append(AudioWarning(WarningKind.CUT_SHORT, detail, cut_s))
+        return tuple(found)
 
     def _is_cut_short(self, recording: Opened, decoded_s: float) -> bool:
         stated_s = recording.info.duration_s

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from nightscribe.audio.containers import AudioFile, AudioInfo, Opened, error_text, opened
 from nightscribe.audio.damage import Damage
 from nightscribe.audio.samples import SAMPLE_RATE, as_float, check_rate, in_blocks, quantised
-from nightscribe.errors import Reason, Rejected
+from nightscribe.errors import AudioWarning, Reason, Rejected, warning_text
 
 __all__ = ["BLOCK_S", "Decoded", "Inspected", "blocks", "decode", "inspect"]
 
@@ -38,7 +38,12 @@ class Decoded:
 
     samples: NDArray[np.float32]  # shape = (n,), in [-1, 1), at 16 kHz
     info: AudioInfo
-    warning: str | None  # damage of a file that can still be used
+    warnings: tuple[AudioWarning, ...]  # flaws of a file that can still be used
+
+    @property
+    def warning(self) -> str | None:
+        """The warnings in one line."""
+        return warning_text(self.warnings)
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,18 @@ class Inspected:
 
     info: AudioInfo
     duration_s: float  # of the decoded audio
-    warning: str | None
+    warnings: tuple[AudioWarning, ...]
+
+    @property
+    def warning(self) -> str | None:
+        """The warnings in one line."""
+        return warning_text(self.warnings)
 
 
 def inspect(
     file: AudioFile, *, min_duration_s: float = 0.0, max_duration_s: float | None = None
 ) -> Inspected:
-    """Decode to the end; return the header, the exact duration and a warning.
+    """Decode to the end; return the header, the exact duration and the warnings.
 
     The duration is within 1 ms of that of `decode`. Only the first frame is resampled.
 
@@ -66,7 +76,7 @@ def inspect(
         frames = decoder.frames(min_duration_s, max_duration_s)
         deque(quantised(islice(frames, 1)), maxlen=0)  # raises if it cannot be resampled
         deque(frames, maxlen=0)
-        return Inspected(recording.info, float(decoder.decoded_s), decoder.warning())
+        return Inspected(recording.info, float(decoder.decoded_s), decoder.warnings())
 
 
 def blocks(
@@ -75,12 +85,12 @@ def blocks(
     block_s: float = BLOCK_S,
     min_duration_s: float = 0.0,
     max_duration_s: float | None = None,
-) -> Generator[NDArray[np.float32], None, str | None]:
+) -> Generator[NDArray[np.float32], None, tuple[AudioWarning, ...]]:
     """Yield the samples in blocks of `block_s` seconds; the last block may be shorter.
 
     A block is a float32 array of shape (n,), 16 kHz mono. One block at a time is in memory. The
-    generator's return value, `warning = yield from blocks(file)`, describes the damage of a file
-    that can still be used, or is None.
+    generator's return value, `warnings = yield from blocks(file)`, describes the flaws of a file
+    that can still be used.
 
     Raises:
         Rejected: as `inspect`; for too short and for no audio decoded, only at the end.
@@ -91,7 +101,7 @@ def blocks(
         frames = decoder.frames(min_duration_s, max_duration_s)
         for block in in_blocks(quantised(frames), round(block_s * SAMPLE_RATE)):
             yield as_float(block)
-        return decoder.warning()
+        return decoder.warnings()
 
 
 def decode(
@@ -113,7 +123,7 @@ def decode(
             piece = pieces.popleft()
             samples[filled : filled + len(piece)] = as_float(piece)
             filled += len(piece)
-        return Decoded(samples, recording.info, decoder.warning())
+        return Decoded(samples, recording.info, decoder.warnings())
 
 
 class _Decoder:
@@ -152,9 +162,9 @@ class _Decoder:
                 f"{float(self.decoded_s):.3f} s, shorter than the minimum of {min_duration_s:g} s",
             )
 
-    def warning(self) -> str | None:
-        """The damage in one line, after `frames` has ended; None if there is none."""
-        return self._damage.warning(self._recording, float(self.decoded_s))
+    def warnings(self) -> tuple[AudioWarning, ...]:
+        """The flaws, after `frames` has ended."""
+        return self._damage.warnings(self._recording, float(self.decoded_s))
 
     def _nothing_decoded(self) -> Rejected:
         info, cause = self._recording.info, self._damage.stopped or self._damage.last_error

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 from nightscribe.audio.containers import AudioFile, AudioInfo
 from nightscribe.audio.decode import Inspected, inspect
 from nightscribe.audio.stored import Samples, Stored, decode_to
+from nightscribe.errors import AudioWarning, WarningKind, warning_text
 
 __all__ = ["Decoding", "Inspection", "Operation"]
 
@@ -44,7 +45,11 @@ class Inspection(Operation[Inspected]):
         return asdict(found)
 
     def result(self, answer: Any, out: BinaryIO | None) -> Inspected:
-        return Inspected(**{**answer, "info": AudioInfo(**answer["info"])})
+        warnings = tuple(
+            AudioWarning(WarningKind(warning["kind"]), warning["detail"], warning["missing_s"])
+            for warning in answer["warnings"]
+        )
+        return Inspected(AudioInfo(**answer["info"]), answer["duration_s"], warnings)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Decoding(Operation[Samples]):
 
     def run(self, encoded: AudioFile, out: BinaryIO | None) -> str | None:
         assert out is not None
-        return decode_to(out, encoded)
+        return warning_text(decode_to(out, encoded))
 
     def result(self, answer: Any, out: BinaryIO | None) -> Samples:
         assert out is not None

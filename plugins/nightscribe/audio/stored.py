@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nightscribe.audio.containers import AudioFile
 from nightscribe.audio.decode import blocks
 from nightscribe.audio.samples import FULL_SCALE
-from nightscribe.errors import explain_full_disk
+from nightscribe.errors import AudioWarning, explain_full_disk
 
 __all__ = ["Samples", "Stored", "decode_to"]
 
@@ -48,8 +48,8 @@ class Samples:
 
 
 @explain_full_disk()
-def decode_to(out: BinaryIO, encoded: AudioFile) -> str | None:
-    """Decode into an open file, as raw 16-bit samples; returns the warning, or None.
+def decode_to(out: BinaryIO, encoded: AudioFile) -> tuple[AudioWarning, ...]:
+    """Decode into an open file, as raw 16-bit samples; returns the warnings.
 
     Raises the errors of `decode.blocks`, and `NightscribeError` if the disk is full.
     """
@@ -59,6 +59,6 @@ def decode_to(out: BinaryIO, encoded: AudioFile) -> str | None:
             block = next(decoded)
         except StopIteration as end:
             out.flush()
-            warning: str | None = end.value
-            return warning
+            warnings: tuple[AudioWarning, ...] = end.value
+            return warnings
         out.write((block * FULL_SCALE).astype(np.int16).tobytes())

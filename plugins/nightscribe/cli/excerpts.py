@@ -52,7 +52,7 @@ def draw_excerpts(archives: Sequence[str], limits: ArchiveLimits) -> Iterator[by
         file
         for archive in archives
         for file in islice(list_files(archive), _MAX_LISTED)
-        if not isinstance(file, Rejection) and file.kind is not Kind.MANIFEST
+        if isinstance(file, File) and file.kind is not Kind.MANIFEST
     ]
     random.Random(0).shuffle(files)
     small = [file for file in files if file.size_bytes <= MAX_FILE_BYTES]

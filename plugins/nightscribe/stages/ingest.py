@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nightscribe.archives.entries import Rejection
+from nightscribe.archives.entries import PassedOver, Rejection
 from nightscribe.archives.kinds import Kind
 from nightscribe.archives.opening import open_sources
 from nightscribe.archives.reading import read_container
@@ -80,6 +80,8 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
     members: set[str] = set()
     readable = True
     for member in read_container(archive, queue.settings.limits):
+        if isinstance(member, PassedOver):
+            continue
         if isinstance(member, Rejection):
             # A rejection of the whole container has the container's version, so that the next
             # scan does not open it again until it changes.

@@ -134,7 +134,7 @@ def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> None:
             if isinstance(entry, Rejection):
                 log.warning("%s: %s: %s", entry.uri, entry.reason.value, entry.detail)
                 rejections.append(entry)
-            else:
+            elif isinstance(entry, File):
                 files.append(entry)
             if len(files) + len(rejections) == _CHUNK:
                 flush()
