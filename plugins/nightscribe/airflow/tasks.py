@@ -17,8 +17,10 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.account import write_accounts
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.order import Order
+from nightscribe.stages.outcome import outcome_of
 from nightscribe.stages.plan import plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
@@ -104,14 +106,17 @@ def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
         max_specs=_max_mapped_tasks(),
         force=order.force,
     )
-    log.info(scanned.summary())
+    for line in scanned.summary().splitlines():
+        log.info(line)
     return scanned.specs
 
 
 def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     """Ingest the files of one spec. Returns counts."""
     settings = Settings()
-    ingested = ingest(lake_of(settings), spec, run_id, settings=settings)
+    lake = lake_of(settings)
+    ingested = ingest(lake, spec, run_id, settings=settings)
+    write_accounts(lake, run_id, spec, ingested.accounts.values())
     log.info(ingested.summary())
     return {
         "files": ingested.files,
@@ -160,6 +165,9 @@ def run_publish(run_id: str) -> dict[str, Any]:
         ).fetchall()
     transcripts, recordings, audio_s = row
     totals = count_rows(lake)
+    outcome = outcome_of(lake, run_id)
+    for line in outcome.lines():
+        log.info(line)
     log.info("published %s: %s", catalog, totals)
     if transcripts:
         log.info("%d transcripts of %d recordings are new", transcripts, recordings)
@@ -172,6 +180,7 @@ def run_publish(run_id: str) -> dict[str, Any]:
         "recordings": recordings,
         "audio_s": round(audio_s, 3),
         "totals": totals,
+        **outcome.metadata(),
     }
 
 

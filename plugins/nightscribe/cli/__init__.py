@@ -29,6 +29,7 @@ COMMANDS = (
     "transcribe",
     "scan",
     "run",
+    "warnings",
     "sql",
     "export",
     "datasets",

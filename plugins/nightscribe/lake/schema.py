@@ -247,6 +247,55 @@ BASELINES = pa.schema(
     ]
 )
 
+PASSED_OVER = pa.struct(
+    [
+        _required("suffix", pa.string(), "`.pdf` …, `(none)`, `(hidden)` or `(other)`"),
+        _required("files", pa.int64(), "files that were passed over"),
+    ]
+)
+
+ACCOUNTS = pa.schema(
+    [
+        _required("collection", pa.string(), "URI that the scan was given"),
+        _required(
+            "part", pa.string(), "`scan`, or the spec of the ingest task that counted these files"
+        ),
+        _required("found", pa.int64(), "files found; in an ingest task, members of containers"),
+        _required("known", pa.int64(), "files that were read by an earlier run and are unchanged"),
+        _required("used", pa.int64(), "files that were read: recordings, containers, manifests"),
+        _required("rejected", pa.int64(), "files that cannot be used; `rejected` has the reasons"),
+        _required("passed_over", pa.int64(), "files that are not read because of their name"),
+        _required("suffixes", pa.list_(PASSED_OVER), "the files passed over, by suffix"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
+WARNINGS = pa.schema(
+    [
+        _RECORDING_ID,
+        _required("kind", pa.string(), "one of `nightscribe.errors.WarningKind`"),
+        _required("detail", pa.string(), "what was found, in words"),
+        _column("missing_s", pa.float64(), "audio that was not decoded, s; null if unknown"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
+DISAPPEARED = pa.schema(
+    [
+        _required("archive", pa.string(), "as in `sources`"),
+        _required("member", pa.string(), "as in `sources`"),
+        _required(
+            "missing",
+            pa.string(),
+            "`member`: the file is gone; `archive`: the whole zip or tar is; `nothing`: it is back",
+        ),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "recordings": RECORDINGS,
     "sources": SOURCES,
@@ -258,10 +307,13 @@ SCHEMAS: dict[str, pa.Schema] = {
     "batches": BATCHES,
     "scores": SCORES,
     "baselines": BASELINES,
+    "accounts": ACCOUNTS,
+    "warnings": WARNINGS,
+    "disappeared": DISAPPEARED,
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 
-ADDED_LATER = frozenset({"baselines"})
+ADDED_LATER = frozenset({"baselines", "accounts", "warnings", "disappeared"})
 """Tables that an older lake of the same format may not have."""
 
 

@@ -60,9 +60,46 @@ VIEWS: dict[str, tuple[str, str]] = {
         "Transcripts that later ones are compared with, current and former.",
         "SELECT * FROM files.baselines",
     ),
+    "accounts": (
+        "What became of every file, by collection and run.",
+        """SELECT run_id, collection, min(created_at) AS created_at, sum(found)::BIGINT AS found,
+             sum(known)::BIGINT AS known, sum(used)::BIGINT AS used,
+             sum(rejected)::BIGINT AS rejected, sum(a.passed_over)::BIGINT AS passed_over,
+             sum(found - known - used - rejected - a.passed_over)::BIGINT AS unfinished,
+             any_value(by_suffix.suffixes) AS suffixes
+           FROM files.accounts AS a LEFT JOIN (
+             SELECT run_id, collection,
+               list({'suffix': suffix, 'files': files} ORDER BY files DESC, suffix) AS suffixes
+             FROM (SELECT run_id, collection, one.suffix, sum(one.files)::BIGINT AS files
+                   FROM (SELECT run_id, collection, unnest(suffixes) AS one FROM files.accounts)
+                   GROUP BY ALL)
+             GROUP BY ALL) AS by_suffix USING (run_id, collection)
+           GROUP BY run_id, collection""",
+    ),
+    "warnings": (
+        "Flaws of recordings that are used all the same.",
+        """SELECT * FROM files.warnings UNION ALL BY NAME
+           SELECT recording_id, 'unclassified' AS kind, warning AS detail, NULL AS missing_s,
+             run_id, created_at
+           FROM files.recordings ANTI JOIN files.warnings USING (recording_id)
+           WHERE warning IS NOT NULL""",
+    ),
+    "disappeared": (
+        "Sources that the newest scan of their collection did not find.",
+        """SELECT d.archive, d.member, recording_id, collection, d.missing, d.run_id, d.created_at
+           FROM files.disappeared AS d JOIN files.sources USING (archive, member)
+           WHERE missing <> 'nothing'""",
+    ),
+    "present_sources": (
+        "Sources that have not disappeared.",
+        """SELECT * FROM files.sources ANTI JOIN (
+             FROM files.disappeared WHERE missing <> 'nothing') USING (archive, member)""",
+    ),
     "latest_transcripts": (
-        "The newest transcript of each recording and task, of any model and options.",
-        """SELECT * FROM transcripts QUALIFY row_number() OVER (
+        "The newest transcript of each recording and task, of any model and options. Without "
+        "recordings that no place holds any more, because all have another content now.",
+        """SELECT * FROM transcripts SEMI JOIN files.sources USING (recording_id)
+           QUALIFY row_number() OVER (
              PARTITION BY recording_id, task ORDER BY created_at DESC, transcript_id) = 1""",
     ),
     "latest_scores": (
@@ -75,14 +112,18 @@ VIEWS: dict[str, tuple[str, str]] = {
              PARTITION BY dataset, language, task ORDER BY created_at DESC, baseline_id)""",
     ),
     "search": (
-        "Segments of the latest transcripts, with one place of their recording.",
+        "Segments of the latest transcripts, with one place of their recording; if possible, one "
+        "that has not disappeared.",
         """SELECT s.text, s.start_s, s.end_s, t.language, t.task, t.model,
              source.archive, source.member, source.collection, t.recording_id, t.transcript_id
            FROM segments AS s
            JOIN latest_transcripts AS t USING (transcript_id)
            LEFT JOIN (SELECT recording_id, min_by((archive, member, collection)::STRUCT(
-               archive VARCHAR, member VARCHAR, collection VARCHAR), (archive, member)) AS source
-             FROM sources GROUP BY recording_id) AS place ON place.recording_id = t.recording_id""",
+               archive VARCHAR, member VARCHAR, collection VARCHAR),
+               (coalesce(missing, 'nothing') <> 'nothing', archive, member)) AS source
+             FROM files.sources LEFT JOIN (SELECT archive, member, missing FROM files.disappeared)
+               USING (archive, member)
+             GROUP BY recording_id) AS place ON place.recording_id = t.recording_id""",
     ),
 }
 """View → (comment, query)."""

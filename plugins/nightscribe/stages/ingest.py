@@ -27,6 +27,7 @@ from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate, annotations_from
 from nightscribe.progress import Progress
 from nightscribe.settings import Settings
+from nightscribe.stages.disappeared import note_members
 from nightscribe.stages.ingest_queue import Ingested, IngestQueue
 from nightscribe.uris import join_uri, split_uri
 
@@ -68,7 +69,10 @@ def _ingest_plain(queue: IngestQueue, files: list[dict[str, Any]]) -> None:
     for (archive, member), file in open_sources(list(by_source), queue.settings.limits):
         row = by_source[archive, member]
         if isinstance(file, Rejection):
-            queue.reject(row["uri"], file.reason, file.detail, row["version"], row["size_bytes"])
+            account = queue.counts.account(row["collection"])
+            queue.reject(
+                row["uri"], file.reason, file.detail, row["version"], account, row["size_bytes"]
+            )
         else:
             source = _source(row, member, row["position"], row)
             queue.add(file, source, row["uri"], row["size_bytes"])
@@ -79,8 +83,11 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
     annotations: list[pa.Table] = []
     members: set[str] = set()
     readable = True
+    account = queue.counts.account(container["collection"])
+    account.new -= 1
     for member in read_container(archive, queue.settings.limits):
         if isinstance(member, PassedOver):
+            account.pass_over(member)
             continue
         if isinstance(member, Rejection):
             # A rejection of the whole container has the container's version, so that the next
@@ -88,7 +95,7 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             whole = member.uri == container["uri"]
             readable = readable and not whole
             version = container["version"] if whole else member.version
-            queue.reject(member.uri, member.reason, member.detail, version)
+            queue.reject(member.uri, member.reason, member.detail, version, account)
             members.add(split_uri(member.uri)[1])
             continue
         members.add(member.member)
@@ -99,11 +106,16 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
                     archive, container["collection"], member.member, member.file, member.version
                 )
             except OSError as error:
-                queue.reject(member.uri, Reason.MANIFEST_UNREADABLE, str(error), member.version)
+                queue.reject(
+                    member.uri, Reason.MANIFEST_UNREADABLE, str(error), member.version, account
+                )
                 continue
             queue.rows["rejected"].extend(found.problems)
             queue.counts.rejected += len(found.problems)
             annotations.append(found.rows)
+            whole = any(problem["uri"] == member.uri for problem in found.problems)
+            account.rejected += whole
+            account.used += not whole
         else:
             source = _source(
                 {"version": member.version, "size_bytes": member.size_bytes},
@@ -120,11 +132,15 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
                 Reason.MANIFEST_MISSING_FILE,
                 f"named in line {row['line']} of a manifest, but not in the archive",
                 container["version"],
+                None,
             )
     queue.finish()
     queue.commit()
+    if readable:
+        note_members(queue.lake, archive, members, queue.run_id)
     annotate(queue.lake, named, queue.run_id)
     if readable:
+        account.used += 1
         seen = {
             "uri": container["uri"],
             "size_bytes": container["size_bytes"],

@@ -10,12 +10,13 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from nightscribe.audio.decode import Inspected
 from nightscribe.audio.workers import Crashed, Workers
-from nightscribe.errors import Reason, Rejected
+from nightscribe.errors import AudioWarning, Reason, Rejected, WarningKind, warning_text
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
@@ -23,6 +24,8 @@ from nightscribe.lake.tables import Lake
 from nightscribe.progress import Progress
 from nightscribe.recordings import content_id
 from nightscribe.settings import Settings
+from nightscribe.stages.account import Account
+from nightscribe.stages.disappeared import Place, note_contents
 
 __all__ = ["IngestQueue", "Ingested"]
 
@@ -42,6 +45,11 @@ class Ingested:
     already_known: int = 0
     rejected: int = 0
     audio_s: float = 0.0
+    accounts: dict[str, Account] = field(default_factory=dict)  # by collection
+
+    def account(self, collection: str) -> Account:
+        """The account of a collection."""
+        return self.accounts.setdefault(collection, Account(collection))
 
     def summary(self) -> str:
         """One line for people."""
@@ -58,6 +66,7 @@ class _File:
 
     uri: str
     version: str
+    account: Account | None  # None for an input that is not a file, such as a manifest's line
     listed_bytes: int | None  # counted as progress; None for a member of a listed container
     source: dict[str, Any] | None = None  # row of `sources`
     recording_id: str = ""
@@ -80,8 +89,9 @@ class IngestQueue:
     workers: Workers[Inspected]
     counts: Ingested = field(default_factory=Ingested)
     rows: dict[str, list[dict[str, Any]]] = field(
-        default_factory=lambda: {"recordings": [], "sources": [], "rejected": []}
+        default_factory=lambda: {"warnings": [], "recordings": [], "sources": [], "rejected": []}
     )
+    lost: list[Place] = field(default_factory=list)  # where a file is that cannot be used
     committed: float = field(default_factory=time.monotonic)
     files: deque[_File] = field(default_factory=deque)
     numbers: dict[str, int] = field(default_factory=dict)  # recording_id → number in `workers`
@@ -94,16 +104,24 @@ class IngestQueue:
         self.known = {bytes.fromhex(row[0]) for row in ids}
 
     def reject(
-        self, uri: str, reason: Reason, detail: str, version: str, listed_bytes: int | None = None
+        self,
+        uri: str,
+        reason: Reason,
+        detail: str,
+        version: str,
+        account: Account | None,
+        listed_bytes: int | None = None,
     ) -> None:
-        """Add a file that cannot be read."""
-        self._append(_File(uri, version, listed_bytes, outcome=Rejected(reason, detail)))
+        """Add an input that cannot be used; `account` is that of the file, if it is one."""
+        rejected = Rejected(reason, detail)
+        self._append(_File(uri, version, account, listed_bytes, outcome=rejected))
 
     def add(
         self, file: BinaryIO, source: dict[str, Any], uri: str, listed_bytes: int | None = None
     ) -> None:
         """Add a file: hash it and, if its content is new, submit it to the workers."""
-        entry = _File(uri, source["version"], listed_bytes, source)
+        account = self.counts.account(source["collection"])
+        entry = _File(uri, source["version"], account, listed_bytes, source)
         try:
             entry.recording_id = content_id(file)
             entry.size_bytes = file.seek(0, os.SEEK_END)
@@ -147,7 +165,9 @@ class IngestQueue:
 
     def _record(self, entry: _File) -> None:
         """Add a file's rows; commit if there are many, or if the last commit is long ago."""
-        self.counts.files += 1
+        self.counts.files += entry.account is not None
+        if entry.account is not None and entry.listed_bytes is not None:
+            entry.account.new -= 1
         if isinstance(entry.outcome, Rejected):
             self._record_rejection(entry, entry.outcome)
         else:
@@ -163,6 +183,10 @@ class IngestQueue:
     def _record_rejection(self, entry: _File, rejected: Rejected) -> None:
         log.warning("%s: %s: %s", entry.uri, rejected.reason.value, rejected.detail)
         self.counts.rejected += 1
+        if entry.account is not None:
+            entry.account.rejected += 1
+        if entry.source is not None and rejected.reason not in (Reason.UNREADABLE, Reason.CHANGED):
+            self.lost.append((entry.source["archive"], entry.source["member"]))
         # A scan retries an unreadable file, unless its row has a recording_id (it was read to
         # its end, and crashed the decoder).
         crashed = entry.recording_id if isinstance(rejected, Crashed) else None
@@ -186,17 +210,41 @@ class IngestQueue:
             self.counts.recordings += 1
             self.counts.audio_s += found.duration_s
             self.rows["recordings"].append(_recording(entry, found))
+            self.rows["warnings"].extend(_warnings(entry.recording_id, found.warnings))
+            for warning in found.warnings:
+                log.warning("%s: used with a warning: %s", entry.uri, warning.detail)
+        assert entry.account is not None
+        entry.account.used += 1
         self.rows["sources"].append({**entry.source, "recording_id": entry.recording_id})
 
     def commit(self) -> None:
-        """Commit the rows: recordings first, so that every source has its recording."""
+        """Commit the rows. Every source has its recording, and every recording its warnings."""
         tables = {name: rows_of(name, rows, self.run_id) for name, rows in self.rows.items()}
+        self.lake.upsert("warnings", tables["warnings"], KEYS["warnings"])
         self.lake.insert_new("recordings", tables["recordings"], KEYS["recordings"])
         self.lake.upsert("sources", tables["sources"], KEYS["sources"])
         self.lake.insert_new("rejected", tables["rejected"], KEYS["rejected"])
+        used = [(row["archive"], row["member"]) for row in self.rows["sources"]]
+        note_contents(self.lake, used, self.lost, self.run_id)
+        self.lost.clear()
         for rows in self.rows.values():
             rows.clear()
         self.committed = time.monotonic()
+
+
+def _warnings(recording_id: str, warnings: Iterable[AudioWarning]) -> Iterator[dict[str, Any]]:
+    """Rows of `warnings`: one per kind."""
+    by_kind: dict[WarningKind, list[AudioWarning]] = {}
+    for warning in warnings:
+        by_kind.setdefault(warning.kind, []).append(warning)
+    for kind, same in by_kind.items():
+        known = [warning.missing_s for warning in same if warning.missing_s is not None]
+        yield {
+            "recording_id": recording_id,
+            "kind": kind.value,
+            "detail": warning_text(same),
+            "missing_s": sum(known) if known else None,
+        }
 
 
 def _recording(entry: _File, found: Inspected) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from nightscribe.archives.entries import File, Rejection
+from nightscribe.archives.entries import File, PassedOver, Rejection
 from nightscribe.archives.listing import list_files
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
+from nightscribe.stages.account import Account
+from nightscribe.uris import canonical_uri
 
-__all__ = ["LISTED", "UNUSABLE", "Found", "find_new"]
+__all__ = ["LISTED", "UNUSABLE", "Found", "count_manifests", "find_new"]
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +66,15 @@ class Found:
     """The result of `find_new`: counts, and a database that is open until its context ends.
 
     The database has the lake's views and four tables: `listed`, `fresh` and `manifests` with the
-    columns of `LISTED`, `unusable` with those of `UNUSABLE`.
+    columns of `LISTED`, `unusable` with those of `UNUSABLE`. `count_manifests` completes the
+    accounts when the manifests have been read.
     """
 
     files: int
     new_files: int  # audio files and containers that are new or changed
     new_bytes: int  # of these
     unusable: int  # files that the listing rejects
+    accounts: dict[str, Account]  # by collection; manifests are not counted yet
     database: duckdb.DuckDBPyConnection = field(repr=False)
 
     def fresh(self) -> Iterator[pa.RecordBatch]:
@@ -103,8 +108,8 @@ def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Ite
         tempfile.TemporaryDirectory(prefix="nightscribe-scan-") as folder,
         connect(lake, memory_limit=_MEMORY, spill_to=folder) as database,
     ):
-        _list(database, archives)
-        _find_fresh(database, force)
+        accounts = _list(database, archives)
+        _find_fresh(database, force, accounts)
         _find_manifests(database)
         [(files, unusable)] = database.execute(
             "SELECT (SELECT count(*) FROM listed), (SELECT count(*) FROM unusable)"
@@ -112,11 +117,15 @@ def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Ite
         [(new_files, new_bytes)] = database.execute(
             "SELECT count(*), coalesce(sum(size_bytes), 0) FROM fresh WHERE kind <> 'manifest'"
         ).fetchall()
-        yield Found(files, new_files, int(new_bytes), unusable, database)
+        yield Found(files, new_files, int(new_bytes), unusable, accounts, database)
 
 
-def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> None:
-    """Create `listed` (the files of the archives) and `unusable` (what the listing rejects)."""
+def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> dict[str, Account]:
+    """Create `listed` (the files of the archives) and `unusable` (what the listing rejects).
+
+    Returns the accounts of the collections, with the files that are rejected or passed over.
+    """
+    accounts = {uri: Account(uri) for uri in map(canonical_uri, archives)}
     files: list[File] = []
     rejections: list[Rejection] = []
     listed = 0
@@ -129,16 +138,19 @@ def _list(database: duckdb.DuckDBPyConnection, archives: Sequence[str]) -> None:
         files.clear()
         rejections.clear()
 
-    for archive in archives:
-        for entry in list_files(archive):
+    for uri, account in accounts.items():
+        for entry in list_files(uri):
             if isinstance(entry, Rejection):
-                log.warning("%s: %s: %s", entry.uri, entry.reason.value, entry.detail)
+                account.rejected += 1
                 rejections.append(entry)
-            elif isinstance(entry, File):
+            elif isinstance(entry, PassedOver):
+                account.pass_over(entry)
+            else:
                 files.append(entry)
-            if len(files) + len(rejections) == _CHUNK:
+            if len(files) + len(rejections) >= _CHUNK:
                 flush()
     flush()
+    return accounts
 
 
 def _listed_rows(files: Sequence[File], first: int) -> pa.Table:
@@ -174,8 +186,10 @@ def _add(database: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> Non
     database.unregister("incoming")
 
 
-def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
-    """Create `fresh`: the rows of `listed` that are new or changed."""
+def _find_fresh(
+    database: duckdb.DuckDBPyConnection, force: bool, accounts: dict[str, Account]
+) -> None:
+    """Create `fresh`: the rows of `listed` that are new or changed. Count the others."""
     database.execute(
         """CREATE TABLE fresh AS
            FROM listed ANTI JOIN sources USING (archive, member, size_bytes, version)"""
@@ -184,6 +198,7 @@ def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
         """DELETE FROM fresh WHERE position IN (
              SELECT position FROM fresh SEMI JOIN scans USING (uri, size_bytes, version))"""
     )
+    unread = _by_collection(database, "fresh")
     if force:
         database.execute(
             """INSERT INTO fresh FROM listed AS l WHERE kind = 'container'
@@ -201,6 +216,42 @@ def _find_fresh(database: duckdb.DuckDBPyConnection, force: bool) -> None:
                      ('changed', 'unreadable', 'manifest_missing_file')))
                  USING (uri, version))"""
         )
+    listed, fresh = _by_collection(database, "listed"), _by_collection(database, "fresh")
+    for uri, account in accounts.items():
+        account.new = fresh[uri]
+        # With `force`, `fresh` has more files than were unread: containers that are read again.
+        rejected_before = max(0, unread[uri] - fresh[uri])
+        account.rejected += rejected_before
+        account.known = listed[uri] - fresh[uri] - rejected_before
+
+
+def _by_collection(database: duckdb.DuckDBPyConnection, table: str) -> Counter[str]:
+    """Number of audio files and containers in a table, by collection."""
+    rows = database.execute(
+        f"SELECT collection, count(*) FROM {table} WHERE kind <> 'manifest' GROUP BY collection"
+    ).fetchall()
+    return Counter(dict(rows))
+
+
+def count_manifests(found: Found) -> None:
+    """Add the manifests to the accounts, after they were read.
+
+    A manifest is rejected if it cannot be read as a whole, now or earlier; used if it was read now;
+    else known.
+    """
+    rows = found.database.execute(
+        """SELECT collection,
+             CASE WHEN uri IN (SELECT uri FROM unusable) THEN 'rejected'
+                  WHEN position IN (SELECT position FROM manifests) THEN 'used'
+                  WHEN (uri, version) IN (SELECT (uri, version) FROM rejected
+                                          WHERE reason = 'manifest_unreadable') THEN 'rejected'
+                  ELSE 'known' END AS outcome,
+             count(*)
+           FROM listed WHERE kind = 'manifest' GROUP BY ALL"""
+    ).fetchall()
+    for collection, outcome, count in rows:
+        account = found.accounts[collection]
+        setattr(account, outcome, getattr(account, outcome) + count)
 
 
 def _find_manifests(database: duckdb.DuckDBPyConnection) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.account import write_accounts
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.ingest_queue import Ingested
 from nightscribe.stages.order import Order
+from nightscribe.stages.outcome import Outcome, outcome_of
 from nightscribe.stages.plan import Plan, plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import new_run_id, work_folder
@@ -32,6 +34,7 @@ class Night:
     ingested: list[Ingested]
     plan: Plan
     transcribed: list[Transcribed]
+    outcome: Outcome
     catalog: str
 
 
@@ -62,9 +65,11 @@ def run(
         force=order.force,
     )
     say(scanned.summary())
-    ingested = [ingest(lake, spec, run_id, settings=settings) for spec in scanned.specs]
-    for one in ingested:
-        say(one.summary())
+    ingested = []
+    for spec in scanned.specs:
+        ingested.append(ingest(lake, spec, run_id, settings=settings))
+        write_accounts(lake, run_id, spec, ingested[-1].accounts.values())
+        say(ingested[-1].summary())
     made = plan_run(lake, order, run_id, settings, 1000)
     say(made.summary())
     load = model_loader(settings)
@@ -72,4 +77,7 @@ def run(
     for spec in made.specs:
         transcribed.append(transcribe_batch(lake, spec, run_id, load, engine, settings=settings))
         say(transcribed[-1].summary())
-    return Night(scanned, ingested, made, transcribed, publish(lake))
+    outcome = outcome_of(lake, run_id)
+    for line in outcome.lines():
+        say(line)
+    return Night(scanned, ingested, made, transcribed, outcome, publish(lake))

@@ -178,7 +178,7 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.RecordB
     connection.register(name, pa.Table.from_batches([rows]).append_column("number", numbers))
 
 
-_WANTED_SOURCES = """(SELECT * FROM sources WHERE len($archives) = 0
+_WANTED_SOURCES = """(SELECT * FROM present_sources WHERE len($archives) = 0
     OR list_contains($archives, collection) OR list_contains($archives, archive)
     OR len(list_filter($archives, lambda uri:
              starts_with(archive || '/' || member || '/', uri || '/'))) > 0)"""

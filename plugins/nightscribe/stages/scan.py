@@ -16,11 +16,13 @@ from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotations_from
 from nightscribe.settings import Settings
+from nightscribe.stages.account import SCAN, Account, write_accounts
 from nightscribe.stages.cutting import cut_rows
-from nightscribe.stages.new_files import LISTED, UNUSABLE, Found, find_new
+from nightscribe.stages.disappeared import Changes, note_changes
+from nightscribe.stages.new_files import LISTED, UNUSABLE, Found, count_manifests, find_new
 from nightscribe.uris import join_uri
 
-__all__ = ["Scanned", "scan"]
+__all__ = ["Scanned", "read_manifests", "scan"]
 
 _NAMED = pa.schema([*ANNOTATIONS, ("manifest", pa.string()), ("version", pa.string())])
 """Columns of a file that a manifest names; `version` is the manifest's."""
@@ -36,16 +38,26 @@ class Scanned:
     files: int
     new_files: int
     new_bytes: int
-    rejected: int  # that the lake did not have
+    rejected: int  # inputs and lines of manifests, that the lake did not have
     specs: list[str]  # ingest specs, paths in the lake
+    accounts: tuple[Account, ...]  # one per collection
+    changes: Changes
 
     def summary(self) -> str:
-        """One line for people."""
-        return (
-            f"scan: {self.files} files, {self.new_files} new or changed "
-            f"({self.new_bytes / 1e6:.1f} MB), {self.rejected} rejected, "
-            f"{len(self.specs)} ingest tasks"
-        )
+        """Lines for people: the scan, and the account of each collection."""
+        lines = [
+            f"scan: {self.new_files:,} files new or changed ({self.new_bytes / 1e6:.1f} MB), "
+            f"{self.rejected:,} newly rejected, {len(self.specs):,} ingest tasks"
+        ]
+        for account in self.accounts:
+            lines.append(f"  {account.line()}")
+            if remark := account.remark():
+                lines.append(f"  {remark}")
+        if self.changes.gone or self.changes.back:
+            lines.append(
+                f"  sources: {self.changes.gone:,} have disappeared, {self.changes.back:,} are back"
+            )
+        return "\n".join(lines)
 
 
 def scan(
@@ -66,8 +78,12 @@ def scan(
     Raises `ConfigurationError` for an archive that does not exist.
     """
     with find_new(lake, archives, force=force) as found:
-        _read_manifests(found, settings)
+        read_manifests(found, settings)
+        count_manifests(found)
+        accounts = tuple(found.accounts.values())
         rejected = _keep_rejected(lake, found, run_id)
+        changes = note_changes(lake, found, run_id)
+        write_accounts(lake, run_id, SCAN, accounts)
         parts = _parts(found.fresh(), found.new_files, found.new_bytes, settings, max_specs)
         specs = [
             write_spec(lake, f"{folder}/ingest-{number:05d}.parquet", part)
@@ -90,10 +106,12 @@ def scan(
         new_bytes=found.new_bytes,
         rejected=rejected,
         specs=specs,
+        accounts=accounts,
+        changes=changes,
     )
 
 
-def _read_manifests(found: Found, settings: Settings) -> None:
+def read_manifests(found: Found, settings: Settings) -> None:
     """Create `named`: the manifests' values for each file, with the columns of `_NAMED`.
 
     Problems of a manifest, or of a file that it names, are added to `unusable`.

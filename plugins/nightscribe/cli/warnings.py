@@ -1,0 +1,72 @@
+"""List the recordings that are used with a warning, and the seconds that they lack.
+
+A warning names a flaw of a recording that is used all the same: damage, a cut, a silent channel.
+
+examples:
+  nightscribe warnings --lake /data/lake
+  nightscribe warnings --kind cut_short --limit 50
+  nightscribe sql --format csv "FROM warnings" > warnings.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from nightscribe.cli.arguments import add_lake, lake_of
+from nightscribe.text_tables import print_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the lake and the filters."""
+    add_lake(parser)
+    parser.add_argument("--kind", metavar="KIND", help="only warnings of this kind")
+    parser.add_argument("--run", metavar="ID", help="only recordings that this run has added")
+    parser.add_argument(
+        "--limit", type=int, default=1000, metavar="N", help="most rows (default: %(default)s)"
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print one row per warning, the most missing seconds first, and the totals."""
+    from nightscribe.lake.reading import read
+    from nightscribe.uris import join_uri
+
+    lake = lake_of(arguments)
+    wanted = "($kind IS NULL OR kind = $kind) AND ($run IS NULL OR w.run_id = $run)"
+    chosen = {"kind": arguments.kind, "run": arguments.run}
+    rows = read(
+        lake,
+        f"""SELECT w.kind, w.missing_s, r.duration_s, w.detail, w.recording_id, archive, member
+            FROM warnings AS w LEFT JOIN recordings AS r USING (recording_id)
+            LEFT JOIN (SELECT recording_id, min((archive, member)) AS place,
+                         place[1] AS archive, place[2] AS member
+                       FROM sources GROUP BY recording_id) USING (recording_id)
+            WHERE {wanted}
+            ORDER BY missing_s DESC NULLS LAST, archive, member, kind LIMIT $limit""",
+        **chosen,
+        limit=arguments.limit,
+    ).to_pylist()
+    print_table(
+        ("missing s", "of s", "kind", "recording", "detail"),
+        [
+            (
+                None if row["missing_s"] is None else f"{row['missing_s']:.1f}",
+                None if row["duration_s"] is None else f"{row['duration_s']:.1f}",
+                row["kind"],
+                join_uri(row["archive"], row["member"]) if row["archive"] else row["recording_id"],
+                row["detail"],
+            )
+            for row in rows
+        ],
+    )
+    [totals] = read(
+        lake,
+        f"""SELECT count(*) AS warnings, count(DISTINCT recording_id) AS recordings,
+              coalesce(sum(missing_s), 0) AS missing_s FROM warnings AS w WHERE {wanted}""",
+        **chosen,
+    ).to_pylist()
+    print(
+        f"{totals['warnings']:,} warnings about {totals['recordings']:,} recordings; at least "
+        f"{totals['missing_s']:.1f} s of audio are missing"
+    )
+    return 0
