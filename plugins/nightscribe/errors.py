@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     CORRUPT_ARCHIVE = "corrupt_archive"
     NESTED_ARCHIVE = "nested_archive"
+    UNSUPPORTED_ARCHIVE = "unsupported_archive"
     ENCRYPTED_MEMBER = "encrypted_member"
     UNSAFE_MEMBER_NAME = "unsafe_member_name"
     LINK_MEMBER = "link_member"

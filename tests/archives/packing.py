@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from nightscribe.archives.entries import Member, Rejection
+from nightscribe.archives.entries import Member, PassedOver, Rejection
 from nightscribe.archives.opening import open_sources
 from nightscribe.archives.reading import read_container
 from nightscribe.errors import Reason
@@ -64,7 +64,7 @@ def read_all(
     for item in read_container(str(path), limits):
         if isinstance(item, Member):
             contents[item.member] = item.file.read()
-        else:
+        elif not isinstance(item, PassedOver):
             rejections.append(item)
     return contents, rejections
 

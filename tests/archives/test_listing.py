@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nightscribe.archives.entries import File, Rejection
+from nightscribe.archives.entries import File, PassedOver, Rejection
 from nightscribe.archives.kinds import Kind
 from nightscribe.archives.listing import list_files
 from nightscribe.errors import ConfigurationError, Reason
@@ -44,7 +44,9 @@ def test_folder_lists_audio_containers_and_manifests_and_ignores_the_rest(tmp_pa
     )
     found = list(list_files(str(tmp_path)))
     collection = canonical_uri(str(tmp_path))
-    assert all(isinstance(file, File) and file.collection == collection for file in found)
+    assert all(isinstance(f, File | PassedOver) and f.collection == collection for f in found)
+    passed = sorted(f.suffix for f in found if isinstance(f, PassedOver))
+    assert passed == ["(hidden)"] * 4 + [".jpg", ".txt"]
     assert [(f.archive, f.member, f.kind, f.size_bytes) for f in found if isinstance(f, File)] == [
         (collection, "a.mp3", Kind.AUDIO, 2),
         (collection, "b.WAV", Kind.AUDIO, 1),
@@ -119,7 +121,9 @@ def test_links_are_followed_inside_the_archive_only(tmp_path: Path) -> None:
     members = {f.member for f in found if isinstance(f, File)}
     assert members == {"a.wav", "inside.wav", "sub/b.wav"}
     rejected = reasons(f for f in found if isinstance(f, Rejection))
-    assert rejected == dict.fromkeys(["outside.wav", "nowhere.wav", "pipe.wav"], Reason.LINK_MEMBER)
+    assert rejected == dict.fromkeys(
+        ["outside.wav", "nowhere.wav", "pipe.wav", "sub/loop", "sub/loop.wav"], Reason.LINK_MEMBER
+    )
     archive = canonical_uri(str(root))
     answers = opened([(archive, name) for name in ("inside.wav", "outside.wav", "pipe.wav")])
     assert answers[archive, "inside.wav"] == b"2"
@@ -203,3 +207,32 @@ def test_a_file_right_below_the_root_is_a_member_of_the_root() -> None:
         }
     finally:
         path.unlink()
+
+
+def test_every_file_of_a_folder_has_one_answer(tmp_path: Path) -> None:
+    audio = [
+        "b.wave",
+        "c.bwf",
+        "d.m4b",
+        "e.3gpp",
+        "f.ogv",
+        "g.rm",
+        "h.gsm",
+        "i.dts",
+        "j.wav.1",
+        "k.wav?download=1",
+    ]
+    rejected = ["a.7z", "b.rar", "c.tar.zst", "d.wav.gz", "e.mp3.zst", "f.zip.001", "g.iso"]
+    passed = ["a.txt", "b.txt.gz", "c.log.1", "README", "d.wav~", "e.wav.part"]
+    root = write_tree(tmp_path / "a", dict.fromkeys([*audio, *rejected, *passed], b"1"))
+    write_tree(tmp_path / "nas", {"x.wav": b"1"})
+    (root / "outside").symlink_to(tmp_path / "nas")
+    (root / "linked.wav").symlink_to(tmp_path / "nas")
+    (root / "inside").symlink_to(root)
+    found = list(list_files(str(root)))
+    assert sorted(f.member for f in found if isinstance(f, File)) == sorted(audio)
+    told = reasons(f for f in found if isinstance(f, Rejection))
+    assert told == dict.fromkeys(rejected, Reason.UNSUPPORTED_ARCHIVE) | dict.fromkeys(
+        ["outside", "linked.wav", "inside"], Reason.LINK_MEMBER
+    )
+    assert len([f for f in found if isinstance(f, PassedOver)]) == len(passed)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from nightscribe.archives.entries import PassedOver
+from nightscribe.archives.entries import PassedOver, unsupported
 from nightscribe.archives.kinds import Kind, kind_of, suffix_of
 from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
 from nightscribe.errors import Reason, Rejected
@@ -138,6 +138,8 @@ class Container:
                 Reason.NESTED_ARCHIVE, "an archive inside an archive; unpack the outer"
             )
             return Admitted(member, kind, nested)
+        if kind is Kind.UNSUPPORTED:
+            return Admitted(member, kind, unsupported())
         return Admitted(member, kind, None)
 
     def _unique(self, member: str) -> str:

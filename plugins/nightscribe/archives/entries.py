@@ -9,7 +9,7 @@ from nightscribe.archives.kinds import Kind
 from nightscribe.errors import Reason, Rejected
 from nightscribe.uris import join_uri
 
-__all__ = ["File", "Member", "PassedOver", "Rejection", "rejection", "unreadable"]
+__all__ = ["File", "Member", "PassedOver", "Rejection", "rejection", "unreadable", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,14 @@ class PassedOver:
 def rejection(archive: str, member: str, version: str, rejected: Rejected) -> Rejection:
     """The rejection of a member; of the archive itself if `member` is empty."""
     return Rejection(join_uri(archive, member), version, rejected.reason, rejected.detail)
+
+
+def unsupported() -> Rejected:
+    """The rejection for an archive or compressed recording of a kind that is not read."""
+    return Rejected(
+        Reason.UNSUPPORTED_ARCHIVE,
+        "this kind of archive or compression is not read; unpack it, or pack it as zip or tar",
+    )
 
 
 def unreadable(what: str, error: Exception) -> Rejected:

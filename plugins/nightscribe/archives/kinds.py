@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 
 from nightscribe.archives.names import is_hidden
@@ -19,12 +20,24 @@ AUDIO_SUFFIXES = frozenset(
         *(".amr", ".awb", ".3gp", ".3g2", ".au", ".snd", ".voc", ".spx", ".caf", ".w64"),
         *(".mp2", ".mpga", ".ac3", ".eac3", ".wv", ".ape", ".tta", ".mpc", ".weba"),
         *(".ts", ".m2ts", ".mts", ".mxf", ".mpg", ".mpeg", ".avi", ".wmv", ".asf", ".flv"),
+        *(".wave", ".bwf", ".rf64", ".gsm", ".dts", ".dtshd", ".3gpp", ".3gpp2", ".m4b", ".m4r"),
+        *(".m4p", ".f4v", ".f4a", ".mj2", ".psp", ".ism", ".isma", ".ismv", ".qt"),
+        *(".ogv", ".ogx", ".m2t", ".m2p", ".vob", ".evo", ".mpa", ".m2a", ".mp1", ".ec3", ".adts"),
+        *(".ra", ".rm", ".rmvb", ".apl", ".mac", ".mk3d", ".mks", ".tak", ".thd", ".nut", ".dsf"),
+        *(".oma", ".aa3", ".omg", ".xwma", ".divx"),
     ]
 )
 CONTAINER_SUFFIXES = (
     *(".zip", ".tar", ".tar.gz", ".tgz"),
     *(".tar.bz2", ".tbz2", ".tar.xz", ".txz"),
 )
+UNSUPPORTED_SUFFIXES = (
+    *(".7z", ".rar", ".tar.zst", ".tzst", ".tar.lz", ".tlz", ".tar.lz4", ".tar.lzma", ".tar.z"),
+    *(".cab", ".iso", ".lzh", ".lha", ".ace", ".arj", ".cpio", ".rpm", ".deb", ".z01", ".zipx"),
+)
+_COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst|lz|lz4|lzma|z)$")
+# What is put behind a name: the query of an address, the number of a rotated or split file.
+_APPENDED = re.compile(r"(\?.*|(\.[0-9]{1,3}){1,2})$", re.DOTALL)
 MANIFEST_NAMES = frozenset({"manifest.csv", "manifest.tsv", "manifest.jsonl"})
 
 
@@ -34,6 +47,7 @@ class Kind(StrEnum):
     AUDIO = "audio"
     CONTAINER = "container"
     MANIFEST = "manifest"
+    UNSUPPORTED = "unsupported"  # an archive or compressed recording that is not read
 
 
 def suffix_of(name: str) -> str:
@@ -58,4 +72,22 @@ def kind_of(name: str) -> Kind | None:
         return Kind.AUDIO
     if base.endswith(CONTAINER_SUFFIXES):
         return Kind.CONTAINER
-    return Kind.MANIFEST if base in MANIFEST_NAMES else None
+    if base in MANIFEST_NAMES:
+        return Kind.MANIFEST
+    if _is_unsupported(base):
+        return Kind.UNSUPPORTED
+    stem = _APPENDED.sub("", base)
+    if stem == base:
+        return None
+    if os.path.splitext(stem)[1] in AUDIO_SUFFIXES:
+        return Kind.AUDIO
+    # A part of a split archive, or an archive with a query behind its name.
+    archive = stem.endswith(CONTAINER_SUFFIXES) or _is_unsupported(stem)
+    return Kind.UNSUPPORTED if archive else None
+
+
+def _is_unsupported(base: str) -> bool:
+    if base.endswith(UNSUPPORTED_SUFFIXES):
+        return True
+    stem = _COMPRESSED.sub("", base)
+    return stem != base and (os.path.splitext(stem)[1] in AUDIO_SUFFIXES or stem in MANIFEST_NAMES)

@@ -6,7 +6,14 @@ import os
 import stat
 from collections.abc import Iterator
 
-from nightscribe.archives.entries import File, PassedOver, Rejection, rejection, unreadable
+from nightscribe.archives.entries import (
+    File,
+    PassedOver,
+    Rejection,
+    rejection,
+    unreadable,
+    unsupported,
+)
 from nightscribe.archives.kinds import Kind, kind_of, suffix_of
 from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
 from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected
@@ -56,6 +63,8 @@ def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:
 def _single_file(place: Place, status: Stat) -> File | Rejection:
     if kind_of(place.uri) is Kind.CONTAINER:
         return _file(place.uri, place.uri, "", Kind.CONTAINER, status)
+    if kind_of(place.uri) is Kind.UNSUPPORTED:
+        return rejection(place.uri, "", status.version, unsupported())
     folder, name = places_of(place.uri)[0]
     # The user named this file, so it counts as audio whatever its suffix.
     return _file(place.uri, folder, name, kind_of(name) or Kind.AUDIO, status)
@@ -72,6 +81,8 @@ def _found(root: Place, relative: str, kind: Kind, status: Stat) -> File | Rejec
     member = encode_path(relative)
     if is_unsafe(relative):
         return rejection(root.uri, member, status.version, unsafe_name())
+    if kind is Kind.UNSUPPORTED:
+        return rejection(root.uri, member, status.version, unsupported())
     if kind is Kind.CONTAINER:
         return _file(root.uri, root.child(member).uri, "", kind, status)
     return _file(root.uri, root.uri, member, kind, status)
@@ -97,11 +108,13 @@ def _list_folder(root: Place) -> Iterator[Listed]:
                 yield PassedOver(root.uri, suffix_of(entry.name))
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(f"{prefix}{entry.name}/")
+            elif _is_linked_folder(entry):
+                linked = Rejected(Reason.LINK_MEMBER, "a link to a folder, which is not followed")
+                yield rejection(root.uri, encode_path(prefix + entry.name), "", linked)
             elif (kind := kind_of(entry.name)) is not None:
                 relative = prefix + entry.name
                 try:
-                    if (status := _regular_file(entry, real_root)) is not None:
-                        yield _found(root, relative, kind, status)
+                    yield _found(root, relative, kind, _regular_file(entry, real_root))
                 except Rejected as rejected:
                     yield rejection(root.uri, encode_path(relative), "", rejected)
                 except OSError as error:
@@ -112,8 +125,15 @@ def _list_folder(root: Place) -> Iterator[Listed]:
         pending.extend(reversed(folders))
 
 
-def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat | None:
-    """What a folder's entry is; None for a link to a folder, which is not followed."""
+def _is_linked_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that may not be entered
+        return False
+
+
+def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat:
+    """The size and version of a folder's entry. Raises `Rejected` if it is not a file to read."""
     if entry.is_symlink():
         target = os.path.realpath(entry.path)
         if os.path.commonpath([real_root, target]) != real_root:
@@ -121,8 +141,6 @@ def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat | None:
         if not os.path.exists(target):
             raise Rejected(Reason.LINK_MEMBER, "a link that leads nowhere")
     status = entry.stat()
-    if stat.S_ISDIR(status.st_mode):
-        return None
     if not stat.S_ISREG(status.st_mode):
         raise Rejected(Reason.LINK_MEMBER, "a device, pipe or socket, not a file")
     return stat_of(status)
