@@ -287,4 +287,4 @@ def test_airflow_connection_in_the_uri_gives_the_credentials(endpoint: str, tmp_
     environment["NIGHTSCRIBE_LAKE_CONN_ID"] = "archive"
     command = ("-c", "from nightscribe.cli import command; command()", "scan")
     lines = run(*command, "--archives", collection, "--lake", f"s3://{BUCKET}/no-lake")
-    assert lines[-1].startswith(f"{collection}: 8 files, 7 new")
+    assert lines[-1].startswith(f"{collection}: found 12 = 8 new + 2 rejected + 2 passed over")

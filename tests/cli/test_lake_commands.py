@@ -121,11 +121,11 @@ def test_run_transcribes_an_archive(first_run: tuple[Path, Ran]) -> None:
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
     assert [re.split(r"\W", line)[0] for line in lines] == (
-        ["scan", "ingest", "plan", "batch", "catalog"]
+        ["scan", "", "ingest", "plan", "batch", "account", "catalog"]
     )
-    assert "3 new or changed" in lines[0]
-    assert "2 new recordings" in lines[1]
-    assert "4 transcripts" in lines[2]
+    assert "3 files new or changed" in lines[0]
+    assert "2 new recordings" in lines[2]
+    assert "4 transcripts" in lines[3]
     assert lines[-1] == f"catalog: {lake / 'catalog.duckdb'}"
     assert (lake / "catalog.duckdb").is_file()
 
@@ -265,16 +265,16 @@ def test_scan_counts_what_is_new_and_writes_nothing(
 ) -> None:
     fresh = nightscribe("scan", "--archives", archive, bad_archive, "--lake", tmp_path / "none")
     assert fresh.code == 0
-    good, bad = fresh.out.splitlines()
-    assert good.startswith(f"{archive}: 4 files, 3 new or changed")  # and a manifest
-    assert bad.startswith(f"{bad_archive}: 1 files, 1 new or changed")
-    assert bad.endswith(", 1 rejected")
+    good, empty, bad = fresh.out.splitlines()
+    assert good.startswith(f"file://{archive}: found 4 = 4 new + 0 rejected + 0 passed over")
+    assert empty.endswith("empty_file: the file has no bytes")
+    assert bad.startswith(f"file://{bad_archive}: found 2 = 1 new + 1 rejected + 0 passed over")
     assert not (tmp_path / "none").exists()
 
     there = sorted(lake.rglob("*"))
     known = nightscribe("scan", "--archives", archive, "--lake", lake)
     assert known.code == 0
-    assert " 0 new or changed (0.0 MB)" in known.out
+    assert "found 4 = 4 known + 0 rejected" in known.out
     assert sorted(lake.rglob("*")) == there
 
 
@@ -649,7 +649,7 @@ def test_ctrl_c_ends_a_run_without_a_traceback_and_the_next_one_goes_on(tmp_path
     found = nightscribe("sql", "--lake", tmp_path / "lake", "--format", "csv", query)
     assert found.out.splitlines()[1] == "1,0"
     next_run = nightscribe("scan", "--archives", archive, "--lake", tmp_path / "lake")
-    assert " 0 new or changed" in next_run.out
+    assert " = 1 known + 0 rejected" in next_run.out
 
 
 def test_ctrl_c_ends_transcribe_without_a_traceback(tmp_path: Path) -> None:

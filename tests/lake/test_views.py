@@ -27,6 +27,7 @@ from tests.nights import archive_of
 
 # By a night, that is: by an evaluation, by a person, or by what is wrong with an archive.
 NOT_FILLED = {"rejected", "scores", "latest_scores", "baselines", "latest_baselines"}
+NOT_FILLED |= {"warnings", "source_states", "disappeared"}
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +186,14 @@ def test_rows_of_attempts_that_never_committed_are_seen_by_nobody(tmp_path: Path
 
 def test_latest_transcript_of_a_recording_is_the_newest_whatever_its_model(tmp_path: Path) -> None:
     lake = open_lake(str(tmp_path / "lake"))
+    place = {"archive": "file:///a", "member": "a.wav", "collection": "file:///a", "position": 0}
+    place |= {"recording_id": transcript("old")["recording_id"], "size_bytes": 1, "version": "1"}
+    lake.append("sources", rows_of("sources", [place], "run"))
     for name, changes in (
         ("old", {"model_id": "large"}),
         ("new", {"model_id": "tiny"}),
         ("english", {"task": "translate"}),
+        ("superseded", {"recording_id": "no source holds it any more"}),
     ):
         rows = rows_of("transcripts", [transcript(name, **changes)], "run")
         lake.insert_new("transcripts", rows, KEYS["transcripts"])

@@ -191,9 +191,11 @@ def rows_in_order(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[pa.Table]]:
     for name in ("insert_new", "upsert"):
         method = getattr(Lake, name)
 
-        def noted(lake: Lake, table: str, rows: pa.Table, *args: Any, method: Any = method) -> Any:
+        def noted(
+            lake: Lake, table: str, rows: pa.Table, *args: Any, method: Any = method, **kw: Any
+        ) -> Any:
             written.setdefault(table, []).append(rows)
-            return method(lake, table, rows, *args)
+            return method(lake, table, rows, *args, **kw)
 
         monkeypatch.setattr(Lake, name, noted)
     return written

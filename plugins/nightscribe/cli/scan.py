@@ -52,6 +52,8 @@ def execute(arguments: argparse.Namespace) -> int:
                 for line in named("rejected", unusable, count):
                     print(line)
                 for account in found.accounts.values():
+                    account.new += account.used  # manifests; a run applies them
+                    account.used = 0
                     print(f"{account.line()}; {found.new_bytes / 1e6:.1f} MB new")
                     if remark := account.remark():
                         print(remark)

@@ -5,7 +5,6 @@ A warning names a flaw of a recording that is used all the same: damage, a cut, 
 examples:
   nightscribe warnings --lake /data/lake
   nightscribe warnings --kind cut_short --limit 50
-  nightscribe sql --format csv "FROM warnings" > warnings.csv
 """
 
 from __future__ import annotations

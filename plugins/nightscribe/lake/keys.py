@@ -10,9 +10,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "scans": ("uri", "size_bytes", "version"),
     "rejected": ("uri", "version", "reason", "recording_id", "model_id", "task", "options_key"),
     "reference_texts": ("recording_id", "task", "dataset"),
-    "accounts": ("run_id", "collection", "part"),
+    "account_parts": ("run_id", "collection", "part"),
     "warnings": ("recording_id", "kind"),
-    "disappeared": ("archive", "member"),
+    "source_states": ("archive", "member"),
     "transcripts": ("recording_id", "model_id", "task", "options_key"),
 }
 """Table → columns whose values identify a row."""

@@ -254,7 +254,7 @@ PASSED_OVER = pa.struct(
     ]
 )
 
-ACCOUNTS = pa.schema(
+ACCOUNT_PARTS = pa.schema(
     [
         _required("collection", pa.string(), "URI that the scan was given"),
         _required(
@@ -282,7 +282,7 @@ WARNINGS = pa.schema(
     ]
 )
 
-DISAPPEARED = pa.schema(
+SOURCE_STATES = pa.schema(
     [
         _required("archive", pa.string(), "as in `sources`"),
         _required("member", pa.string(), "as in `sources`"),
@@ -307,13 +307,13 @@ SCHEMAS: dict[str, pa.Schema] = {
     "batches": BATCHES,
     "scores": SCORES,
     "baselines": BASELINES,
-    "accounts": ACCOUNTS,
+    "account_parts": ACCOUNT_PARTS,
     "warnings": WARNINGS,
-    "disappeared": DISAPPEARED,
+    "source_states": SOURCE_STATES,
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 
-ADDED_LATER = frozenset({"baselines", "accounts", "warnings", "disappeared"})
+ADDED_LATER = frozenset({"baselines", "account_parts", "warnings", "source_states"})
 """Tables that an older lake of the same format may not have."""
 
 

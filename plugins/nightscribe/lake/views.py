@@ -60,6 +60,14 @@ VIEWS: dict[str, tuple[str, str]] = {
         "Transcripts that later ones are compared with, current and former.",
         "SELECT * FROM files.baselines",
     ),
+    "account_parts": (
+        "Counts that a scan or an ingest task adds to the account of a run.",
+        "SELECT * FROM files.account_parts",
+    ),
+    "source_states": (
+        "Sources that have disappeared at some time, and whether they are back.",
+        "SELECT * FROM files.source_states",
+    ),
     "accounts": (
         "What became of every file, by collection and run.",
         """SELECT run_id, collection, min(created_at) AS created_at, sum(found)::BIGINT AS found,
@@ -67,11 +75,12 @@ VIEWS: dict[str, tuple[str, str]] = {
              sum(rejected)::BIGINT AS rejected, sum(a.passed_over)::BIGINT AS passed_over,
              sum(found - known - used - rejected - a.passed_over)::BIGINT AS unfinished,
              any_value(by_suffix.suffixes) AS suffixes
-           FROM files.accounts AS a LEFT JOIN (
+           FROM files.account_parts AS a LEFT JOIN (
              SELECT run_id, collection,
                list({'suffix': suffix, 'files': files} ORDER BY files DESC, suffix) AS suffixes
              FROM (SELECT run_id, collection, one.suffix, sum(one.files)::BIGINT AS files
-                   FROM (SELECT run_id, collection, unnest(suffixes) AS one FROM files.accounts)
+                   FROM (SELECT run_id, collection, unnest(suffixes) AS one
+                         FROM files.account_parts)
                    GROUP BY ALL)
              GROUP BY ALL) AS by_suffix USING (run_id, collection)
            GROUP BY run_id, collection""",
@@ -87,13 +96,13 @@ VIEWS: dict[str, tuple[str, str]] = {
     "disappeared": (
         "Sources that the newest scan of their collection did not find.",
         """SELECT d.archive, d.member, recording_id, collection, d.missing, d.run_id, d.created_at
-           FROM files.disappeared AS d JOIN files.sources USING (archive, member)
+           FROM files.source_states AS d JOIN files.sources USING (archive, member)
            WHERE missing <> 'nothing'""",
     ),
     "present_sources": (
         "Sources that have not disappeared.",
         """SELECT * FROM files.sources ANTI JOIN (
-             FROM files.disappeared WHERE missing <> 'nothing') USING (archive, member)""",
+             FROM files.source_states WHERE missing <> 'nothing') USING (archive, member)""",
     ),
     "latest_transcripts": (
         "The newest transcript of each recording and task, of any model and options. Without "
@@ -121,7 +130,7 @@ VIEWS: dict[str, tuple[str, str]] = {
            LEFT JOIN (SELECT recording_id, min_by((archive, member, collection)::STRUCT(
                archive VARCHAR, member VARCHAR, collection VARCHAR),
                (coalesce(missing, 'nothing') <> 'nothing', archive, member)) AS source
-             FROM files.sources LEFT JOIN (SELECT archive, member, missing FROM files.disappeared)
+             FROM files.sources LEFT JOIN (SELECT archive, member, missing FROM files.source_states)
                USING (archive, member)
              GROUP BY recording_id) AS place ON place.recording_id = t.recording_id""",
     ),

@@ -1,10 +1,11 @@
 """The account of a run: what became of every file below a collection.
 
 Every file is exactly one of: known from an earlier run, used, rejected, or passed over because of
-its name. The account has parts, which `account_rows` writes to the table `accounts`: one from the
-scan, which counts the files of the collection, and one from each ingest task, which counts what
-became of its new files and of the members of the containers that it read. A container that is
-unchanged counts as one known file; its members are not counted again.
+its name. The account has parts, which `write_accounts` writes to the table `account_parts`: one
+from the scan, which counts the files of the collection, and one from each ingest task, which counts
+what became of its new files and of the members of the containers that it read. A container that is
+unchanged counts as one known file; its members are not counted again. A hidden folder, and a folder
+that cannot be read, count as one file.
 
 The view `accounts` adds the parts up. A file whose ingest task failed is `unfinished`.
 """
@@ -132,7 +133,7 @@ def write_accounts(lake: Lake, run_id: str, part: str, accounts: Iterable[Accoun
         }
         for account in accounts
     ]
-    lake.upsert("accounts", rows_of("accounts", rows, run_id), KEYS["accounts"])
+    lake.upsert("account_parts", rows_of("account_parts", rows, run_id), KEYS["account_parts"])
 
 
 def accounts_of(lake: Lake, run_id: str) -> list[Account]:

@@ -39,7 +39,7 @@ class Changes:
 
 
 def note_changes(lake: Lake, found: Found, run_id: str) -> Changes:
-    """Write the sources that a listing no longer finds, or finds again, to `disappeared`."""
+    """Write the sources that a listing no longer finds, or finds again, to `source_states`."""
     database = found.database
     # One join per statement, see `nightscribe.stages.pending`.
     database.register("collections", pa.table({"collection": list(found.accounts)}))
@@ -119,8 +119,8 @@ def note_contents(
     with connect(lake) as connection:
         connection.register("states", pa.Table.from_pylist(rows))
         changed = connection.sql(
-            """SELECT states.* FROM states JOIN files.sources USING (archive, member)
-               LEFT JOIN files.disappeared AS d USING (archive, member)
+            """SELECT states.* FROM states JOIN sources USING (archive, member)
+               LEFT JOIN source_states AS d USING (archive, member)
                WHERE coalesce(d.missing, 'nothing') <> states.missing"""
         ).to_arrow_table()
     _upsert(lake, changed.to_pylist(), run_id)
@@ -142,5 +142,5 @@ def _places(source: Mapping[str, str]) -> set[str]:
 
 def _upsert(lake: Lake, rows: Sequence[Mapping[str, Any]], run_id: str) -> None:
     lake.upsert(
-        "disappeared", rows_of("disappeared", rows, run_id), KEYS["disappeared"], restamp=True
+        "source_states", rows_of("source_states", rows, run_id), KEYS["source_states"], restamp=True
     )

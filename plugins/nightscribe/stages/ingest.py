@@ -20,8 +20,6 @@ from nightscribe.audio.cores import usable_cores
 from nightscribe.audio.operations import Inspection
 from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason
-from nightscribe.lake.keys import KEYS
-from nightscribe.lake.rows import rows_of
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate, annotations_from
@@ -135,12 +133,13 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
                 None,
             )
     queue.finish()
-    queue.commit()
-    if readable:
-        note_members(queue.lake, archive, members, queue.run_id)
-    annotate(queue.lake, named, queue.run_id)
+    if named.num_rows:
+        queue.commit()
+        annotate(queue.lake, named, queue.run_id)
     if readable:
         account.used += 1
+        if archive in queue.read_before:
+            note_members(queue.lake, archive, members, queue.run_id)
         seen = {
             "uri": container["uri"],
             "size_bytes": container["size_bytes"],
@@ -148,7 +147,7 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             "kind": "container",
             "entries": len(members),
         }
-        queue.lake.insert_new("scans", rows_of("scans", [seen], queue.run_id), KEYS["scans"])
+        queue.rows["scans"].append(seen)
 
 
 def _source(

@@ -89,7 +89,13 @@ class IngestQueue:
     workers: Workers[Inspected]
     counts: Ingested = field(default_factory=Ingested)
     rows: dict[str, list[dict[str, Any]]] = field(
-        default_factory=lambda: {"warnings": [], "recordings": [], "sources": [], "rejected": []}
+        default_factory=lambda: {
+            "warnings": [],
+            "recordings": [],
+            "sources": [],
+            "rejected": [],
+            "scans": [],
+        }
     )
     lost: list[Place] = field(default_factory=list)  # where a file is that cannot be used
     committed: float = field(default_factory=time.monotonic)
@@ -100,6 +106,8 @@ class IngestQueue:
     def __post_init__(self) -> None:
         with connect(self.lake) as connection:
             ids = connection.sql("SELECT recording_id FROM recordings").fetchall()
+            archives = connection.sql("SELECT DISTINCT archive FROM sources").fetchall()
+        self.read_before = {archive for (archive,) in archives}
         # 32 bytes per digest instead of 64 characters: a million recordings take 70 MB.
         self.known = {bytes.fromhex(row[0]) for row in ids}
 
@@ -218,7 +226,11 @@ class IngestQueue:
         self.rows["sources"].append({**entry.source, "recording_id": entry.recording_id})
 
     def commit(self) -> None:
-        """Commit the rows. Every source has its recording, and every recording its warnings."""
+        """Commit the rows.
+
+        Every source has its recording, every recording its warnings, and a container is noted as
+        read after its members.
+        """
         tables = {name: rows_of(name, rows, self.run_id) for name, rows in self.rows.items()}
         self.lake.upsert("warnings", tables["warnings"], KEYS["warnings"])
         self.lake.insert_new("recordings", tables["recordings"], KEYS["recordings"])
@@ -227,6 +239,7 @@ class IngestQueue:
         used = [(row["archive"], row["member"]) for row in self.rows["sources"]]
         note_contents(self.lake, used, self.lost, self.run_id)
         self.lost.clear()
+        self.lake.insert_new("scans", tables["scans"], KEYS["scans"])
         for rows in self.rows.values():
             rows.clear()
         self.committed = time.monotonic()
