@@ -46,6 +46,9 @@ class WarningKind(StrEnum):
     GAP = "gap"
     CUT_SHORT = "cut_short"
     STOPPED = "stopped"
+    LINK_SKIPPED = "link_skipped"  # a link of a chained Ogg file has no audio that can be decoded
+    TRACK_EMPTY = "track_empty"  # the preferred audio track has no audio; another one is used
+    TRAILING_BYTES = "trailing_bytes"  # bytes behind the stated end are not decoded
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.audio.containers import probe
 from nightscribe.audio.decode import blocks, decode, inspect
-from nightscribe.errors import Reason, Rejected
+from nightscribe.errors import Reason, Rejected, WarningKind
 from tests.audio.files import damaged, every_case, needs_ffmpeg, rejection, wav
 from tools.compare_audio import Case, compare
 
@@ -92,7 +92,8 @@ def test_blocks_return_the_warning_at_their_end(recording: Path) -> None:
         warnings.append((yield from blocks(io.BytesIO(content[: len(content) // 2]))))
 
     assert len(list(consume())) == 1
-    assert "cut short" in warnings[0]
+    assert warnings[0][-1].kind is WarningKind.CUT_SHORT
+    assert warnings[0][-1].missing_s == pytest.approx(5.5, abs=1.0)
 
 
 def test_blocks_hold_one_block_however_long_the_recording() -> None:

@@ -20,6 +20,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 
+from nightscribe.audio.parts import content_start, part
 from nightscribe.errors import Reason, Rejected
 
 __all__ = [
@@ -104,41 +105,61 @@ class Opened:
 
 
 @contextmanager
-def opened(file: AudioFile) -> Iterator[Opened]:
+def opened(file: AudioFile, passed_over: frozenset[int] = frozenset()) -> Iterator[Opened]:
     """Open a file and select its audio stream. Reads an open file from its start; keeps it open.
+
+    `passed_over` are indexes of streams that must not be selected. If FFmpeg does not recognise the
+    file, it gets what follows the tags at the beginning.
 
     Raises:
         Rejected: empty file, not audio, or no audio stream.
         OSError: the file could not be read.
     """
     if isinstance(file, str | os.PathLike):
-        with open(file, "rb") as by_path, opened(by_path) as found:
+        with open(file, "rb") as by_path, opened(by_path, passed_over) as found:
             yield found
         return
     missing_bytes = _missing_bytes(file)
     file.seek(0)
-    source = Source(file)
-    try:
-        container = av.open(
-            source,
-            mode="r",
-            container_options={"format_whitelist": CONTAINERS},
-            metadata_errors="replace",
-        )
-    except av.FFmpegError as error:
-        source.raise_error()
-        raise Rejected(
-            Reason.NOT_AUDIO, f"cannot be opened as audio or video: {error_text(error)}"
-        ) from None
+    source, container = _container(file)
     with container:
         source.raise_error()
-        stream = _best_stream(container)
+        stream = _best_stream(container, passed_over)
         # One thread per recording: callers decode many recordings in parallel.
         stream.codec_context.thread_count = 1
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
         yield Opened(source, container, stream, _info(container, stream), missing_bytes)
+
+
+def _container(file: BinaryIO) -> tuple[Source, InputContainer]:
+    source = Source(file)
+    try:
+        return source, _recognised(source)
+    except av.FFmpegError as error:
+        source.raise_error()
+        rejected = Rejected(
+            Reason.NOT_AUDIO, f"cannot be opened as audio or video: {error_text(error)}"
+        )
+    # FFmpeg searches a bounded number of bytes behind a tag, except for MP3.
+    start, size = content_start(file), file.seek(0, io.SEEK_END)
+    if 0 < start < size:
+        source = Source(part(file, start, size))
+        try:
+            return source, _recognised(source)
+        except av.FFmpegError:
+            source.raise_error()
+    raise rejected
+
+
+def _recognised(source: Source) -> InputContainer:
+    return av.open(
+        source,
+        mode="r",
+        container_options={"format_whitelist": CONTAINERS},
+        metadata_errors="replace",
+    )
 
 
 def probe(file: AudioFile) -> AudioInfo:
@@ -173,7 +194,7 @@ def _missing_bytes(file: BinaryIO) -> int:
     return missing if missing > _RIFF_TOLERANCE else 0
 
 
-def _best_stream(container: InputContainer) -> AudioStream:
+def _best_stream(container: InputContainer, passed_over: frozenset[int]) -> AudioStream:
     """The stream that the ffmpeg command selects: a default stream, then the most channels."""
     if not container.streams.audio:
         kinds = sorted({stream.type for stream in container.streams})
@@ -182,7 +203,11 @@ def _best_stream(container: InputContainer) -> AudioStream:
             f"{container.format.name} with no audio stream (it has: {', '.join(kinds) or 'none'})",
         )
     # Without a decoder a stream has no codec context.
-    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    streams = [
+        stream
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.index not in passed_over
+    ]
     if not streams:
         raise Rejected(
             Reason.NOT_AUDIO,

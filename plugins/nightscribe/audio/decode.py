@@ -10,11 +10,14 @@ A file can crash FFmpeg, and with it the process. For untrusted files use
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -24,8 +27,9 @@ from numpy.typing import NDArray
 
 from nightscribe.audio.containers import AudioFile, AudioInfo, Opened, error_text, opened
 from nightscribe.audio.damage import Damage
+from nightscribe.audio.parts import parts
 from nightscribe.audio.samples import SAMPLE_RATE, as_float, check_rate, in_blocks, quantised
-from nightscribe.errors import AudioWarning, Reason, Rejected, warning_text
+from nightscribe.errors import AudioWarning, Reason, Rejected, WarningKind, warning_text
 
 __all__ = ["BLOCK_S", "Decoded", "Inspected", "blocks", "decode", "inspect"]
 
@@ -71,12 +75,12 @@ def inspect(
         Rejected: as `probe`; also no audio decoded, too short, too long.
         OSError: the file could not be read.
     """
-    with opened(file) as recording:
-        decoder = _Decoder(recording)
-        frames = decoder.frames(min_duration_s, max_duration_s)
+    with _binary(file) as binary:
+        chain = _Chain(binary)
+        frames = chain.frames(min_duration_s, max_duration_s)
         deque(quantised(islice(frames, 1)), maxlen=0)  # raises if it cannot be resampled
         deque(frames, maxlen=0)
-        return Inspected(recording.info, float(decoder.decoded_s), decoder.warnings())
+        return Inspected(chain.info, float(chain.decoded_s), chain.warnings())
 
 
 def blocks(
@@ -96,12 +100,12 @@ def blocks(
         Rejected: as `inspect`; for too short and for no audio decoded, only at the end.
         OSError: the file could not be read.
     """
-    with opened(file) as recording:
-        decoder = _Decoder(recording)
-        frames = decoder.frames(min_duration_s, max_duration_s)
+    with _binary(file) as binary:
+        chain = _Chain(binary)
+        frames = chain.frames(min_duration_s, max_duration_s)
         for block in in_blocks(quantised(frames), round(block_s * SAMPLE_RATE)):
             yield as_float(block)
-        return decoder.warnings()
+        return chain.warnings()
 
 
 def decode(
@@ -113,9 +117,9 @@ def decode(
         Rejected: as `inspect`.
         OSError: the file could not be read.
     """
-    with opened(file) as recording:
-        decoder = _Decoder(recording)
-        frames = decoder.frames(min_duration_s, max_duration_s)
+    with _binary(file) as binary:
+        chain = _Chain(binary)
+        frames = chain.frames(min_duration_s, max_duration_s)
         pieces = deque(in_blocks(quantised(frames), round(BLOCK_S * SAMPLE_RATE)))
         samples = np.empty(sum(len(piece) for piece in pieces), dtype=np.float32)
         filled = 0
@@ -123,7 +127,110 @@ def decode(
             piece = pieces.popleft()
             samples[filled : filled + len(piece)] = as_float(piece)
             filled += len(piece)
-        return Decoded(samples, recording.info, decoder.warnings())
+        return Decoded(samples, chain.info, chain.warnings())
+
+
+@contextmanager
+def _binary(file: AudioFile) -> Iterator[BinaryIO]:
+    if isinstance(file, str | os.PathLike):
+        with open(file, "rb") as by_path:
+            yield by_path
+    else:
+        yield file
+
+
+class _Chain:
+    """Decodes the parts of a file one after the other. Nearly every file has one part.
+
+    A part that cannot be decoded is skipped if others can.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._found: list[tuple[int, AudioWarning]] = []  # number of the part, warning
+        self._links = 0
+        self._info: AudioInfo | None = None
+        self.decoded_s = Fraction(0)
+
+    @property
+    def info(self) -> AudioInfo:
+        """The header of the first part that has audio."""
+        assert self._info is not None
+        return self._info
+
+    def frames(self, min_duration_s: float, max_duration_s: float | None) -> Iterator[AudioFrame]:
+        """The frames of all parts.
+
+        Raises:
+            Rejected: no part has audio, too short, too long.
+        """
+        rejected: Rejected | None = None
+        for number, encoded in enumerate(parts(self._file), start=1):
+            self._links = number
+            try:
+                for frame in self._frames_of(number, encoded):
+                    self.decoded_s += Fraction(frame.samples, frame.sample_rate)
+                    if max_duration_s is not None and self.decoded_s > max_duration_s:
+                        raise Rejected(
+                            Reason.TOO_LONG, f"longer than the maximum of {max_duration_s:g} s"
+                        )
+                    yield frame
+            except Rejected as error:
+                if error.reason is Reason.TOO_LONG:
+                    raise
+                rejected = rejected or error
+                detail = f"no audio at {float(self.decoded_s):.1f} s: {error.detail}"
+                self._found.append((number, AudioWarning(WarningKind.LINK_SKIPPED, detail)))
+        if not self.decoded_s:
+            assert rejected is not None
+            raise rejected
+        if self.decoded_s < min_duration_s:
+            raise Rejected(
+                Reason.TOO_SHORT,
+                f"{float(self.decoded_s):.3f} s, shorter than the minimum of {min_duration_s:g} s",
+            )
+
+    def warnings(self) -> tuple[AudioWarning, ...]:
+        """The flaws, after `frames` has ended: of a chain, one warning of each kind."""
+        if self._links == 1:
+            return tuple(warning for _, warning in self._found)
+        merged = []
+        for kind in dict.fromkeys(warning.kind for _, warning in self._found):
+            same = [(number, warning) for number, warning in self._found if warning.kind is kind]
+            known = [warning.missing_s for _, warning in same if warning.missing_s is not None]
+            number, first = same[0]
+            more = f" (also in {len(same) - 1} other links)" if len(same) > 1 else ""
+            detail = f"link {number} of {self._links}: {first.detail}{more}"
+            merged.append(AudioWarning(kind, detail, sum(known) if known else None))
+        return tuple(merged)
+
+    def _frames_of(self, number: int, encoded: BinaryIO) -> Iterator[AudioFrame]:
+        """The frames of a part: of its preferred audio stream, else of the next that has audio."""
+        passed_over: frozenset[int] = frozenset()
+        rejected: Rejected | None = None
+        while True:
+            with opened(encoded, passed_over) as recording:
+                decoder = _Decoder(recording)
+                try:
+                    yield from decoder.frames()
+                except Rejected as error:
+                    # A damaged header of one stream says nothing about the others.
+                    rejected = rejected or error
+                    if decoder.decoded_s:
+                        raise
+                    passed_over |= {recording.stream.index}
+                    if len(passed_over) == len(recording.container.streams.audio):
+                        raise rejected from None
+                    continue
+                self._info = self._info or recording.info
+                if passed_over:
+                    detail = (
+                        f"audio stream {min(passed_over)} has no audio, so stream "
+                        f"{recording.stream.index} is used"
+                    )
+                    self._found.append((number, AudioWarning(WarningKind.TRACK_EMPTY, detail, 0.0)))
+                self._found += [(number, warning) for warning in decoder.warnings()]
+                return
 
 
 class _Decoder:
@@ -134,7 +241,7 @@ class _Decoder:
         self._damage = Damage()
         self.decoded_s = Fraction(0)
 
-    def frames(self, min_duration_s: float, max_duration_s: float | None) -> Iterator[AudioFrame]:
+    def frames(self) -> Iterator[AudioFrame]:
         """Decode frame by frame. Packets that cannot be decoded are skipped, as by ffmpeg, and
         recorded as damage.
 
@@ -149,18 +256,9 @@ class _Decoder:
                         self._damage.note_gap(float(self.decoded_s), frame.time - expected_s)
                     expected_s = frame.time + frame.samples / frame.sample_rate
                 self.decoded_s += Fraction(frame.samples, frame.sample_rate)
-                if max_duration_s is not None and self.decoded_s > max_duration_s:
-                    raise Rejected(
-                        Reason.TOO_LONG, f"longer than the maximum of {max_duration_s:g} s"
-                    )
                 yield frame
         if not self.decoded_s:
             raise self._nothing_decoded()
-        if self.decoded_s < min_duration_s:
-            raise Rejected(
-                Reason.TOO_SHORT,
-                f"{float(self.decoded_s):.3f} s, shorter than the minimum of {min_duration_s:g} s",
-            )
 
     def warnings(self) -> tuple[AudioWarning, ...]:
         """The flaws, after `frames` has ended."""
