@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,40 +14,33 @@ from av.audio.frame import AudioFrame
 
 from nightscribe.audio.decode import blocks, decode, inspect
 from nightscribe.errors import WarningKind
-from tests.audio.files import rejection, wav
+from tests.audio.files import needs_ffmpeg, rejection, wav
 
 
-def ogg(codec: str, rate: int, layout: str, seconds: float = 1.0, pitch: float = 0.05) -> bytes:
+def ogg(codec: str, rate: int, channels: int, seconds: float = 1.0, pitch: int = 440) -> bytes:
     """A tone as an Ogg file."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="ogg") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        form = stream.codec_context.codec.audio_formats[0].name
-        resampler = av.AudioResampler(form, layout, rate, frame_size=stream.frame_size or 960)
-        tone = (np.sin(np.arange(int(rate * seconds)) * pitch) * 9000).astype(np.int16)
-        frame = AudioFrame.from_ndarray(tone[None], "s16", "mono")
-        frame.sample_rate = rate
-        for source in (frame, None):
-            for piece in resampler.resample(source):
-                container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    return buffer.getvalue()
+    tone = f"sine=frequency={pitch}:duration={seconds}:sample_rate={rate}"
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", tone]
+    command += ["-ac", str(channels), "-c:a", codec, "-f", "ogg", "-"]
+    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 LINKS = {
-    "vorbis": [("libvorbis", 44_100, "stereo"), ("libvorbis", 22_050, "mono")],
-    "opus": [("libopus", 48_000, "mono"), ("libopus", 48_000, "stereo")],
-    "flac": [("flac", 16_000, "mono"), ("flac", 44_100, "stereo")],
-    "codecs": [("flac", 16_000, "mono"), ("libopus", 48_000, "mono"), ("libvorbis", 8_000, "mono")],
+    "vorbis": [("libvorbis", 44_100, 2), ("libvorbis", 22_050, 1)],
+    "opus": [("libopus", 48_000, 1), ("libopus", 48_000, 2)],
+    "flac": [("flac", 16_000, 1), ("flac", 44_100, 2)],
+    "speex": [("libspeex", 16_000, 1), ("libspeex", 8_000, 1)],
+    "codecs": [("flac", 16_000, 1), ("libopus", 48_000, 1), ("libvorbis", 44_100, 1)],
 }
 
 
+@needs_ffmpeg
 @pytest.mark.parametrize("links", LINKS.values(), ids=LINKS)
 @pytest.mark.parametrize("junk", [b"", b"OggS junk between links"], ids=["clean", "junk"])
 def test_every_link_of_a_chained_ogg_is_decoded(
-    links: list[tuple[str, int, str]], junk: bytes
+    links: list[tuple[str, int, int]], junk: bytes
 ) -> None:
-    parts = [ogg(*link, pitch=0.03 + 0.02 * number) for number, link in enumerate(links)]
+    parts = [ogg(*link, pitch=300 + 200 * number) for number, link in enumerate(links)]
     content = junk.join(parts)
     expected = np.concatenate([decode(io.BytesIO(part)).samples for part in parts])
     found = decode(io.BytesIO(content))
@@ -59,17 +53,19 @@ def test_every_link_of_a_chained_ogg_is_decoded(
     assert duration_s == pytest.approx(len(expected) / 16_000, abs=0.001)
 
 
+@needs_ffmpeg
 def test_a_link_that_cannot_be_decoded_is_named_and_the_others_are_used() -> None:
-    good = ogg("flac", 16_000, "mono")
-    bad = ogg("libopus", 48_000, "mono").replace(b"OpusHead", b"NopeHead")
+    good = ogg("flac", 16_000, 1)
+    bad = ogg("libopus", 48_000, 1).replace(b"OpusHead", b"NopeHead")
     found = inspect(io.BytesIO(good + bad + good))
     assert found.duration_s == pytest.approx(2.0, abs=0.01)
     assert [warning.kind for warning in found.warnings] == [WarningKind.LINK_SKIPPED]
     assert "link 2 of 3: no audio at 1.0 s" in found.warnings[0].detail
 
 
+@needs_ffmpeg
 def test_many_short_links_are_within_the_minimum_and_the_limit_counts_all() -> None:
-    content = 50 * ogg("flac", 16_000, "mono", 0.05)
+    content = 50 * ogg("flac", 16_000, 1, 0.05)
     assert inspect(io.BytesIO(content), min_duration_s=0.1).duration_s == pytest.approx(2.5)
     assert "too_long" in str(rejection(content, max_duration_s=2.0))
 
@@ -105,7 +101,7 @@ def test_a_tag_does_not_make_audio_of_what_is_none(content: bytes) -> None:
     assert "not_audio" in str(rejection(tag(1_200_000) + content))
 
 
-@pytest.mark.parametrize("form", ["matroska", "mov", "nut"])
+@pytest.mark.parametrize("form", ["matroska", "nut", "avi"])
 def test_of_an_empty_default_track_the_other_one_is_used(form: str) -> None:
     buffer = io.BytesIO()
     samples = (np.sin(np.arange(16_000) * 0.1) * 9000).astype(np.int16)

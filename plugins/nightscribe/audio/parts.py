@@ -24,6 +24,13 @@ _MAGIC = (b"fLaC", b"OggS", b"RIFF", b"RF64", b"FORM", b"wvpk", b"MAC ", b"TTA1"
 _MAX_PADDING = 1 << 20  # zeros in front of the content
 
 
+def _begins_audio(head: bytes) -> bool:
+    """Whether a file that FFmpeg would take for MP3 begins with these four bytes."""
+    # AAC in ADTS frames: 12 bits of sync, and a layer that is 0, unlike in MP3 (ISO 13818-7, 6.2).
+    is_adts = head[:1] == b"\xff" and head[1:2] != b"" and head[1] & 0xF6 == 0xF0
+    return is_adts or head.startswith((*_MAGIC, b"\x0b\x77"))
+
+
 class _Part(RandomAccessFile):
     """Bytes `start` to `end` of an open file, which the parts share one after the other."""
 
@@ -52,7 +59,7 @@ def parts(file: BinaryIO) -> Iterator[BinaryIO]:
     file.seek(start)
     head = file.read(4)
     if head != b"OggS":
-        yield part(file, start, size) if start and head.startswith(_MAGIC) else file
+        yield part(file, start, size) if start and _begins_audio(head) else file
         return
     for first, end in _links(file, start, size):
         yield file if (first, end) == (0, size) else part(file, first, end)
