@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from evaluation.gate.against import Against, against, as_data
@@ -58,6 +59,7 @@ class _Found:
 
     pairs: pa.Table
     baseline: pa.Table
+    flaws: str
     history: pa.Table
     systems: pa.Table
 
@@ -92,6 +94,7 @@ def evaluate_lake(
         details={
             "Lake": lake.uri,
             "Run": run_id,
+            "Warnings": found.flaws,
             "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
         },
     )
@@ -111,9 +114,25 @@ def _read(lake: Lake) -> _Found:
         return _Found(
             pairs=pairs(connection),
             baseline=baseline_pairs(connection),
+            flaws=_flaws(connection),
             history=history(connection, EVALUATIONS - 1),
             systems=systems(connection),
         )
+
+
+def _flaws(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many recordings with a reference are used with a warning, and what they lack."""
+    [(recordings, flawed, missing_s)] = connection.execute(
+        """SELECT count(DISTINCT r.recording_id), count(DISTINCT w.recording_id),
+             coalesce(sum(w.missing_s), 0)
+           FROM (SELECT DISTINCT recording_id FROM reference_texts) AS r
+           LEFT JOIN (SELECT recording_id, sum(missing_s) AS missing_s FROM warnings
+                      GROUP BY recording_id) AS w USING (recording_id)"""
+    ).fetchall()
+    return (
+        f"{flawed:,} of {recordings:,} recordings with a reference are used with a warning; at "
+        f"least {missing_s:.1f} s of audio are missing in them"
+    )
 
 
 def _compared(found: _Found, rules: Rules, other: Chosen | None) -> Against | None:

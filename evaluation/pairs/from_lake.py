@@ -39,7 +39,8 @@ SELECT
     spoken.letters_over_silence
 FROM reference_texts AS reference
 JOIN (
-    FROM transcripts
+    -- Not of a content that no place holds any more, such as a file that was still being written.
+    FROM transcripts SEMI JOIN sources USING (recording_id)
     QUALIFY row_number() OVER (
         PARTITION BY recording_id, model_id, task, options_key
         ORDER BY created_at DESC, transcript_id

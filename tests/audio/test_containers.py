@@ -32,7 +32,7 @@ def test_a_telephones_amr_is_read() -> None:
 
 def test_every_suffix_is_in_the_documentation(repository: Path) -> None:
     page = (repository / "docs" / "audio.md").read_text(encoding="utf-8")
-    listed = page.partition("## Which files")[2].partition("\n\nA single file")[0]
+    listed = page.partition("## Which files")[2].partition("\n\nA number or a query")[0]
     assert set(re.findall(r"`(\.\w+)`", listed)) == AUDIO_SUFFIXES
 
 

@@ -21,9 +21,12 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from nightscribe import cli
 from nightscribe.export.formats import FORMATS
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
 from tests.nights import SAMPLES, archive_of, write_noise
 
 MANIFEST = """path,language,text,translation
@@ -659,3 +662,53 @@ def test_ctrl_c_ends_transcribe_without_a_traceback(tmp_path: Path) -> None:
     assert code == 130, err
     assert "Traceback" not in err
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--device", "cuda"), "device 'cuda'"),
+        (("--device", "tpu"), "device 'tpu'"),
+        (("--precision", "float16", "--device", "cpu"), "float16"),
+        (("--engine", "reference", "--precision", "bfloat16"), "has no bfloat16"),
+    ],
+)
+def test_run_refuses_a_device_or_precision_that_is_not_there(
+    flags: tuple[str, ...], message: str, archive: Path, tmp_path: Path
+) -> None:
+    if flags == ("--device", "cuda") and torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    lake = tmp_path / "lake"
+    given = ("--archives", archive, "--lake", lake, "--model", "demo")
+    refused = nightscribe("run", *given, *flags)
+    assert refused.code == 2
+    assert message in refused.err
+    assert not lake.exists()
+
+
+def test_run_takes_engine_and_precision(archive: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    given = ("--archives", archive, "--lake", lake, "--model", "demo", "--limit", "1")
+    ran = nightscribe("run", *given, "--engine", "reference", "--precision", "float32")
+    assert ran.code == 0, ran.err
+    engines = read(open_lake(str(lake)), "SELECT DISTINCT engine, precision FROM transcripts")
+    assert engines.to_pylist() == [{"engine": "reference", "precision": "float32"}]
+
+
+def test_warnings_of_a_cut_recording_are_listed_with_the_seconds_that_it_lacks(
+    archive: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    content = write_noise(tmp_path / "whole.wav", 1, seconds=4).read_bytes()
+    (cut / "a.wav").write_bytes(content[: len(content) // 2])
+    lake = tmp_path / "lake"
+    ran = nightscribe("run", "--archives", cut, "--lake", lake, "--model", "demo")
+    assert "1 new recordings are used with a warning; at least 2.0 s" in ran.out
+    assert "a.wav: cut_short: cut short at 2.0 s" in ran.out
+    listed = nightscribe("warnings", "--lake", lake)
+    assert listed.code == 0
+    assert "cut_short" in listed.out
+    assert listed.out.splitlines()[-1].startswith("1 warnings about 1 recordings; at least 2.0 s")
+    none = nightscribe("warnings", "--lake", lake, "--kind", "gap")
+    assert none.out.splitlines()[-1].startswith("0 warnings")

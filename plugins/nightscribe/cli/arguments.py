@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from nightscribe.errors import LakeError
-from nightscribe.settings import Settings
+from nightscribe.errors import ConfigurationError, LakeError
+from nightscribe.settings import EngineName, Settings
+from nightscribe.whisper.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from nightscribe.lake.tables import Lake
@@ -39,6 +40,44 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="official name, path of a checkpoint, or demo (NIGHTSCRIBE_MODEL; default: turbo)",
     )
+
+
+def add_computation(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`, `--engine` and `--precision`."""
+    parser.add_argument(
+        "--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (NIGHTSCRIBE_DEVICE)"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=get_args(EngineName),
+        help="batched: many recordings at a time; reference: openai-whisper itself "
+        "(NIGHTSCRIBE_ENGINE; default: batched)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="precision of matrix products; bfloat16 needs the engine batched "
+        "(NIGHTSCRIBE_PRECISION)",
+    )
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The settings of the environment, overridden by the flags of `add_computation`.
+
+    Raises `ConfigurationError` if engine and precision do not go together.
+    """
+    chosen = {
+        name: value
+        for name in ("device", "engine", "precision")
+        if (value := getattr(arguments, name)) is not None
+    }
+    settings = Settings()
+    engine = chosen.get("engine", settings.engine)
+    precision = chosen.get("precision", settings.precision)
+    if engine == "reference" and precision == "bfloat16":
+        raise ConfigurationError("--engine reference has no bfloat16: choose --engine batched")
+    # A copy is not validated, so the checks above and the parser's choices stand for it.
+    return settings.model_copy(update=chosen)
 
 
 def add_task(parser: argparse.ArgumentParser) -> None:

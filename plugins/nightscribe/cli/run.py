@@ -13,8 +13,15 @@ from __future__ import annotations
 
 import argparse
 
-from nightscribe.cli.arguments import add_archives, add_lake, add_model, add_task, lake_of
-from nightscribe.settings import Settings
+from nightscribe.cli.arguments import (
+    add_archives,
+    add_computation,
+    add_lake,
+    add_model,
+    add_task,
+    lake_of,
+    settings_of,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_lake(parser)
     add_model(parser)
     add_task(parser)
+    add_computation(parser)
     parser.add_argument(
         "--language",
         help="spoken language: auto (detected), manifest (from the archive's manifest, else "
@@ -62,7 +70,12 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.stages.order import Order
     from nightscribe.whisper.checkpoints import resolve
 
-    settings = Settings()
+    settings = settings_of(arguments)
+    if arguments.device or arguments.precision:
+        from nightscribe.whisper.devices import pick_device, pick_precision
+
+        # Before the archives are read.
+        pick_precision(settings.precision, pick_device(settings.device))
     order = Order(
         # The recordings of a data set are in the lake: no archive needs a scan.
         archives=tuple(arguments.archives or (() if arguments.dataset else settings.archives)),
