@@ -27,6 +27,9 @@ It is `ModelDimensions.n_vocab` of openai-whisper: 51,766 tokens and one for eac
 (`whisper.model.Whisper.num_languages`).
 """
 
+_LAST_SECOND = 10**9
+"""No recording is as long, and times up to here can be converted to frames without overflow."""
+
 
 @dataclass(frozen=True)
 class _ValueType:
@@ -184,9 +187,15 @@ class Options:
         if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
             return f"max_initial_timestamp {self.max_initial_timestamp}: must be at least 0"
         try:
-            _numbers("clip_timestamps", self.clip_timestamps, _finite)
+            times = _numbers("clip_timestamps", self.clip_timestamps, _finite)
         except ValueError as error:
             return str(error)
+        for time in times:
+            if not 0 <= time <= _LAST_SECOND:
+                return (
+                    f"clip_timestamps {self.clip_timestamps!r}: {time:g} is not a time in a "
+                    f"recording; expected seconds from 0 to {_LAST_SECOND}"
+                )
         return self._token_mistake(LARGEST_VOCABULARY, "no Whisper checkpoint has a token")
 
     def mistake_for(self, vocabulary_size: int) -> str | None:

@@ -24,7 +24,7 @@ from nightscribe.whisper.contract import (
     failures_of,
 )
 
-__all__ = ["detect_language", "transcribe_one_by_one"]
+__all__ = ["clips_within", "detect_language", "transcribe_one_by_one"]
 
 
 def transcribe_one_by_one(
@@ -97,6 +97,32 @@ def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float
     return language, float(probabilities[language])
 
 
+def clips_within(timestamps: str, samples: int) -> str | list[float]:
+    """The clips of a recording as `whisper.transcribe` takes them, ended by the recording's end.
+
+    `timestamps`: seconds, as in "10,20,35"; `samples`: length of the recording at 16 kHz. The
+    result is the same text if every clip ends within the recording, else a list of seconds.
+
+    whisper.transcribe never finishes a clip that ends after the recording: beyond the end a
+    window has no frames, and the position stays. It skips a clip that does not start before its
+    end, so only the ends are moved, as in `nightscribe.whisper.batched.longform.clip_bounds`.
+
+    >>> clips_within("1,2,5", 6 * 16_000)
+    '1,2,5'
+    >>> clips_within("5,3600,3600,3700", 6 * 16_000)
+    [5.0, 6.0, 3600.0, 6.0]
+    """
+    from whisper.audio import FRAMES_PER_SECOND, HOP_LENGTH
+
+    times = [float(time) for time in timestamps.split(",")] if timestamps else []
+    frames = samples // HOP_LENGTH  # whisper's `content_frames`
+    ended = [
+        min(time, frames / FRAMES_PER_SECOND) if position % 2 else time
+        for position, time in enumerate(times)
+    ]
+    return timestamps if ended == times else ended
+
+
 def _transcribe_one(
     request: Request,
     job: Job,
@@ -111,6 +137,7 @@ def _transcribe_one(
     # Temperatures above 0 sample. With this seed, a recording gives the same text in any batch.
     torch.manual_seed(int(request.recording_id[:15] or "0", 16))
     given = dataclasses.asdict(job.options)
+    given["clip_timestamps"] = clips_within(job.options.clip_timestamps, len(samples))
     language = given.pop("language")
     if language is None and detected is not None:
         language = detected[0]

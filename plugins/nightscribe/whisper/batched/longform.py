@@ -69,8 +69,8 @@ def transcribe_recording(
 def clip_bounds(timestamps: str, frames: int) -> list[tuple[int, int]]:
     """First and last frame of each clip, from seconds as in "10,20,35".
 
-    A clip that ends after the recording ends with the recording. (The reference never finishes
-    such a clip.)
+    A clip that ends after the recording ends with the recording, as in
+    `nightscribe.whisper.reference.clips_within`. (`whisper.transcribe` never finishes such a clip.)
     """
     bounds = [round(float(time) * FRAMES_PER_SECOND) for time in timestamps.split(",") if time]
     bounds = bounds or [0]

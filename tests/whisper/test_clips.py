@@ -1,0 +1,124 @@
+"""Clips that lie beyond the end of a recording end with it, in both engines alike."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from nightscribe.whisper.contract import Job, LoadedModel, Request, Transcript
+from nightscribe.whisper.engines import engine_named, load_model
+from nightscribe.whisper.options import Options
+from nightscribe.whisper.reference import clips_within
+from tests.nights import SAMPLES
+
+CLIP = SAMPLES / "english" / "en-03.ogg"
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return load_model("demo", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def time_limit() -> Iterator[None]:
+    """An endless loop fails the test after 20 s."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        # Not an Exception: the engines turn those into failures of the recording.
+        raise KeyboardInterrupt("the engine did not finish")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def transcript(engine: str, model: LoadedModel, path: Path, options: Options) -> Transcript:
+    request = Request("a" * 64, str(path), (Job("transcribe", options),))
+    [result] = engine_named(engine)(iter([request]), model)
+    assert isinstance(result, Transcript)
+    return result
+
+
+@pytest.mark.parametrize("words", [False, True], ids=["segments", "words"])
+@pytest.mark.parametrize(
+    "clips",
+    [
+        "0,3600",
+        "1,3600",
+        "3600",
+        "3600,3700",
+        "3600,3700,0,1",
+        "0,1,3600,3700",
+        "0,1,0.5,3600,2,1e9",
+        "1,1",
+        "2,1,0,3600",
+        "3600,1",
+        "",
+    ],
+)
+def test_both_engines_end_clips_at_the_end_of_the_recording(
+    model: LoadedModel, clips: str, words: bool
+) -> None:
+    options = Options(
+        language="en", temperature=(0.0,), clip_timestamps=clips, word_timestamps=words
+    )
+    ours = transcript("batched", model, CLIP, options)
+    theirs = transcript("reference", model, CLIP, options)
+    assert [s["tokens"] for s in theirs.segments] == [s["tokens"] for s in ours.segments]
+    assert [(s["start"], s["end"]) for s in theirs.segments] == [
+        (s["start"], s["end"]) for s in ours.segments
+    ]
+    assert theirs.text == ours.text
+
+
+def test_clip_beyond_the_end_has_no_text_and_one_that_ends_there_has_all(
+    model: LoadedModel,
+) -> None:
+    given: dict[str, Any] = {"language": "en", "temperature": (0.0,)}
+    whole = transcript("reference", model, CLIP, Options(**given))
+    to_the_end = transcript("reference", model, CLIP, Options(**given, clip_timestamps="0,3600"))
+    beyond = transcript("reference", model, CLIP, Options(**given, clip_timestamps="3600,3700"))
+    assert whole.segments
+    assert to_the_end.segments == whole.segments
+    assert beyond.segments == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("0", "0"),
+        ("", ""),
+        ("1,2,5", "1,2,5"),
+        ("1,6", "1,6"),
+        ("1,6.001", [1.0, 6.0]),
+        ("9,10", [9.0, 6.0]),
+        ("1,2,9", "1,2,9"),
+    ],
+)
+def test_only_ends_beyond_the_recording_are_moved(given: str, expected: str | list[float]) -> None:
+    assert clips_within(given, 6 * 16_000) == expected
+
+
+@pytest.mark.parametrize(
+    ("clips", "problem"),
+    [
+        ("nan", "expected numbers"),
+        ("0,inf", "expected numbers"),
+        ("1,-inf", "expected numbers"),
+        ("-1", "-1 is not a time in a recording"),
+        ("0,5,-0.5,2", "-0.5 is not a time in a recording"),
+        ("0,1e308", "expected seconds from 0 to 1000000000"),
+    ],
+)
+def test_times_that_no_recording_has_are_refused(clips: str, problem: str) -> None:
+    mistake = Options(clip_timestamps=clips).mistake()
+    assert mistake is not None
+    assert mistake.startswith(f"clip_timestamps {clips!r}: ")
+    assert problem in mistake
