@@ -73,7 +73,10 @@ class Damage:
                 f"cut short at {decoded_s:.1f} s: the file has {recording.missing_bytes} bytes "
                 "fewer than its header states"
             )
-            found.append(AudioWarning(WarningKind.CUT_SHORT, detail, cut_s))
+            # FFmpeg derives the duration of a cut WAV from the bytes that are there.
+            bit_rate = recording.stream.bit_rate
+            lacks_s = recording.missing_bytes * 8 / bit_rate if bit_rate else None
+            found.append(AudioWarning(WarningKind.CUT_SHORT, detail, lacks_s))
         elif self._is_cut_short(recording, decoded_s):
             detail = f"cut short: {decoded_s:.1f} s decoded, but the header states {stated_s:.1f} s"
             found.append(AudioWarning(WarningKind.CUT_SHORT, detail, cut_s))
