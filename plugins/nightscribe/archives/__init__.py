@@ -10,6 +10,7 @@ zip or tar (a *container*) inside a folder or prefix is an archive too. The plac
 - `opening`: open many sources of many archives, each archive once
 - `reading`: read the members of one container in one pass
 - `container`, `zips`, `zip_directory`, `tars`, `spooling`: read containers within limits
+- `compression`: compressed streams, read to their end
 
 Nothing writes to an archive. A member that cannot be read in place is copied when its turn comes.
 An input that cannot be used becomes a `Rejection`, and the other inputs are still read.

@@ -58,13 +58,17 @@ def damaged(error: BaseException) -> Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member, by its name in the container. `open` returns its content or raises `Rejected`."""
+    """A member, by its name in the container. `open` returns its content or raises `Rejected`.
+
+    `fault` says why the member cannot be read whatever its name is.
+    """
 
     name: str
     is_folder: bool
     size_bytes: int
     version: str
     open: Callable[[], BinaryIO]
+    fault: Rejected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,13 @@ class Admitted:
     member: str
     kind: Kind
     fault: Rejected | None
+
+
+def _folder_with_bytes(entry: Entry) -> Rejected:
+    return entry.fault or Rejected(
+        Reason.UNSAFE_MEMBER_NAME,
+        f"the name is that of a folder, but the entry has {entry.size_bytes} bytes; rename it",
+    )
 
 
 class Container:
@@ -117,9 +128,13 @@ class Container:
         if position >= self.limits.max_members:
             raise self.too_many_members()
         # A folder's name may end with an audio suffix.
-        if entry.is_folder:
+        looks_like_folder = entry.is_folder or entry.name.endswith("/")
+        if looks_like_folder and entry.size_bytes == 0 and entry.fault is None:
             return None
+        fault = _folder_with_bytes(entry) if looks_like_folder else entry.fault
         kind = kind_of(entry.name)
+        if fault is not None:
+            kind = Kind.UNSUPPORTED
         if kind is None:
             return PassedOver(self.place.uri, suffix_of(entry.name))
         name, unsafe = entry.name, is_unsafe(entry.name)
@@ -127,12 +142,14 @@ class Container:
             parts = [part for part in name.split("/") if part not in ("", ".")]
             if any(map(is_hidden, parts)):
                 return PassedOver(self.place.uri, suffix_of(entry.name))
-            name = "/".join(parts)
+            name = "/".join(parts) or name
         member = self._unique(encode_path(name))
         if self.wanted is not None and member not in self.wanted:
             return None
         if unsafe:
             return Admitted(member, kind, unsafe_name())
+        if fault is not None:
+            return Admitted(member, kind, fault)
         if kind is Kind.CONTAINER:
             nested = Rejected(
                 Reason.NESTED_ARCHIVE, "an archive inside an archive; unpack the outer"

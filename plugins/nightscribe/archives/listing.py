@@ -146,6 +146,12 @@ def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat:
     return stat_of(status)
 
 
+def _folder_with_bytes(root: Place, relative: str, status: Stat) -> Rejection:
+    detail = f"the key is that of a folder, but has {status.size_bytes} bytes; rename it"
+    fault = Rejected(Reason.UNSAFE_MEMBER_NAME, detail)
+    return rejection(root.uri, encode_path(relative.rstrip("/")), status.version, fault)
+
+
 def _list_prefix(root: Place) -> Iterator[Listed]:
     filesystem = root.filesystem
     assert filesystem is not None
@@ -173,12 +179,16 @@ def _list_prefix(root: Place) -> Iterator[Listed]:
                     detail = "keys below it have an empty folder name (`//`); rename them"
                     rejected = Rejected(Reason.UNSAFE_MEMBER_NAME, detail)
                     yield rejection(root.uri, encode_path(relative.rstrip("/")), "", rejected)
+                elif status.size_bytes:
+                    yield _folder_with_bytes(root, relative, status)
             elif is_hidden(base):
                 yield PassedOver(root.uri, suffix_of(base))
             elif status.is_folder:
                 folders.append(entry["name"])
             elif relative.endswith("/"):
-                continue  # an object that stands for a folder
+                # An object that stands for a folder.
+                if status.size_bytes:
+                    yield _folder_with_bytes(root, relative, status)
             elif (kind := kind_of(base)) is not None:
                 yield _found(root, relative, kind, status)
             else:
