@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import sys
 import threading
@@ -21,7 +22,17 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-__all__ = ["Format", "NotUtf8", "Problem", "decode", "format_of", "read_records", "read_rows"]
+__all__ = [
+    "Format",
+    "NotUtf8",
+    "Problem",
+    "cell_text",
+    "decode",
+    "format_of",
+    "read_records",
+    "read_rows",
+    "reference_fault",
+]
 
 
 class Format(StrEnum):
@@ -39,6 +50,9 @@ _FORMAT_OF_SUFFIX = {
     ".ndjson": Format.JSON_LINES,
 }
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+_MISSING = frozenset({"NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A", "N/A"})
+"""What programs write for a cell without a value."""
 
 _field_size_limit = threading.Lock()
 
@@ -74,6 +88,46 @@ def decode(data: bytes) -> str:
             f"is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start} ({guess}), "
             f"line {line}: save the file as UTF-8"
         ) from None
+
+
+def cell_text(column: str, value: Any) -> str | None:
+    """The text of a cell, without surrounding spaces; None if the cell has no value.
+
+    Raises:
+        ValueError: the value is neither text nor a finite number, or is not valid Unicode
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"`{column}` must be text, this is {type(value).__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"`{column}` must be text, this is the number {value}")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        # JSON can escape half of a surrogate pair, which UTF-8 cannot represent.
+        raise ValueError(f"`{column}` has half a surrogate pair at {error.start}") from None
+    return text.strip() or None
+
+
+def reference_fault(column: str, value: Any) -> str | None:
+    """Why a cell that is not empty cannot be a reference text; None if it can, or is empty.
+
+    >>> reference_fault("text", "null")
+    "`text` is 'null', which programs write for a missing value: leave the cell empty"
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"`{column}` is the number {value}, which is no text: leave the cell empty"
+    text = str(value)
+    if text.strip() in _MISSING:
+        missing = "which programs write for a missing value: leave the cell empty"
+        return f"`{column}` is {text.strip()!r}, {missing}"
+    if not any(character.isalnum() for character in text):
+        return f"`{column}` has no letter and no digit: {text[:40]!a}"
+    return None
 
 
 def read_records(

@@ -59,7 +59,7 @@ def test_paths_follow_the_manifests_own_folder_and_stay_inside_the_archive() -> 
     given_paths = {
         "a.wav": "sub/a.wav",
         "./x/./a.wav": "sub/x/a.wav",
-        "x\\a.wav": "sub/x/a.wav",
+        "y\\a.wav": "sub/y/a.wav",
         "../a.wav": "a.wav",
         "../other/a.wav": "other/a.wav",
         "caf\u00e9 1.wav": "sub/caf\u00e9 1.wav",
@@ -178,7 +178,9 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(st.lists(st.tuples(_TEXT, _TEXT), max_size=5))
 def test_any_text_written_as_csv_or_jsonl_is_read_back(cells: list[tuple[str, str]]) -> None:
     records = [
-        {"path": f"{i}.wav", "text": text, "note": note} for i, (text, note) in enumerate(cells)
+        # Each text has a letter: one without is no reference.
+        {"path": f"{i}.wav", "text": f"{text}a", "note": note}
+        for i, (text, note) in enumerate(cells)
     ]
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, ["path", "text", "note"])
@@ -251,3 +253,52 @@ def test_reading_manifests_imports_neither_torch_nor_whisper() -> None:
     command = [sys.executable, "-c", check]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "[]"
+
+
+# --------------------------------------------------------- contradictions and texts that are none
+
+
+@pytest.mark.parametrize("again", ["a.wav", "./a.wav", "x/../a.wav"])
+def test_a_path_with_two_texts_has_none_and_each_line_is_told(again: str) -> None:
+    rows, problems = parse_manifest(
+        "manifest.csv", f"path,text\na.wav,one\nb.wav,two\n{again},three\n".encode()
+    )
+    assert [row.path for row in rows] == ["b.wav"]
+    assert [problem.line for problem in problems] == [2, 4]
+    assert all("lines 2, 4" in problem.detail for problem in problems)
+
+
+def test_canonically_equal_paths_with_two_texts_have_none() -> None:
+    data = "path,text\ncaf\u00e9.wav,one\ncafe\u0301.wav,two\n".encode()
+    rows, problems = parse_manifest("manifest.csv", data)
+    assert (rows, [problem.line for problem in problems]) == ([], [2, 3])
+
+
+def test_the_same_line_twice_counts_once() -> None:
+    data = b"path,text\na.wav,one\n./a.wav,one\n"
+    assert parse_manifest("manifest.csv", data) == ([ManifestRow("a.wav", 2, text="one")], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("NaN", "Infinity", "-Infinity", '"NaN"', '"null"', '"None"', '"#N/A"', '"<NA>"'),
+        *('"  "', '"\\u00a0"', '"\\u200b"', '"\\u3000"', '"..."'),
+    ],
+)
+def test_what_is_no_text_is_told_and_is_no_reference(text: str) -> None:
+    data = f'{{"path": "a.wav", "language": "de", "text": {text}}}'.encode()
+    rows, problems = parse_manifest("manifest.jsonl", data)
+    assert rows == [ManifestRow("a.wav", 1, language="de")]
+    assert [problem.line for problem in problems] == [1]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["x", "y", ""])), max_size=6))
+def test_each_line_is_used_or_told_or_repeats_another(lines: list[tuple[str, str]]) -> None:
+    data = "path,text\n" + "".join(f"{path},{text}\n" for path, text in lines)
+    rows, problems = parse_manifest("manifest.csv", data.encode())
+    assert len({row.path for row in rows}) == len(rows)
+    told = {problem.line for problem in problems}
+    used = {(row.path, row.text or "") for row in rows}
+    for line, given_line in enumerate(lines, start=2):
+        assert (line in told) != (given_line in used)

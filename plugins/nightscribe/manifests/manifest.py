@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nightscribe.delimited import (
     Format,
     NotUtf8,
     Problem,
+    cell_text,
     decode,
     format_of,
     read_records,
+    reference_fault,
 )
 from nightscribe.errors import Reason, Rejected
 from nightscribe.languages import language_code
@@ -48,8 +51,9 @@ class ManifestRow:
 def parse_manifest(name: str, data: bytes) -> tuple[list[ManifestRow], list[Problem]]:
     """Read a manifest; `name` is its member path in the archive, from which the rows' paths start.
 
-    A row with an unknown language is kept without a language, and is a problem too. A row
-    that cannot be read, or whose path leads out of the archive, is only a problem.
+    A row with an unknown language, or with a text that cannot be a reference, is kept without it,
+    and is a problem too. A row that cannot be read, or whose path leads out of the archive, is only
+    a problem. If several rows name one path (in any spelling) and differ, each is only a problem.
 
     Raises:
         Rejected: MANIFEST_UNREADABLE, the file is not UTF-8.
@@ -68,31 +72,57 @@ def parse_manifest(name: str, data: bytes) -> tuple[list[ManifestRow], list[Prob
         if isinstance(record, Problem):
             problems.append(record)
             continue
+        faults: list[str] = []
         try:
-            row, unknown_language = _row(folder, line, record)
+            row = _row(folder, line, record, faults)
         except ValueError as error:
             problems.append(Problem(line, str(error)))
             continue
         rows.append(row)
-        if unknown_language is not None:
-            detail = f"language {unknown_language!r} is unknown to Whisper, which will detect it"
-            problems.append(Problem(line, f"{row.path!r}: {detail}"))
-    return rows, problems
+        problems.extend(Problem(line, f"{row.path!r}: {fault}") for fault in faults)
+    rows, contradictions = _one_row_each(rows)
+    return rows, sorted([*problems, *contradictions], key=lambda problem: problem.line)
 
 
-def _row(folder: list[str], line: int, record: dict[str, Any]) -> tuple[ManifestRow, str | None]:
-    """The row, and its language if Whisper does not know it. Raises ValueError."""
-    columns, metadata = _columns_and_metadata(record)
+def _one_row_each(rows: list[ManifestRow]) -> tuple[list[ManifestRow], list[Problem]]:
+    """The rows with one for each path, and a problem for each row that another contradicts."""
+    by_path: dict[str, list[ManifestRow]] = {}
+    for row in rows:
+        by_path.setdefault(unicodedata.normalize("NFC", row.path), []).append(row)
+    kept: list[ManifestRow] = []
+    problems: list[Problem] = []
+    for same in by_path.values():
+        first = same[0]
+        if all(replace(row, path=first.path, line=first.line) == first for row in same):
+            # One spelling of a path may be of another file than the other: each is kept.
+            kept.extend({row.path: row for row in reversed(same)}.values())
+            continue
+        lines = [row.line for row in same]
+        named = ", ".join(map(str, lines[:10])) + (", ..." if len(lines) > 10 else "")
+        detail = (
+            f"{first.path!r} is in lines {named} with different values, so that none of them "
+            "is used: keep one line"
+        )
+        problems.extend(Problem(line, detail) for line in lines)
+    return sorted(kept, key=lambda row: row.line), problems
+
+
+def _row(folder: list[str], line: int, record: dict[str, Any], faults: list[str]) -> ManifestRow:
+    """The row. Values that cannot be used are left out and added to `faults`. Raises ValueError."""
+    columns, metadata = _columns_and_metadata(record, faults)
     if "path" not in columns:
         raise ValueError("no `path`")
     path = _member_path(folder, columns.pop("path"))
     language = columns.pop("language", None)
     code = None if language is None else language_code(language)
-    row = ManifestRow(path=path, line=line, language=code, metadata=metadata, **columns)
-    return row, language if code is None else None
+    if language is not None and code is None:
+        faults.append(f"language {language!r} is unknown to Whisper, which will detect it")
+    return ManifestRow(path=path, line=line, language=code, metadata=metadata, **columns)
 
 
-def _columns_and_metadata(record: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+def _columns_and_metadata(
+    record: dict[str, Any], faults: list[str]
+) -> tuple[dict[str, str], dict[str, str]]:
     columns: dict[str, str] = {}
     metadata: dict[str, str] = {}
     for key, value in record.items():
@@ -104,10 +134,13 @@ def _columns_and_metadata(record: dict[str, Any]) -> tuple[dict[str, str], dict[
                 value = json.dumps(value, ensure_ascii=False)
             metadata[key] = _check_utf8(key, value)
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError(f"`{column}` must be text, this is {type(value).__name__}")
-        if stripped := _check_utf8(column, str(value)).strip():
-            columns[column] = stripped
+        if column in ("text", "translation"):
+            fault = reference_fault(column, value)
+            if fault is not None:
+                faults.append(fault)
+                continue
+        if (text := cell_text(column, value)) is not None:
+            columns[column] = text
     return columns, metadata
 
 
