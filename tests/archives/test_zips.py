@@ -218,3 +218,16 @@ def test_the_limit_on_members_holds_for_zip64(tmp_path: Path) -> None:
     everything, rejections = read_all(path, ArchiveLimits(max_members=70_000))
     assert everything == {"0.wav": b"content"}
     assert {one.reason for one in rejections} == {Reason.EMPTY_FILE}
+
+
+@pytest.mark.parametrize("name", ["2024\\May\\call.wav", "2024\\call.wav", "a\\b\\c\\d.mp3"])
+def test_backslashes_separate_folders_whatever_system_the_zip_states(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zip"
+    info = zipfile.ZipInfo("placeholder")
+    info.create_system, info.filename = 3, name
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(info, b"content")
+    contents, _ = read_all(path)
+    assert list(contents) == [name.replace("\\", "/")]

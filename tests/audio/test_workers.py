@@ -24,6 +24,7 @@ import pytest
 
 from nightscribe.archives.entries import Member
 from nightscribe.archives.reading import read_container
+from nightscribe.audio import worker_process
 from nightscribe.audio.decode import decode, inspect
 from nightscribe.audio.operations import Decoding, Inspection
 from nightscribe.audio.stored import Samples, decode_to
@@ -511,3 +512,27 @@ def is_worker(pid: str) -> bool:
         return b"nightscribe.audio.worker_program" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         return False
+
+
+def test_decoder_that_hangs_is_ended_at_its_time_limit_and_costs_one_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_process, "_TIME_LIMIT_S", 2.0)
+    monkeypatch.setattr(worker_process, "_BYTES_PER_S", float("inf"))
+    with Workers(1, Decoding()) as workers:
+        workers.submit(str(CLIPS[0]))
+        collected(workers)
+        os.kill(workers._workers[0].process.pid, signal.SIGSTOP)
+        hanging = workers.submit(str(CLIPS[1]))
+        others = [workers.submit(str(clip)) for clip in CLIPS[2:4]]
+        found = collected(workers)
+    crashed = found.pop(hanging)
+    assert isinstance(crashed, Crashed)
+    assert "at its time limit" in crashed.detail
+    assert sorted(found) == others
+    assert all(isinstance(outcome, Samples) for outcome in found.values())
+
+
+def test_time_limit_grows_with_the_size() -> None:
+    assert worker_process.time_limit_s(0) == 300
+    assert worker_process.time_limit_s(65_000_000) > 1500

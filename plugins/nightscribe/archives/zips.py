@@ -56,8 +56,10 @@ def _name(info: zipfile.ZipInfo) -> str:
         # without setting the flag. Text in another encoding is rarely valid UTF-8.
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    # Writers on DOS and Windows (system 0) may separate folders with backslashes.
-    return name.replace("\\", "/") if info.create_system == 0 else name
+    # Writers on DOS and Windows (system 0) may separate folders with backslashes. Some programs
+    # do so and state another system: then no name has a slash.
+    backslashes = info.create_system == 0 or "/" not in name
+    return name.replace("\\", "/") if backslashes else name
 
 
 def _open(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from nightscribe.audio.operations import Operation
 from nightscribe.audio.worker_program import ANSWER_BYTES, INLINE_BYTES, send_job
 from nightscribe.errors import NightscribeError, explain_full_disk
 
-__all__ = ["Worker", "environment"]
+__all__ = ["Worker", "environment", "time_limit_s"]
 
 # Small recordings are sent ahead, so that a worker does not wait for the next one. Their packets
 # must fit into the socket's buffer, which has 208 KiB by default. The limit is lower for operations
@@ -28,6 +30,9 @@ __all__ = ["Worker", "environment"]
 _AHEAD_JOBS = 16
 _AHEAD_WRITING_JOBS = 2
 _AHEAD_BYTES = 2 * INLINE_BYTES
+
+_TIME_LIMIT_S = 300.0
+_BYTES_PER_S = 50_000.0
 
 # Variables that decoding may need. Credentials must not be among them: a malicious file may take
 # control of a decoder.
@@ -39,6 +44,14 @@ _ENVIRONMENT = re.compile(
 
 # numpy's libraries start one thread per core when they are imported; workers do not need them.
 _ONE_THREAD = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
+
+
+def time_limit_s(size_bytes: int) -> float:
+    """Seconds that a recording may take, with waiting: 5 minutes, and 1 s per 50 kB.
+
+    24 hours of speech at 6 kbit/s are 65 MB and decode in some minutes.
+    """
+    return _TIME_LIMIT_S + size_bytes / _BYTES_PER_S
 
 
 class Worker:
@@ -68,6 +81,8 @@ class Worker:
         self.ready = False
         self.recordings: deque[Recording] = deque()
         self.ahead_bytes = 0  # of encoded audio that it has not answered for
+        self.deadline = math.inf  # time.monotonic() at which its present recording is given up
+        self.overdue = False  # it was killed for that
 
     @property
     def exit_status(self) -> str:
@@ -95,6 +110,8 @@ class Worker:
         """
         self.recordings.append(recording)
         self.ahead_bytes += recording.size
+        if len(self.recordings) == 1:
+            self.start_clock()
         try:
             if operation.writes and recording.out is None:
                 with explain_full_disk():
@@ -123,7 +140,14 @@ class Worker:
         """Remove and return the recording of the answer that was just received."""
         recording = self.recordings.popleft()
         self.ahead_bytes -= recording.size
+        self.start_clock()
         return recording
+
+    def start_clock(self) -> None:
+        """Give the recording that is decoded next its time."""
+        self.deadline = math.inf
+        if self.ready and self.recordings:
+            self.deadline = time.monotonic() + time_limit_s(self.recordings[0].size)
 
     def end(self) -> None:
         """Kill the process. A process that has already ended keeps its exit status."""

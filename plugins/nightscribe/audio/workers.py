@@ -11,7 +11,9 @@ of the processes is killed.
 
 from __future__ import annotations
 
+import math
 import selectors
+import time
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
@@ -27,6 +29,7 @@ __all__ = ["Crashed", "Workers"]
 
 _FULL_MEMORY_BYTES = 256 * 1024**2
 _FULL_DISK_BYTES = 2 * 1024**3
+_LONGEST_WAIT_S = 3600.0
 _CPU_S = 3600  # seconds of CPU time per recording; 24 hours of audio take a few minutes
 
 Result = TypeVar("Result")
@@ -113,7 +116,8 @@ class Workers(Generic[Result]):
         self._assign()
         while self.pending:
             found = False
-            for key, _ in self._selector.select(None if wait_for_one else 0):
+            self._end_overdue()
+            for key, _ in self._selector.select(self._patience() if wait_for_one else 0):
                 worker: Worker = key.data
                 while worker in self._workers and (answer := worker.receive()) is not None:
                     outcome = self._outcome(worker, answer)
@@ -133,6 +137,20 @@ class Workers(Generic[Result]):
             recording.close()
         self._queue.clear()
         self._selector.close()
+
+    def _patience(self) -> float:
+        """Seconds until the next time limit of a recording that is being decoded."""
+        now = time.monotonic()
+        left = [worker.deadline - now for worker in self._workers]
+        return max(0.0, min([*left, _LONGEST_WAIT_S]))
+
+    def _end_overdue(self) -> None:
+        """Kill the workers whose recording has reached its time limit."""
+        for worker in self._workers:
+            if worker.deadline <= time.monotonic():
+                worker.overdue = True
+                worker.process.kill()
+                worker.deadline = math.inf
 
     def _assign(self) -> None:
         """Start workers if there is work for them, and send them queued recordings."""
@@ -160,6 +178,7 @@ class Workers(Generic[Result]):
             return self._ended(worker)
         if not worker.ready:
             worker.ready = True
+            worker.start_clock()
             return None
         result = read_answer(answer)
         recording = worker.answered()
@@ -183,6 +202,8 @@ class Workers(Generic[Result]):
         if not left:
             return None
         self._queue.popleft().close()
+        if worker.overdue:
+            return left[0].number, Crashed(f"{worker.exit_status}, at its time limit")
         return left[0].number, Crashed(worker.exit_status)
 
     def _remove(self, worker: Worker) -> list[Recording]:
