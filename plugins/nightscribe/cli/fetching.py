@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -74,6 +75,8 @@ def fetched(url: str, limits: ArchiveLimits) -> Iterator[BinaryIO]:
 def _fetch(url: str, limits: ArchiveLimits) -> BinaryIO:
     import httpx
 
+    # Its log lines have the URL with its password.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     timeout = httpx.Timeout(READ_S, connect=CONNECT_S)
     # Counted bytes are those that are sent, so they must not be compressed on the way.
     headers = {"Accept-Encoding": "identity", "User-Agent": "nightscribe"}
