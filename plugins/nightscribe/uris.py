@@ -29,10 +29,13 @@ __all__ = [
     "encode_path",
     "join_uri",
     "places_of",
+    "refuse_web_url",
+    "shown_url",
     "split_uri",
 ]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_WEB_URL = re.compile("https?://", re.IGNORECASE)
 _SAME_SCHEME = {"local": "file", "s3a": "s3", "gcs": "gs"}
 _AMBIGUOUS = re.compile("%(?=[0-9A-Fa-f]{2})|[\x00\udc80-\udcff]")
 
@@ -102,6 +105,27 @@ def canonical_uri(uri: str) -> str:
             f"{uri!r} names a host: write file:///absolute/path, with three slashes"
         )
     return _file_uri(os.path.abspath(decode_path(path)))
+
+
+def shown_url(url: str) -> str:
+    """An http(s) URL for messages: without user, password, query and fragment, where secrets are.
+
+    >>> shown_url("https://me:secret@host:8000/a/talk.mp3?signature=1f")
+    'https://host:8000/a/talk.mp3?…'
+    """
+    scheme, _, rest = url.partition("://")
+    place, query = re.match(r"([^?#]*)(\??)", rest).groups()  # type: ignore[union-attr]
+    authority, slash, path = place.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{'?…' if query else ''}"
+
+
+def refuse_web_url(uri: str) -> None:
+    """Raise `ConfigurationError` if an archive is given as an http(s) URL."""
+    if _WEB_URL.match(uri):
+        raise ConfigurationError(
+            f"{shown_url(uri)}: URLs are only for `nightscribe transcribe`; an archive is a "
+            "folder, a zip, a tar, a file, s3://… or gs://…"
+        )
 
 
 def _file_uri(path: str) -> str:

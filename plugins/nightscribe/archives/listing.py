@@ -18,7 +18,7 @@ from nightscribe.archives.kinds import Kind, kind_of, suffix_of
 from nightscribe.archives.names import is_hidden, is_unsafe, unsafe_name
 from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rejected
 from nightscribe.storage import Place, Stat, locate, stat_of, stat_of_info
-from nightscribe.uris import encode_path, join_uri, places_of
+from nightscribe.uris import encode_path, join_uri, places_of, refuse_web_url
 
 __all__ = ["Listed", "list_files"]
 
@@ -35,9 +35,11 @@ def list_files(collection_uri: str) -> Iterator[Listed]:
     folders are rejections. A collection may be a single file.
 
     Raises:
-        ConfigurationError: the collection does not exist, or access to it is refused.
+        ConfigurationError: the collection does not exist, access to it is refused, or it is an
+            http(s) URL.
         NightscribeError: it cannot be read at the moment.
     """
+    refuse_web_url(collection_uri)
     place = locate(collection_uri)
     try:
         status = place.stat()

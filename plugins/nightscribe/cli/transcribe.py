@@ -1,38 +1,36 @@
 """Transcribe files: takes the flags of the `whisper` command and writes the same files.
 
-It needs no lake. To transcribe archives into a lake, use `nightscribe run`.
+It needs no lake. To transcribe archives into a lake, use `nightscribe run`. A file may be a pipe,
+`-` (standard input) or an http(s) URL.
 
 examples:
   nightscribe transcribe talk.mp3 --model turbo
   nightscribe transcribe *.flac --language Spanish --task translate --output_format srt
   nightscribe transcribe talk.mp3 --model demo --word_timestamps True --max_line_width 42
+  nightscribe transcribe https://example.org/talk.mp3 --model turbo
+  nightscribe transcribe - --output_format srt
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
+from nightscribe.cli.inputs import Inputs, require_distinct_stems, shown, stem_of
 from nightscribe.cli.whisper_flags import add_flags, options_of, word_options_of
-from nightscribe.errors import ConfigurationError, Rejected
+from nightscribe.errors import ConfigurationError
 from nightscribe.export import formats
-from nightscribe.recordings import content_id
 from nightscribe.settings import EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 from nightscribe.whisper.official import can_translate
 
-if TYPE_CHECKING:
-    from nightscribe.whisper.contract import Job, Request
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the `whisper` command, and the engine and its precision."""
-    parser.usage = "%(prog)s [FLAG VALUE ...] FILE [FILE ...]"
+    parser.usage = "%(prog)s [FLAG VALUE ...] FILE|-|URL ..."
     add_flags(parser)
     group = parser.add_argument_group("not in the `whisper` command")
     group.add_argument(
@@ -52,12 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Transcribe every file; returns 1 if one could not be transcribed or written."""
+    """Transcribe every input; returns 1 if one could not be transcribed or written."""
     word_options = word_options_of(arguments)
     options = options_of(arguments)
     if arguments.task == "translate" and not can_translate(arguments.model):
         warnings.warn(f"{arguments.model} was not trained to translate", stacklevel=1)
-    _require_distinct_stems(arguments.audio)
+    require_distinct_stems(arguments.audio)
     folder = _output_folder(arguments.output_dir)
     chosen = formats.FORMATS if arguments.output_format == "all" else (arguments.output_format,)
 
@@ -69,55 +67,22 @@ def execute(arguments: argparse.Namespace) -> int:
     model = model_loader(settings)(arguments.model)
     if mistake := options.mistake_for(model.network.dims.n_vocab):
         arguments.parser.error(f"--{mistake}")
-    inputs = _Inputs(arguments.audio)
+    inputs = Inputs(arguments.audio, settings.limits)
     requests = inputs.requests(Job(arguments.task, options))
     for result in engine(requests, model, verbose=arguments.verbose):
-        path = inputs.path_of(result.recording_id)
+        name = inputs.name_of(result.recording_id)
         if isinstance(result, Failure):
-            inputs.skip(path, f"{result.reason.value}: {result.detail}")
+            inputs.skip(name, f"{result.reason.value}: {result.detail}")
             continue
         if result.warning:
-            print(f"{path}: {result.warning}", file=sys.stderr)
+            print(f"{shown(name)}: {result.warning}", file=sys.stderr)
         content = {"text": result.text, "segments": result.segments, "language": result.language}
         try:
             for fmt in chosen:
-                formats.write(content, fmt, _stem(path), folder, word_options)
+                formats.write(content, fmt, stem_of(name), folder, word_options)
         except OSError as error:
-            inputs.skip(path, f"{_stem(path)}.{fmt} cannot be written: {error.strerror}")
+            inputs.skip(name, f"{stem_of(name)}.{fmt} cannot be written: {error.strerror}")
     return 1 if inputs.skipped else 0
-
-
-class _Inputs:
-    """The files to transcribe: opened one after the other, known by their content afterwards."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.skipped = 0
-        self._paths = paths
-        self._paths_of: dict[str, list[str]] = {}  # two files may have the same content
-
-    def requests(self, job: Job) -> Iterator[Request]:
-        """A request for each file that can be read; each file is open until the next is drawn."""
-        from nightscribe.whisper.contract import Request
-
-        for path in self._paths:
-            try:
-                with open(path, "rb") as file:
-                    recording_id = content_id(file)
-                    self._paths_of.setdefault(recording_id, []).append(path)
-                    yield Request(recording_id, file, (job,))
-            except Rejected as rejected:
-                self.skip(path, str(rejected))
-            except OSError as error:
-                self.skip(path, error.strerror or str(error))
-
-    def path_of(self, recording_id: str) -> str:
-        """The path that a result belongs to; files with the same content get one result each."""
-        return self._paths_of[recording_id].pop(0)
-
-    def skip(self, path: str, reason: str) -> None:
-        """Report a file that has no result, and count it."""
-        self.skipped += 1
-        print(f"Skipping {path}: {reason}", file=sys.stderr)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -150,20 +115,3 @@ def _output_folder(path: str) -> Path:
     except OSError as error:
         raise ConfigurationError(f"--output_dir {folder}: {error.strerror}") from error
     return folder
-
-
-def _require_distinct_stems(paths: Sequence[str]) -> None:
-    """Output files are named by the stem: two inputs with one stem would overwrite each other."""
-    seen: dict[str, str] = {}
-    for path in paths:
-        stem = _stem(path)
-        if seen.setdefault(stem, path) != path:
-            raise ConfigurationError(
-                f"{seen[stem]} and {path} would both be written to {stem}.*: give them different "
-                "names, or transcribe them into different folders (--output_dir)"
-            )
-
-
-def _stem(path: str) -> str:
-    """The file name without its suffix, as the whisper command takes it: `talk.` gives `talk`."""
-    return os.path.splitext(os.path.basename(path))[0]

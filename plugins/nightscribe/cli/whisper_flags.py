@@ -19,7 +19,12 @@ _DEFAULTS = Options()
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags. They accept the values that the `whisper` command accepts."""
-    parser.add_argument("audio", nargs="+", metavar="FILE", help="audio or video file")
+    parser.add_argument(
+        "audio",
+        nargs="+",
+        metavar="FILE",
+        help="audio or video file; - is standard input; an http(s) URL",
+    )
     _add_model_and_output(parser)
     _add_decoding(parser)
     _add_fallback(parser)

@@ -10,7 +10,7 @@ from nightscribe.errors import ConfigurationError
 from nightscribe.languages import language_code
 from nightscribe.settings import Settings
 from nightscribe.stages.pending import Wanted
-from nightscribe.uris import canonical_uri
+from nightscribe.uris import canonical_uri, refuse_web_url
 from nightscribe.whisper.checkpoints import DEMO, model_id_of
 from nightscribe.whisper.official import can_translate, official_name
 from nightscribe.whisper.options import Options, tasks_of
@@ -38,6 +38,8 @@ class Order:
                 "no archive to transcribe: set NIGHTSCRIBE_ARCHIVES, the run's `archives` "
                 "parameter or --archives; or name a data set"
             )
+        for archive in self.archives:
+            refuse_web_url(archive)
         if self.limit is not None and self.limit < 1:
             raise ConfigurationError(f"limit {self.limit}: must be at least 1")
         options = Options.from_mapping(self.options or {})
