@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightscribe.archives.entries import File, Member, Rejection
+from nightscribe.archives.entries import File, Member, PassedOver, Rejection
 from nightscribe.archives.kinds import Kind
 from nightscribe.archives.listing import list_files
 from nightscribe.archives.reading import read_container
@@ -312,3 +312,70 @@ def test_any_tree_gives_the_same_members_however_it_is_packed(
         archive = canonical_uri(str(path))
         again = opened([(archive, member) for member, _ in expected])
         assert {member: content for (_, member), content in again.items()} == contents
+
+
+_ENTRY = st.tuples(
+    st.lists(st.sampled_from(["a", "b.wav", ".c", "__MACOSX", "d.zip"]), max_size=2),
+    st.sampled_from(["x", "y", ".z"]),
+    st.sampled_from([".wav", ".txt", "", ".zip", ".7z", ".tar.gz", "/manifest.csv"]),
+).map(lambda parts: "/".join([*parts[0], parts[1] + parts[2]]))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    tree=st.dictionaries(_ENTRY, st.sampled_from([b"", b"1"]), max_size=8).filter(_is_tree),
+    links=st.sets(st.sampled_from(["l.wav", "l.txt", "a/l", ".l"])),
+    target=st.sampled_from(["gone", ".", "/etc/passwd", "x.wav"]),
+)
+def test_every_file_has_one_answer_however_it_is_packed(
+    tmp_path_factory: pytest.TempPathFactory,
+    tree: dict[str, bytes],
+    links: set[str],
+    target: str,
+) -> None:
+    work = tmp_path_factory.mktemp("tree")
+    root = write_tree(work / "root", tree)
+    for link in links:
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(target)
+    root.mkdir(exist_ok=True)
+    expected = 0
+    for folder, folders, files in os.walk(root):
+        hidden = [f for f in folders if f.startswith(".") or f == "__MACOSX"]
+        linked = [f for f in folders if f not in hidden and os.path.islink(f"{folder}/{f}")]
+        folders[:] = [f for f in folders if f not in hidden and f not in linked]
+        expected += len(files) + len(hidden) + len(linked)
+    assert len(list(list_files(str(root)))) == expected
+
+    tars = [work / "a.tar", work / "a.tar.gz"]
+    for path, mode in zip(tars, ("w", "w:gz"), strict=True):
+        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+            archive.add(root, ".")
+    zipped = write_zip(work / "a.zip", [*tree.items(), ("empty.wav/", b""), ("a/", b"")])
+    for path, count in ((tars[0], None), (tars[1], None), (zipped, len(tree))):
+        if count is None:
+            with tarfile.open(path) as archive:
+                count = sum(not info.isdir() for info in archive)
+        answers = list(read_container(str(path), LIMITS))
+        assert len(answers) == count
+        assert all(isinstance(a, PassedOver) or "!/" in a.uri for a in answers)
+
+
+def test_a_folders_name_with_bytes_is_told(tmp_path: Path) -> None:
+    tree = [("x.wav/", b"1"), ("y/", b"2"), ("z/", b""), ("fine.wav", b"3")]
+    old = write_tar(tmp_path / "old.tar", tree)
+    data = bytearray(old.read_bytes())
+    for block in (0, 1024):  # the oldest format has no type: a zero byte
+        data[block + 156] = 0
+        data[block + 148 : block + 156] = b" " * 8
+        data[block + 148 : block + 156] = b"%06o\0 " % sum(data[block : block + 512])
+    old.write_bytes(data)
+    for path in (
+        old,
+        write_tar(tmp_path / "a.tar", tree),
+        write_tar(tmp_path / "a.tgz", tree, "w:gz"),
+        write_zip(tmp_path / "a.zip", tree),
+    ):
+        contents, rejections = read_all(path)
+        assert contents == {"fine.wav": b"3"}
+        assert reasons(rejections) == dict.fromkeys(["x.wav", "y"], Reason.UNSAFE_MEMBER_NAME)

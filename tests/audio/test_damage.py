@@ -8,10 +8,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from nightscribe.audio.decode import decode, inspect
+from nightscribe.errors import WarningKind
 from tests.audio.files import damaged, needs_ffmpeg, wav
 
 
@@ -98,3 +100,50 @@ def test_wav_whose_header_counts_itself_has_no_warning() -> None:
     content = bytearray(wav(bytes(32_000)))
     content[4:8] = len(content).to_bytes(4, "little")  # the right size is 8 less
     assert inspect(io.BytesIO(content)).warning is None
+
+
+def joined_wavs() -> bytes:
+    return wav(bytes(64_000)) + wav(bytes(range(256)) * 250)
+
+
+def stale_header() -> bytes:
+    """A recorder that crashed: the header states less than was written."""
+    content = bytearray(wav(b"\1\2" * 64_000))
+    content[4:8] = (36 + 64_000).to_bytes(4, "little")
+    content[40:44] = (64_000).to_bytes(4, "little")
+    return bytes(content)
+
+
+def second_data() -> bytes:
+    content = bytearray(wav(bytes(64_000)))
+    content += b"data" + (64_000).to_bytes(4, "little") + b"\1\2" * 32_000
+    content[4:8] = (len(content) - 8).to_bytes(4, "little")
+    return bytes(content)
+
+
+def joined_aiffs() -> bytes:
+    parts = []
+    for fill in (b"\0", b"\7"):
+        file = io.BytesIO()
+        with av.open(file, "w", format="aiff") as container:
+            stream = container.add_stream("pcm_s16be", rate=16_000, layout="mono")
+            samples = np.frombuffer(fill * 64_000, np.int16)[None]
+            frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+            frame.sample_rate = 16_000
+            container.mux(stream.encode(frame))
+        parts.append(file.getvalue())
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("make", [joined_wavs, stale_header, second_data, joined_aiffs])
+def test_audio_behind_the_stated_end_is_told_with_its_seconds(make: Callable[[], bytes]) -> None:
+    found = inspect(io.BytesIO(make()))
+    assert found.duration_s == pytest.approx(2.0, abs=0.01)
+    [warning] = found.warnings
+    assert warning.kind is WarningKind.TRAILING_BYTES
+    assert warning.missing_s == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 5000, b"ID3\4" + b"x" * 9000, b"TAG" + b" " * 2000])
+def test_tags_and_padding_behind_the_end_are_no_lost_audio(tail: bytes) -> None:
+    assert inspect(io.BytesIO(wav(bytes(64_000)) + tail)).warnings == ()

@@ -3,6 +3,7 @@
 - `containers`: opens a file, selects its audio stream, reads its header
 - `decode`: decodes a file in this process
 - `samples`: decoded frames → 16-bit samples; `stored`: samples on disk
+- `stated_length`: the size of a file beside its header
 - `damage`: the warning about a damaged recording
 - `workers`: decodes files in worker processes; `worker_process`: starts one and talks to it
 - `worker_program`: the program of a worker process, and its protocol

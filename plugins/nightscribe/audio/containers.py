@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 
 from nightscribe.audio.parts import content_start, part
+from nightscribe.audio.stated_length import Lengths, lengths_of
 from nightscribe.errors import Reason, Rejected
 
 __all__ = [
@@ -39,9 +40,6 @@ CONTAINERS = (
     "mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
 )
 """Container formats that may be opened, by FFmpeg's names. None refers to other files for audio."""
-
-_RIFF_STREAMED = 0x7FFF0000  # bytes; a size from here on means that the writer did not know it
-_RIFF_TOLERANCE = 64  # bytes; some programs count the header twice, or padding that is not written
 
 AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 """A path, or an open, seekable binary file."""
@@ -101,7 +99,7 @@ class Opened:
     container: InputContainer
     stream: AudioStream
     info: AudioInfo
-    missing_bytes: int  # by how much a WAV file is shorter than its header states
+    lengths: Lengths  # the file's size beside its header
 
 
 @contextmanager
@@ -119,7 +117,9 @@ def opened(file: AudioFile, passed_over: frozenset[int] = frozenset()) -> Iterat
         with open(file, "rb") as by_path, opened(by_path, passed_over) as found:
             yield found
         return
-    missing_bytes = _missing_bytes(file)
+    if not file.seek(0, io.SEEK_END):
+        raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+    lengths = lengths_of(file)
     file.seek(0)
     source, container = _container(file)
     with container:
@@ -130,7 +130,7 @@ def opened(file: AudioFile, passed_over: frozenset[int] = frozenset()) -> Iterat
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        yield Opened(source, container, stream, _info(container, stream), missing_bytes)
+        yield Opened(source, container, stream, _info(container, stream), lengths)
 
 
 def _container(file: BinaryIO) -> tuple[Source, InputContainer]:
@@ -176,22 +176,6 @@ def probe(file: AudioFile) -> AudioInfo:
 def error_text(error: av.FFmpegError) -> str:
     """FFmpeg's message for an error."""
     return error.strerror or type(error).__name__
-
-
-def _missing_bytes(file: BinaryIO) -> int:
-    """By how many bytes a WAV file is shorter than its header states; 0 for other formats.
-
-    FFmpeg does not report this.
-    """
-    file.seek(0)
-    head = file.read(12)
-    if not head:
-        raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
-    stated = int.from_bytes(head[4:8], "little")
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE" or stated >= _RIFF_STREAMED:
-        return 0
-    missing = 8 + stated - file.seek(0, io.SEEK_END)
-    return missing if missing > _RIFF_TOLERANCE else 0
 
 
 def _best_stream(container: InputContainer, passed_over: frozenset[int]) -> AudioStream:

@@ -68,18 +68,24 @@ class Damage:
         if self.stopped:
             detail = f"reading stopped at {decoded_s:.1f} s: {self.stopped}"
             found.append(AudioWarning(WarningKind.STOPPED, detail, cut_s))
-        elif recording.missing_bytes:
+        elif recording.lengths.missing:
             detail = (
-                f"cut short at {decoded_s:.1f} s: the file has {recording.missing_bytes} bytes "
+                f"cut short at {decoded_s:.1f} s: the file has {recording.lengths.missing} bytes "
                 "fewer than its header states"
             )
             # FFmpeg derives the duration of a cut WAV from the bytes that are there.
-            bit_rate = recording.stream.bit_rate
-            lacks_s = recording.missing_bytes * 8 / bit_rate if bit_rate else None
+            lacks_s = _seconds(recording, recording.lengths.missing)
             found.append(AudioWarning(WarningKind.CUT_SHORT, detail, lacks_s))
         elif self._is_cut_short(recording, decoded_s):
             detail = f"cut short: {decoded_s:.1f} s decoded, but the header states {stated_s:.1f} s"
             found.append(AudioWarning(WarningKind.CUT_SHORT, detail, cut_s))
+        if recording.lengths.trailing:
+            detail = (
+                f"{recording.lengths.trailing} bytes behind the end that the header states are not "
+                "decoded: another file joined to this one, or a header that was never completed"
+            )
+            lacks_s = _seconds(recording, recording.lengths.trailing)
+            found.append(AudioWarning(WarningKind.TRAILING_BYTES, detail, lacks_s))
         return tuple(found)
 
     def _is_cut_short(self, recording: Opened, decoded_s: float) -> bool:
@@ -94,3 +100,9 @@ class Damage:
             if abs(stated_s * (recording.stream.bit_rate or 0) / 8 - size) < size / 50:
                 return False
         return stated_s - decoded_s - self.missing_s > _MISSING_S
+
+
+def _seconds(recording: Opened, size_bytes: int) -> float | None:
+    """How long this many bytes play at the stream's bit rate; None if that is unknown."""
+    bit_rate = recording.stream.bit_rate
+    return size_bytes * 8 / bit_rate if bit_rate else None

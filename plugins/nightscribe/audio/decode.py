@@ -279,9 +279,12 @@ class _Decoder:
         while True:
             try:
                 packet = next(packets, None)
-            except av.FFmpegError as error:
+            except (av.FFmpegError, IndexError) as error:
                 # The rest of the container cannot be read, but the decoder may still hold audio.
-                self._damage.stopped = error_text(error)
+                # PyAV raises IndexError if a damaged container adds a stream while it is read.
+                self._damage.stopped = (
+                    error_text(error) if isinstance(error, av.FFmpegError) else "its streams change"
+                )
                 recording.source.raise_error()
                 yield None
                 return
