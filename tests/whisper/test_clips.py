@@ -19,6 +19,10 @@ from tests.nights import SAMPLES
 CLIP = SAMPLES / "english" / "en-03.ogg"
 
 
+class Endless(BaseException):
+    """Not an Exception: the engines turn those into failures of the recording."""
+
+
 @pytest.fixture(scope="module")
 def model() -> LoadedModel:
     return load_model("demo", "cpu")
@@ -29,8 +33,7 @@ def time_limit() -> Iterator[None]:
     """An endless loop fails the test after 20 s."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        # Not an Exception: the engines turn those into failures of the recording.
-        raise KeyboardInterrupt("the engine did not finish")
+        raise Endless("the engine did not finish")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(20)
@@ -46,21 +49,20 @@ def transcript(engine: str, model: LoadedModel, path: Path, options: Options) ->
     return result
 
 
-@pytest.mark.parametrize("words", [False, True], ids=["segments", "words"])
 @pytest.mark.parametrize(
-    "clips",
+    ("clips", "words"),
     [
-        "0,3600",
-        "1,3600",
-        "3600",
-        "3600,3700",
-        "3600,3700,0,1",
-        "0,1,3600,3700",
-        "0,1,0.5,3600,2,1e9",
-        "1,1",
-        "2,1,0,3600",
-        "3600,1",
-        "",
+        ("0,3600", False),
+        ("1,3600", True),
+        ("3600", False),
+        ("3600,3700", True),
+        ("3600,3700,0,1", False),
+        ("0,1,3600,3700", False),
+        ("0,1,0.5,3600,2,1e9", True),
+        ("1,1", False),
+        ("2,1,0,3600", False),
+        ("3600,1", False),
+        ("", False),
     ],
 )
 def test_both_engines_end_clips_at_the_end_of_the_recording(

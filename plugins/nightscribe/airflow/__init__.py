@@ -2,5 +2,6 @@
 
 - `tasks`: the tasks of the nightly DAG; `upload`: those of the DAG for one file
 - `form`: parameters as the trigger form shows them
+- `readiness`: examines the Airflow of this machine for `nightscribe doctor`
 - `standalone`: a private Airflow on one machine, for `make up`, the demo and the tests
 """

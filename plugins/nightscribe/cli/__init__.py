@@ -2,8 +2,8 @@
 
 exit codes:
   0    success
-  1    done, but some inputs or models could not be used (each is reported), or there was nothing
-       to evaluate, export or show
+  1    done, but some inputs or models could not be used (each is reported), there was nothing to
+       evaluate, export or show, or `doctor` found what would stop the night
   2    stopped by an argument, a setting, a model or a lake; the message says which
   3    `evaluate --gate` found a language that is worse than its baseline
   130  interrupted
@@ -22,8 +22,8 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 import nightscribe
+from nightscribe.cli.arguments import invalid_variables
 from nightscribe.errors import NightscribeError
-from nightscribe.settings import ArchiveLimits, Settings
 
 COMMANDS = (
     "transcribe",
@@ -37,6 +37,7 @@ COMMANDS = (
     "baseline",
     "models",
     "bench",
+    "doctor",
 )
 """Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`.
 
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except ValidationError as error:
-        print(f"error: {_invalid_variables(error)}", file=sys.stderr)
+        print(f"error: {'; '.join(invalid_variables(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -114,13 +115,3 @@ def command() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _invalid_variables(error: ValidationError) -> str:
-    """The environment variables whose values are invalid, with pydantic's reasons."""
-    settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
-    prefix = settings.model_config["env_prefix"]
-    return "; ".join(
-        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: {problem['msg']}"
-        for problem in error.errors()
-    )

@@ -6,10 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, get_args
 
 from nightscribe.errors import ConfigurationError, LakeError
-from nightscribe.settings import EngineName, Settings
+from nightscribe.settings import ArchiveLimits, EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from nightscribe.lake.tables import Lake
 
 
@@ -118,3 +120,13 @@ def _location(arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
 
     settings = Settings()
     return arguments.lake or settings.lake, storage_options(settings.lake_conn_id)
+
+
+def invalid_variables(error: ValidationError) -> list[str]:
+    """The environment variables whose values are invalid, with pydantic's reasons."""
+    settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
+    prefix = settings.model_config["env_prefix"]
+    return [
+        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: {problem['msg']}"
+        for problem in error.errors()
+    ]

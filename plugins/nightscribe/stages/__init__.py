@@ -11,5 +11,6 @@
 - `transcribe`: transcribes a batch; `attempt`: one attempt and its commit; `requests`: its audio
 - `publish`: writes the DuckDB catalog
 - `night`: runs all stages in one process
+- `night_checks`, `machine_checks`: examine what a night needs; `findings`: what they report
 - `datasets`: adds an evaluation data set to a lake
 """

@@ -15,7 +15,7 @@ from nightscribe.whisper.checkpoints import DEMO, model_id_of
 from nightscribe.whisper.official import can_translate, official_name
 from nightscribe.whisper.options import Options, tasks_of
 
-__all__ = ["Order"]
+__all__ = ["Order", "checked_language"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Order:
         if options.language is not None:
             raise ConfigurationError("give the language as the run's `language`, not in `options`")
         if self.language not in {"auto", "manifest"}:
-            options = options.with_language(_checked_language(self.language))
+            options = options.with_language(checked_language(self.language))
         return Wanted(
             model=self.model,
             model_id=model_id,
@@ -71,7 +71,8 @@ class Order:
         )
 
 
-def _checked_language(language: str) -> str:
+def checked_language(language: str) -> str:
+    """The code of a language that Whisper knows. Raises `ConfigurationError` for others."""
     code = language_code(language)
     if code is None:
         raise ConfigurationError(

@@ -23,6 +23,7 @@ __all__ = [
     "Checkpoint",
     "ListedModel",
     "list_models",
+    "locate_model",
     "model_id_of",
     "resolve",
     "verify",
@@ -44,7 +45,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class ListedModel:
-    """One line of the list of models."""
+    """A model and its file, which may be missing."""
 
     name: str
     cached: bool
@@ -106,6 +107,19 @@ def verify(
     if url is not None and not path.is_file():
         raise missing_checkpoint(name, path)
     return _verified(name, url, path, digest_of(path, folder, rehash=True))
+
+
+def locate_model(
+    name: str, model_dir: str | None = None, *, catalog: Mapping[str, str] | None = None
+) -> ListedModel:
+    """Where the file of a model is, or would be downloaded to. Nothing is hashed or downloaded.
+
+    Raises:
+        ModelError: the name is neither official nor a file.
+    """
+    _, path = _locate(name, _folder(model_dir), catalog)
+    cached = path.is_file()
+    return ListedModel(name, cached, str(path), path.stat().st_size if cached else None)
 
 
 def list_models(
