@@ -2,6 +2,7 @@
 
 - `containers`: opens a file, selects its audio stream, reads its header
 - `decode`: decodes a file in this process
+- `parts`: what FFmpeg must decode apart: the links of an Ogg chain, what follows tags
 - `samples`: decoded frames → 16-bit samples; `stored`: samples on disk
 - `stated_length`: the size of a file beside its header
 - `damage`: the warning about a damaged recording

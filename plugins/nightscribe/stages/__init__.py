@@ -5,6 +5,8 @@
 - `order`: the parameters of a run, checked; `run_ids`: the names of runs and of their folders
 - `scan`: finds new files, writes ingest specs; `new_files`: compares a listing with the lake
 - `ingest`: ingests the files of a spec; `ingest_queue`: hashes, decodes and commits them in order
+- `account`: what became of every file; `disappeared`: sources that a scan no longer finds
+- `outcome`: what a run reports at its end
 - `plan`: divides pending transcripts into batches; `pending`: finds them; `done`: which are done
 - `expected_speed`: how fast a model will be, which sizes the batches
 - `cutting`: cuts a stream of rows into tables, for `scan` and `plan`
