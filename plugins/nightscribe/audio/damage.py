@@ -76,7 +76,7 @@ class Damage:
             # FFmpeg derives the duration of a cut WAV from the bytes that are there.
             lacks_s = _seconds(recording, recording.lengths.missing)
             found.append(AudioWarning(WarningKind.CUT_SHORT, detail, lacks_s))
-        elif self._is_cut_short(recording, decoded_s):
+        elif not recording.lengths.trailing and self._is_cut_short(recording, decoded_s):
             detail = f"cut short: {decoded_s:.1f} s decoded, but the header states {stated_s:.1f} s"
             found.append(AudioWarning(WarningKind.CUT_SHORT, detail, cut_s))
         if recording.lengths.trailing:
