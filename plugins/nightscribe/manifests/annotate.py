@@ -131,15 +131,42 @@ def _annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
         sources = connection.sql(
             "SELECT * EXCLUDE (text, translation, dataset, split) FROM joined"
         ).to_arrow_table()
-        references = connection.sql(
-            """SELECT recording_id, 'transcribe' AS task, dataset,
-                      coalesce(language_hint, 'und') AS language, text, split
+        connection.execute(
+            """CREATE TEMP TABLE given AS
+               SELECT recording_id, 'transcribe' AS task, dataset,
+                      coalesce(language_hint, 'und') AS language, text, split, archive, member
                FROM joined WHERE text IS NOT NULL
                UNION ALL
                SELECT recording_id, 'translate', dataset, coalesce(language_hint, 'und'),
-                      translation, split
+                      translation, split, archive, member
                FROM joined WHERE translation IS NOT NULL"""
+        )
+        connection.execute(
+            """CREATE TEMP TABLE contradicted AS
+               SELECT recording_id, task, dataset, min((archive, member)) AS one,
+                      max((archive, member)) AS other
+               FROM given GROUP BY ALL HAVING count(DISTINCT text) > 1"""
+        )
+        references = connection.sql(
+            """SELECT * EXCLUDE (archive, member)
+               FROM given ANTI JOIN contradicted USING (recording_id, task, dataset)"""
         ).to_arrow_table()
+        contradicted = connection.execute(
+            """SELECT archive, member, task, dataset, one[1], one[2], other[1], other[2]
+               FROM given JOIN contradicted USING (recording_id, task, dataset)
+               ORDER BY archive, member, task"""
+        ).fetchall()
+    problems = [
+        rejected_row(
+            join_uri(archive, member),
+            Reason.MANIFEST_BAD_ROW,
+            f"{join_uri(*one)} and {join_uri(*other)} are the same audio, but have different texts "
+            f"({task}, data set {dataset}): none of them is used",
+        )
+        for archive, member, task, dataset, *places in contradicted
+        for one, other in [(places[:2], places[2:])]
+    ]
+    lake.insert_new("rejected", rows_of("rejected", problems, run_id), KEYS["rejected"])
     lake.upsert("sources", rows_of("sources", sources.to_pylist(), run_id), KEYS["sources"])
     lake.upsert(
         "reference_texts",
