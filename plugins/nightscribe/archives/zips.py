@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from nightscribe.archives.container import DAMAGE, Container, Entry, damaged
+from nightscribe.archives.names import is_unsafe
 from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, spool
 from nightscribe.archives.zip_directory import first_members, read_directory
 from nightscribe.errors import Reason, Rejected
@@ -58,7 +59,7 @@ def _name(info: zipfile.ZipInfo) -> str:
             name = name.encode("cp437").decode("utf-8")
     # Writers on DOS and Windows (system 0) may separate folders with backslashes. Some programs
     # do so and state another system: then no name has a slash.
-    backslashes = info.create_system == 0 or "/" not in name
+    backslashes = info.create_system == 0 or ("/" not in name and not is_unsafe(name))
     return name.replace("\\", "/") if backslashes else name
 
 

@@ -42,24 +42,24 @@ def note_changes(lake: Lake, found: Found, run_id: str) -> Changes:
     """Write the sources that a listing no longer finds, or finds again, to `source_states`."""
     database = found.database
     # One join per statement, see `nightscribe.stages.pending`.
-    database.register("collections", pa.table({"collection": list(found.accounts)}))
     database.execute(
-        """CREATE TABLE expected AS SELECT archive, member, collection FROM sources
-           SEMI JOIN collections USING (collection)"""
+        """CREATE TABLE absent AS
+           FROM (SELECT archive, member, collection FROM sources
+                 WHERE list_contains(?, collection)) ANTI JOIN listed USING (archive, member)""",
+        [list(found.accounts)],
     )
     database.execute(
         """CREATE TABLE containers AS
            SELECT DISTINCT archive FROM listed WHERE kind = 'container'"""
     )
     for name, query in {
-        "absent": "FROM expected ANTI JOIN listed USING (archive, member)",
         "unlisted": "FROM absent ANTI JOIN containers USING (archive)",
         "gone": "FROM unlisted ANTI JOIN disappeared USING (archive, member)",
         # A file with another content is back when it has been ingested.
-        "returned": """SELECT archive, member FROM sources
-                       SEMI JOIN listed USING (archive, member, size_bytes, version)""",
-        "back": """SELECT archive, member FROM disappeared
-                   SEMI JOIN returned USING (archive, member)""",
+        "missed": """SELECT archive, member, size_bytes, version FROM sources
+                     SEMI JOIN disappeared USING (archive, member)""",
+        "back": """SELECT archive, member FROM missed
+                   SEMI JOIN listed USING (archive, member, size_bytes, version)""",
     }.items():
         database.execute(f"CREATE TABLE {name} AS {query}")
     # A member that a container lost when it was read again is not back with the container.
