@@ -17,6 +17,7 @@ from nightscribe.errors import NightscribeError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect
 from nightscribe.settings import Settings
+from nightscribe.stages.account import accounts_of
 from tools.airflow_api import AirflowApi
 
 TRANSCRIBE, EVALUATE = "transcribe_archives", "evaluate_transcripts"
@@ -129,6 +130,8 @@ def _print_results(settings: Settings, run_id: str) -> None:
         for title, query in QUERIES:
             print(title)
             connection.sql(query).show(max_width=120)
+        for account in accounts_of(open_lake(settings.lake), run_id):
+            print(f"Every file is accounted for:\n{account.line()}\n")
         print("How good are the transcripts? (error rates in %, 95 % intervals)")
         print(text_table(connection.sql("FROM latest_scores").to_arrow_table()))
 
