@@ -143,8 +143,8 @@ def _annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
         )
         connection.execute(
             """CREATE TEMP TABLE contradicted AS
-               SELECT recording_id, task, dataset, min((archive, member)) AS one,
-                      max((archive, member)) AS other
+               SELECT recording_id, task, dataset, arg_min((archive, member), text) AS one,
+                      arg_max((archive, member), text) AS other
                FROM given GROUP BY ALL HAVING count(DISTINCT text) > 1"""
         )
         references = connection.sql(
