@@ -130,7 +130,7 @@ def _print_results(settings: Settings, run_id: str) -> None:
         for title, query in QUERIES:
             print(title)
             connection.sql(query).show(max_width=120)
-        for account in accounts_of(open_lake(settings.lake), run_id):
+        for account in accounts_of(connection, run_id):
             print(f"Every file is accounted for:\n{account.line()}\n")
         print("How good are the transcripts? (error rates in %, 95 % intervals)")
         print(text_table(connection.sql("FROM latest_scores").to_arrow_table()))

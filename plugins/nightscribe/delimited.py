@@ -27,6 +27,7 @@ __all__ = [
     "NotUtf8",
     "Problem",
     "cell_text",
+    "check_utf8",
     "decode",
     "format_of",
     "read_records",
@@ -102,13 +103,17 @@ def cell_text(column: str, value: Any) -> str | None:
         raise ValueError(f"`{column}` must be text, this is {type(value).__name__}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"`{column}` must be text, this is the number {value}")
-    text = str(value)
+    return check_utf8(column, str(value)).strip() or None
+
+
+def check_utf8(column: str, text: str) -> str:
+    """Return the text of a cell. Raises `ValueError` if UTF-8 cannot represent it."""
+    # JSON can escape half of a surrogate pair.
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        # JSON can escape half of a surrogate pair, which UTF-8 cannot represent.
         raise ValueError(f"`{column}` has half a surrogate pair at {error.start}") from None
-    return text.strip() or None
+    return text
 
 
 def reference_fault(column: str, value: Any) -> str | None:

@@ -27,6 +27,7 @@ __all__ = [
     "child_uri",
     "decode_path",
     "encode_path",
+    "is_web_url",
     "join_uri",
     "places_of",
     "refuse_web_url",
@@ -119,9 +120,14 @@ def shown_url(url: str) -> str:
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{'?…' if query else ''}"
 
 
+def is_web_url(name: str) -> bool:
+    """Whether a name is an http(s) URL."""
+    return _WEB_URL.match(name) is not None
+
+
 def refuse_web_url(uri: str) -> None:
     """Raise `ConfigurationError` if an archive is given as an http(s) URL."""
-    if _WEB_URL.match(uri):
+    if is_web_url(uri):
         raise ConfigurationError(
             f"{shown_url(uri)}: URLs are only for `nightscribe transcribe`; an archive is a "
             "folder, a zip, a tar, a file, s3://… or gs://…"

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from nightscribe.lake.opening import open_lake
-from nightscribe.lake.reading import read
+from nightscribe.lake.reading import connect, read
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
-from nightscribe.stages.account import Account, accounts_of, write_accounts
-from nightscribe.stages.ingest import ingest
+from nightscribe.stages.account import Account, accounts_of
+from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.scan import Scanned, scan
 from nightscribe.uris import canonical_uri
 
@@ -190,10 +190,11 @@ def run_night(lake: Lake, archives: list[str], run_id: str) -> tuple[Scanned, di
     settings = Settings()
     scanned = scan(lake, archives, run_id, settings=settings, folder=f"_plans/{run_id}")
     for spec in scanned.specs:
-        found = ingest(lake, spec, run_id, settings=settings)
-        write_accounts(lake, run_id, spec, found.accounts.values())
+        ingest_scanned(lake, spec, run_id, settings=settings)
     finish_manifests(lake, f"_plans/{run_id}", run_id)
-    return scanned, {account.collection: account for account in accounts_of(lake, run_id)}
+    with connect(lake) as connection:
+        found = accounts_of(connection, run_id)
+    return scanned, {account.collection: account for account in found}
 
 
 @pytest.fixture

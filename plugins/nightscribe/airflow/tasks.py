@@ -17,8 +17,7 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages.account import write_accounts
-from nightscribe.stages.ingest import ingest
+from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.order import Order
 from nightscribe.stages.outcome import outcome_of
 from nightscribe.stages.plan import plan_run
@@ -114,9 +113,7 @@ def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
 def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     """Ingest the files of one spec. Returns counts."""
     settings = Settings()
-    lake = lake_of(settings)
-    ingested = ingest(lake, spec, run_id, settings=settings)
-    write_accounts(lake, run_id, spec, ingested.accounts.values())
+    ingested = ingest_scanned(lake_of(settings), spec, run_id, settings=settings)
     log.info(ingested.summary())
     return {
         "files": ingested.files,

@@ -13,7 +13,7 @@ from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
 from nightscribe.settings import Settings
-from nightscribe.stages.ingest import ingest
+from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.order import Order
 from nightscribe.stages.plan import plan_run
 from nightscribe.stages.publish import publish
@@ -39,7 +39,7 @@ def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
     [uri] = order.wanted(settings).archives
     scanned = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
     for spec in scanned.specs:
-        ingest(lake, spec, run_id, settings=settings)
+        ingest_scanned(lake, spec, run_id, settings=settings)
     recording_of(lake, uri)
     planned = plan_run(lake, order, run_id, settings, 1)
     log.info(planned.summary())

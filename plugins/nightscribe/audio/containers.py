@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 CONTAINERS = (
-    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,matroska,mov,mp4,"
-    "mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,"
+    "matroska,mov,mp4,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
 )
 """Container formats that may be opened, by FFmpeg's names. None refers to other files for audio."""
 

@@ -63,6 +63,15 @@ def add_computation(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_night(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of what a night reads, writes and computes with."""
+    add_archives(parser)
+    add_lake(parser)
+    add_model(parser)
+    add_task(parser)
+    add_computation(parser)
+
+
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings of the environment, overridden by the flags of `add_computation`.
 

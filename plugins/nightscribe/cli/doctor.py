@@ -26,15 +26,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 import nightscribe
-from nightscribe.cli.arguments import (
-    add_archives,
-    add_computation,
-    add_lake,
-    add_model,
-    add_task,
-    invalid_variables,
-    settings_of,
-)
+from nightscribe.cli.arguments import add_night, invalid_variables, settings_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
 
@@ -48,11 +40,7 @@ _INDENT = " " * 22
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the night would use, and how to report."""
-    add_archives(parser)
-    add_lake(parser)
-    add_model(parser)
-    add_task(parser)
-    add_computation(parser)
+    add_night(parser)
     parser.add_argument("--verify", action="store_true", help="hash the model's file too: slow")
     parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
 

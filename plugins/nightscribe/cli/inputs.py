@@ -20,7 +20,7 @@ from nightscribe.cli.fetching import fetched, too_large
 from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.recordings import content_id
 from nightscribe.settings import ArchiveLimits
-from nightscribe.uris import shown_url
+from nightscribe.uris import is_web_url, shown_url
 
 if TYPE_CHECKING:
     from nightscribe.whisper.contract import Job, Request
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Inputs", "require_distinct_stems", "shown", "stem_of"]
 
 _STANDARD_INPUT = "-"
-_WEB = re.compile("https?://", re.IGNORECASE)
 # FFmpeg's protocols that need no slashes; the whisper command would hand these names to it.
 _OTHER = re.compile(
     r"[a-z][a-z0-9+.-]*://|(async|cache|concat|concatf|crypto|data|fd|file|pipe|subfile|tee):",
@@ -75,7 +74,7 @@ class Inputs:
 
 def shown(name: str) -> str:
     """An input for messages: a URL without its secrets."""
-    return shown_url(name) if _is_url(name) else name
+    return shown_url(name) if is_web_url(name) else name
 
 
 def stem_of(name: str) -> str:
@@ -84,7 +83,7 @@ def stem_of(name: str) -> str:
     It is the file name without its suffix, as the whisper command takes it: `talk.` gives `talk`
     and `-` gives `-`. Of a URL, only the path counts, or the host if the path names no file.
     """
-    if _is_url(name):
+    if is_web_url(name):
         parts = urlsplit(name)
         name = os.path.basename(parts.path) or parts.netloc.rpartition("@")[2].partition(":")[0]
     return os.path.splitext(os.path.basename(name))[0]
@@ -104,10 +103,6 @@ def require_distinct_stems(names: Sequence[str]) -> None:
             )
 
 
-def _is_url(name: str) -> bool:
-    return _WEB.match(name) is not None
-
-
 @contextmanager
 def _opened(name: str, limits: ArchiveLimits) -> Iterator[BinaryIO]:
     """Open an input as a seekable file, at its start.
@@ -117,7 +112,7 @@ def _opened(name: str, limits: ArchiveLimits) -> Iterator[BinaryIO]:
         OSError: it cannot be read.
         NightscribeError: the temporary folder is full.
     """
-    if _is_url(name):
+    if is_web_url(name):
         with fetched(name, limits) as file:
             yield file
     elif name == _STANDARD_INPUT:

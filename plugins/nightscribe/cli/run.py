@@ -13,24 +13,12 @@ from __future__ import annotations
 
 import argparse
 
-from nightscribe.cli.arguments import (
-    add_archives,
-    add_computation,
-    add_lake,
-    add_model,
-    add_task,
-    lake_of,
-    settings_of,
-)
+from nightscribe.cli.arguments import add_night, lake_of, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to transcribe, and how."""
-    add_archives(parser)
-    add_lake(parser)
-    add_model(parser)
-    add_task(parser)
-    add_computation(parser)
+    add_night(parser)
     parser.add_argument(
         "--language",
         help="spoken language: auto (detected), manifest (from the archive's manifest, else "

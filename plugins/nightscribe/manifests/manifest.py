@@ -19,6 +19,7 @@ from nightscribe.delimited import (
     NotUtf8,
     Problem,
     cell_text,
+    check_utf8,
     decode,
     format_of,
     read_records,
@@ -128,11 +129,11 @@ def _columns_and_metadata(
     for key, value in record.items():
         if value is None or value == "":
             continue
-        column = _check_utf8("a column's name", key).strip().lower()
+        column = check_utf8("a column's name", key).strip().lower()
         if column not in _COLUMNS:
             if not isinstance(value, str):
                 value = json.dumps(value, ensure_ascii=False)
-            metadata[key] = _check_utf8(key, value)
+            metadata[key] = check_utf8(key, value)
             continue
         if column in ("text", "translation"):
             fault = reference_fault(column, value)
@@ -142,15 +143,6 @@ def _columns_and_metadata(
         if (text := cell_text(column, value)) is not None:
             columns[column] = text
     return columns, metadata
-
-
-def _check_utf8(column: str, value: str) -> str:
-    # JSON can escape half of a surrogate pair, which UTF-8 cannot represent.
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"`{column}` has half a surrogate pair at {error.start}") from None
-    return value
 
 
 def _member_path(folder: list[str], given: str) -> str:

@@ -17,9 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import duckdb
+
 from nightscribe.archives.entries import PassedOver
 from nightscribe.lake.keys import KEYS
-from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import Lake
 
@@ -136,24 +137,24 @@ def write_accounts(lake: Lake, run_id: str, part: str, accounts: Iterable[Accoun
     lake.upsert("account_parts", rows_of("account_parts", rows, run_id), KEYS["account_parts"])
 
 
-def accounts_of(lake: Lake, run_id: str) -> list[Account]:
-    """The accounts of a run, by collection; `new` are the files that were not finished."""
-    with connect(lake) as connection:
-        found = connection.execute(
-            """SELECT collection, known, used, rejected, unfinished, suffixes FROM accounts
-               WHERE run_id = ? ORDER BY collection""",
-            [run_id],
-        )
-        names = ("collection", "known", "used", "rejected", "unfinished", "suffixes")
-        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+def accounts_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[Account]:
+    """The accounts of a run, by collection; `new` are the files that were not finished.
+
+    `connection` has the lake's views.
+    """
+    rows = connection.execute(
+        """SELECT collection, known, unfinished, used, rejected, suffixes FROM accounts
+           WHERE run_id = ? ORDER BY collection""",
+        [run_id],
+    ).fetchall()
     return [
         Account(
-            row["collection"],
-            known=row["known"],
-            new=row["unfinished"],
-            used=row["used"],
-            rejected=row["rejected"],
-            suffixes=Counter({one["suffix"]: one["files"] for one in row["suffixes"] or ()}),
+            collection,
+            known,
+            new,
+            used,
+            rejected,
+            Counter({one["suffix"]: one["files"] for one in suffixes or ()}),
         )
-        for row in rows
+        for collection, known, new, used, rejected, suffixes in rows
     ]

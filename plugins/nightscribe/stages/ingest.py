@@ -25,11 +25,12 @@ from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate, annotations_from
 from nightscribe.progress import Progress
 from nightscribe.settings import Settings
+from nightscribe.stages.account import write_accounts
 from nightscribe.stages.disappeared import note_members
 from nightscribe.stages.ingest_queue import Ingested, IngestQueue
 from nightscribe.uris import join_uri, split_uri
 
-__all__ = ["ingest"]
+__all__ = ["ingest", "ingest_scanned"]
 
 # Encoded bytes per worker. To decode them takes several times as long as to start a worker.
 _WORKER_BYTES = 8 * 1024**2
@@ -54,6 +55,13 @@ def ingest(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingeste
         queue.finish()
         queue.commit()
     return queue.counts
+
+
+def ingest_scanned(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingested:
+    """Ingest a spec that a scan has written, and write its part of the run's account."""
+    found = ingest(lake, spec, run_id, settings=settings)
+    write_accounts(lake, run_id, spec, found.accounts.values())
+    return found
 
 
 def _workers_for(files: int, size_bytes: int) -> int:
@@ -111,9 +119,9 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             queue.rows["rejected"].extend(found.problems)
             queue.counts.rejected += len(found.problems)
             annotations.append(found.rows)
-            whole = any(problem["uri"] == member.uri for problem in found.problems)
-            account.rejected += whole
-            account.used += not whole
+            unreadable = any(problem["uri"] == member.uri for problem in found.problems)
+            account.rejected += unreadable
+            account.used += not unreadable
         else:
             source = _source(
                 {"version": member.version, "size_bytes": member.size_bytes},

@@ -237,12 +237,18 @@ class IngestQueue:
         self.lake.upsert("sources", tables["sources"], KEYS["sources"])
         self.lake.insert_new("rejected", tables["rejected"], KEYS["rejected"])
         used = [(row["archive"], row["member"]) for row in self.rows["sources"]]
-        note_contents(self.lake, used, self.lost, self.run_id)
+        note_contents(
+            self.lake, self._known_before(used), self._known_before(self.lost), self.run_id
+        )
         self.lost.clear()
         self.lake.insert_new("scans", tables["scans"], KEYS["scans"])
         for rows in self.rows.values():
             rows.clear()
         self.committed = time.monotonic()
+
+    def _known_before(self, places: Iterable[Place]) -> list[Place]:
+        """Places in archives of which the lake had sources: only these can have changed."""
+        return [place for place in places if place[0] in self.read_before]
 
 
 def _warnings(recording_id: str, warnings: Iterable[AudioWarning]) -> Iterator[dict[str, Any]]:

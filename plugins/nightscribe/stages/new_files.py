@@ -10,7 +10,6 @@ limit, which spills to a temporary folder. Each statement joins once, for the re
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,8 +27,6 @@ from nightscribe.stages.account import Account
 from nightscribe.uris import canonical_uri
 
 __all__ = ["LISTED", "UNUSABLE", "Found", "count_manifests", "find_new"]
-
-log = logging.getLogger(__name__)
 
 LISTED = pa.schema(
     [

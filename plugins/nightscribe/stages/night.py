@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages.account import write_accounts
-from nightscribe.stages.ingest import ingest
+from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.ingest_queue import Ingested
 from nightscribe.stages.order import Order
 from nightscribe.stages.outcome import Outcome, outcome_of
@@ -67,8 +66,7 @@ def run(
     say(scanned.summary())
     ingested = []
     for spec in scanned.specs:
-        ingested.append(ingest(lake, spec, run_id, settings=settings))
-        write_accounts(lake, run_id, spec, ingested[-1].accounts.values())
+        ingested.append(ingest_scanned(lake, spec, run_id, settings=settings))
         say(ingested[-1].summary())
     made = plan_run(lake, order, run_id, settings, 1000)
     say(made.summary())

@@ -9,6 +9,7 @@ from typing import Any
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.stages.account import Account, accounts_of
+from nightscribe.uris import join_uri
 
 __all__ = ["NAMED", "Outcome", "named", "outcome_of"]
 
@@ -89,12 +90,21 @@ def outcome_of(lake: Lake, run_id: str) -> Outcome:
             [run_id],
         ).fetchall()
         warnings = connection.execute(
-            f"""SELECT coalesce(place, recording_id), kind, detail FROM warnings
-                LEFT JOIN (SELECT recording_id, min(archive || '!/' || member) AS place
+            f"""SELECT recording_id, place[1], place[2], kind, detail FROM warnings
+                LEFT JOIN (SELECT recording_id, min((archive, member)) AS place
                            FROM sources GROUP BY recording_id) USING (recording_id)
-                WHERE run_id = ? ORDER BY 1, 2 LIMIT {NAMED}""",
+                WHERE run_id = ? ORDER BY place, recording_id, kind LIMIT {NAMED}""",
             [run_id],
         ).fetchall()
-    return Outcome(
-        accounts_of(lake, run_id), rejected, rejections, flawed, missing_s, warned, warnings
-    )
+        return Outcome(
+            accounts=accounts_of(connection, run_id),
+            rejected=rejected,
+            rejections=rejections,
+            flawed=flawed,
+            missing_s=missing_s,
+            warned=warned,
+            warnings=[
+                (join_uri(archive, member) if archive else recording_id, kind, detail)
+                for recording_id, archive, member, kind, detail in warnings
+            ],
+        )
