@@ -533,6 +533,22 @@ def test_decoder_that_hangs_is_ended_at_its_time_limit_and_costs_one_recording(
     assert all(isinstance(outcome, Samples) for outcome in found.values())
 
 
+def test_answer_that_waits_longer_than_the_time_limit_costs_no_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_process, "_TIME_LIMIT_S", 1.0)
+    monkeypatch.setattr(worker_process, "_BYTES_PER_S", float("inf"))
+    with Workers(1, Decoding()) as workers:
+        workers.submit(str(CLIPS[0]))
+        collected(workers)
+        first = workers.submit(str(CLIPS[1]))
+        time.sleep(1.5)  # the engine computes, and receives nothing
+        second = workers.submit(str(CLIPS[2]))
+        found = collected(workers)
+    assert sorted(found) == [first, second]
+    assert all(isinstance(outcome, Samples) for outcome in found.values())
+
+
 def test_time_limit_grows_with_the_size() -> None:
     assert worker_process.time_limit_s(0) == 300
     assert worker_process.time_limit_s(65_000_000) > 1500

@@ -15,7 +15,7 @@ import math
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, Generic, Self, TypeVar
 
@@ -116,9 +116,9 @@ class Workers(Generic[Result]):
         self._assign()
         while self.pending:
             found = False
-            self._end_overdue()
-            for key, _ in self._selector.select(self._patience() if wait_for_one else 0):
-                worker: Worker = key.data
+            ready = [key.data for key, _ in self._selector.select(self._patience(wait_for_one))]
+            self._end_overdue(ready)
+            for worker in ready:
                 while worker in self._workers and (answer := worker.receive()) is not None:
                     outcome = self._outcome(worker, answer)
                     self._assign()
@@ -138,16 +138,22 @@ class Workers(Generic[Result]):
         self._queue.clear()
         self._selector.close()
 
-    def _patience(self) -> float:
-        """Seconds until the next time limit of a recording that is being decoded."""
+    def _patience(self, wait_for_one: bool) -> float:
+        """Seconds to wait for an answer: at most until the next time limit of a recording."""
+        if not wait_for_one:
+            return 0.0
         now = time.monotonic()
         left = [worker.deadline - now for worker in self._workers]
         return max(0.0, min([*left, _LONGEST_WAIT_S]))
 
-    def _end_overdue(self) -> None:
-        """Kill the workers whose recording has reached its time limit."""
+    def _end_overdue(self, ready: Sequence[Worker]) -> None:
+        """Kill the workers whose recording has reached its time limit.
+
+        A worker that is `ready` has answered. Its answer may have waited for this call longer than
+        the time limit, and it may have begun the next recording.
+        """
         for worker in self._workers:
-            if worker.deadline <= time.monotonic():
+            if worker not in ready and worker.deadline <= time.monotonic():
                 worker.overdue = True
                 worker.process.kill()
                 worker.deadline = math.inf
