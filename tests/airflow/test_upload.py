@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nightscribe.airflow.upload import recording_of
+from nightscribe.airflow.upload import ingest_upload, recording_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.recordings import content_id
 from nightscribe.settings import Settings
@@ -103,3 +104,16 @@ def test_an_archive_of_several_recordings_is_refused(lake: Lake, samples: Path) 
     take_in(lake, samples / "spanish.zip")
     with pytest.raises(ConfigurationError, match="it holds 6 recordings; give one audio file"):
         recording_of(lake, (samples / "spanish.zip").as_uri())
+
+
+def test_account_of_an_upload_has_nothing_unfinished(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "talk.flac"
+    shutil.copyfile(samples / "english" / "en-01.flac", file)
+    monkeypatch.setenv("NIGHTSCRIBE_LAKE", str(tmp_path / "lake"))
+    ingest_upload({"uri": str(file), "model": "demo"}, "upload")
+    accounts = read(
+        open_lake(str(tmp_path / "lake")), "SELECT found, used, unfinished FROM accounts"
+    )
+    assert accounts.to_pylist() == [{"found": 1, "used": 1, "unfinished": 0}]
