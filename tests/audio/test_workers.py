@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import errno
 import fcntl
 import io
 import os
@@ -31,7 +30,7 @@ from nightscribe.audio.stored import Samples, decode_to
 from nightscribe.audio.workers import Crashed, Workers
 from nightscribe.errors import NightscribeError, Reason, Rejected
 from nightscribe.settings import ArchiveLimits
-from tests.audio.crashes import CRASHING, ENDLESS, crash_decoders
+from tests.audio.crashes import CRASHING, ENDLESS, KILLED, crash_decoders
 from tests.audio.files import wav
 from tests.nights import SAMPLES
 
@@ -145,36 +144,26 @@ def test_members_of_containers_are_read_where_they_lie(tmp_path: Path, stuck: St
 
 
 class Stuck:
-    """One worker that is busy with a named pipe until that is closed: all else waits."""
+    """One worker that is stopped over a recording until `release`: all else waits."""
 
-    def __init__(self, folder: Path) -> None:
-        self.fifo = folder / "never.wav"
-        os.mkfifo(self.fifo)
+    def __init__(self) -> None:
         self.workers = Workers(1, Decoding())
-        self.number = self.workers.submit(str(self.fifo))
-        self._writer = opened_once_read(self.fifo)
+        self.workers.submit(io.BytesIO(b""))
+        collected(self.workers)
+        [self.worker] = self.workers._workers
+        self.worker.process.send_signal(signal.SIGSTOP)
+        # So large that no other is sent ahead.
+        self.number = self.workers.submit(io.BytesIO(b"no audio" * 25_000))
 
     def release(self) -> None:
-        os.close(self._writer)
+        self.worker.process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture
-def stuck(tmp_path: Path) -> Iterator[Stuck]:
-    made = Stuck(tmp_path)
+def stuck() -> Iterator[Stuck]:
+    made = Stuck()
     yield made
     made.workers.close()
-
-
-def opened_once_read(fifo: Path) -> int:
-    """A descriptor to write to; there is none before somebody reads."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def test_what_is_not_on_disk_waits_in_memory_and_is_counted(stuck: Stuck) -> None:
@@ -204,7 +193,7 @@ def test_large_files_wait_on_disk(
     stuck.release()
     found = collected(stuck.workers)
     assert all(isinstance(found[number], Samples) for number in numbers)
-    assert list(tmp_path.iterdir()) == [stuck.fifo]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_members_that_were_spooled_to_disk_are_counted_while_they_wait(
@@ -306,7 +295,8 @@ def test_bad_files_are_rejected_with_their_reason(count: int, tmp_path: Path) ->
     workers = Workers(count, Decoding())
     empty = workers.submit(io.BytesIO(b""))
     text = workers.submit(io.BytesIO(b"no audio at all " * 99))
-    missing = workers.submit(str(tmp_path / "missing.wav"))
+    with pytest.raises(FileNotFoundError):
+        workers.submit(str(tmp_path / "missing.wav"))
     good = workers.submit(str(CLIPS[0]))
     found = collected(workers)
     workers.close()
@@ -314,26 +304,30 @@ def test_bad_files_are_rejected_with_their_reason(count: int, tmp_path: Path) ->
     assert reasons == {
         empty: Reason.EMPTY_FILE,
         text: Reason.NOT_AUDIO,
-        missing: Reason.UNREADABLE,
     }
     assert not any(isinstance(outcome, Crashed) for outcome in found.values())
     assert isinstance(found[good], Samples)
 
 
-def test_a_killed_process_costs_its_recording_alone(tmp_path: Path) -> None:
-    workers = Workers(1, Decoding())
-    before = children()
-    fifo = tmp_path / "never.wav"
-    os.mkfifo(fifo)  # its decoder waits for somebody who writes
-    stuck = workers.submit(str(fifo))
-    others = [workers.submit(str(clip)) for clip in CLIPS]
-    [worker] = children() - before
-    writer = opened_once_read(fifo)
-    os.kill(int(worker), signal.SIGKILL)
-    os.close(writer)
-    found = collected(workers)
-    workers.close()
-    outcome = found[stuck]
+def test_a_process_that_is_killed_once_costs_nothing(stuck: Stuck) -> None:
+    good = stuck.workers.submit(str(CLIPS[0]))
+    stuck.worker.process.kill()
+    found = collected(stuck.workers)
+    outcome = found[stuck.number]
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason is Reason.NOT_AUDIO
+    assert isinstance(found[good], Samples)
+
+
+def test_a_recording_whose_process_is_killed_twice_is_rejected_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash_decoders(tmp_path, monkeypatch)
+    with Workers(1, Decoding()) as workers:
+        killed = workers.submit(io.BytesIO(KILLED))
+        others = [workers.submit(str(clip)) for clip in CLIPS]
+        found = collected(workers)
+    outcome = found[killed]
     assert isinstance(outcome, Crashed)
     assert outcome.reason is Reason.UNREADABLE
     assert "exit status -9" in outcome.detail

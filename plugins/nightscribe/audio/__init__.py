@@ -8,6 +8,7 @@
 - `damage`: the warning about a damaged recording
 - `workers`: decodes files in worker processes; `worker_process`: starts one and talks to it
 - `worker_program`: the program of a worker process, and its protocol
+- `sandbox`: takes files, network and memory from a worker; `confinement`: says what it has
 - `operations`: what a worker does with a recording; `contents`: how it gets the encoded bytes
 - `cores`: how many workers to start
 """

@@ -8,6 +8,7 @@ threads to Python can deadlock.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from nightscribe.audio.stated_length import Lengths, lengths_of
 from nightscribe.errors import Reason, Rejected
 
 __all__ = [
+    "CODECS",
     "CONTAINERS",
     "AudioFile",
     "AudioInfo",
@@ -40,6 +42,23 @@ CONTAINERS = (
     "matroska,mov,mp4,mp3,mpc,mpc8,mpeg,mpegts,mxf,nut,ogg,oma,rm,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
 )
 """Container formats that may be opened, by FFmpeg's names. None refers to other files for audio."""
+
+CODECS = (
+    "aac,aac_fixed,aac_latm,ac3,ac3_fixed,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,"
+    "adpcm_sbpro_2,adpcm_sbpro_3,adpcm_sbpro_4,adpcm_swf,adpcm_yamaha,alac,als,amrnb,"
+    "amrwb,ape,atrac1,atrac3,atrac3al,atrac3plus,atrac3plusal,cook,dca,dsd_lsbf,"
+    "dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,dst,dvaudio,eac3,flac,g722,g723_1,g726,"
+    "g726le,g729,gsm,gsm_ms,ilbc,libopencore_amrnb,libopencore_amrwb,libopus,mlp,mp1,"
+    "mp1float,mp2,mp2float,mp3,mp3adu,mp3adufloat,mp3float,mp3on4,mp3on4float,mpc7,"
+    "mpc8,nellymoser,opus,pcm_alaw,pcm_bluray,pcm_dvd,pcm_f16le,pcm_f24le,pcm_f32be,"
+    "pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16be_planar,pcm_s16le,"
+    "pcm_s16le_planar,pcm_s24be,pcm_s24le,pcm_s24le_planar,pcm_s32be,pcm_s32le,"
+    "pcm_s32le_planar,pcm_s64be,pcm_s64le,pcm_s8,pcm_s8_planar,pcm_u16be,pcm_u16le,"
+    "pcm_u24be,pcm_u24le,pcm_u32be,pcm_u32le,pcm_u8,pcm_vidc,qcelp,qdm2,qdmc,real_144,"
+    "real_288,s302m,sipr,speex,tak,truehd,truespeech,tta,vorbis,wavpack,wmalossless,"
+    "wmapro,wmav1,wmav2,wmavoice"
+)
+"""Decoders that may be used, by FFmpeg's names: for audio only. A video stream is never decoded."""
 
 AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 """A path, or an open, seekable binary file."""
@@ -157,7 +176,7 @@ def _recognised(source: Source) -> InputContainer:
     return av.open(
         source,
         mode="r",
-        container_options={"format_whitelist": CONTAINERS},
+        container_options={"format_whitelist": CONTAINERS, "codec_whitelist": CODECS},
         metadata_errors="replace",
     )
 
@@ -174,7 +193,13 @@ def probe(file: AudioFile) -> AudioInfo:
 
 
 def error_text(error: av.FFmpegError) -> str:
-    """FFmpeg's message for an error."""
+    """FFmpeg's message for an error.
+
+    Raises `MemoryError` for a lack of memory. That is not damage of the recording: without its
+    rest, it would pass for a shorter one.
+    """
+    if error.errno == errno.ENOMEM:
+        raise MemoryError
     return error.strerror or type(error).__name__
 
 
@@ -190,12 +215,14 @@ def _best_stream(container: InputContainer, passed_over: frozenset[int]) -> Audi
     streams = [
         stream
         for stream in container.streams.audio
-        if stream.codec_context is not None and stream.index not in passed_over
+        if stream.codec_context is not None
+        and stream.codec_context.codec.name in CODECS.split(",")
+        and stream.index not in passed_over
     ]
     if not streams:
         raise Rejected(
             Reason.NOT_AUDIO,
-            f"{container.format.name} with an audio codec that this FFmpeg cannot decode",
+            f"{container.format.name} with an audio codec that cannot be decoded here",
         )
     return max(
         streams,

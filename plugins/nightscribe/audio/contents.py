@@ -28,20 +28,22 @@ class Recording:
 
     number: int  # in the order of submission
     content: Content
-    size: int  # bytes; an assumed size for a path
+    size: int  # bytes
     memory_bytes: int = 0  # memory that `content` takes
     disk_bytes: int = 0  # of the temporary folder that `content` takes, until it is closed
     stamp: tuple[int, int] | None = None  # of an open file; see `_stamp`
     out: BinaryIO | None = None  # the file that the worker writes to
+    killed: bool = False  # a worker was killed while it decoded this
 
     @classmethod
     def of(cls, number: int, encoded: BinaryIO | str) -> Recording:
         """From a path, or from an open file, which may then be closed.
 
-        Raises `OSError` if the open file cannot be read. A path is not opened here.
+        Raises `OSError` if it cannot be opened or read.
         """
         if isinstance(encoded, str):
-            return cls(number, encoded, _MEMORY_BYTES)  # assumes a large file
+            with open(encoded, "rb") as file:
+                return cls.of(number, file)
         found = slice_of(encoded)
         if found is not None and found.size > INLINE_BYTES:
             content = FileSlice(os.dup(found.descriptor), found.start, found.size)
@@ -66,6 +68,12 @@ class Recording:
         if isinstance(self.content, FileSlice):
             os.close(self.content.descriptor)
         self.content = b""
+
+    def discard_output(self) -> None:
+        """Close `out`: what a killed worker has written is not used."""
+        if self.out is not None:
+            self.out.close()
+            self.out = None
 
     def close(self) -> None:
         """Release the encoded bytes and close `out`."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import socket
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, ClassVar, Generic, TypeVar
 
 from nightscribe.audio.containers import AudioFile, AudioInfo
 from nightscribe.audio.decode import Inspected, inspect
+from nightscribe.audio.sandbox import confined
 from nightscribe.audio.stored import Samples, Stored, decode_to
 from nightscribe.errors import AudioWarning, WarningKind, warning_text
 
-__all__ = ["Decoding", "Inspection", "Operation"]
+__all__ = ["Decoding", "Inspection", "Operation", "Trial"]
 
 Result = TypeVar("Result")
 
@@ -65,3 +70,28 @@ class Decoding(Operation[Samples]):
     def result(self, answer: Any, out: BinaryIO | None) -> Samples:
         assert out is not None
         return Samples(Stored(out), answer)
+
+
+@dataclass(frozen=True)
+class Trial(Operation[dict[str, Any]]):
+    """Try to open a file and a socket, instead of decoding: see `confinement`."""
+
+    def run(self, encoded: AudioFile, out: BinaryIO | None) -> dict[str, Any]:
+        found = confined()
+        return {
+            **({} if found is None else asdict(found)),
+            "files": _possible(lambda: os.close(os.open(os.__file__, os.O_RDONLY))),
+            "network": _possible(lambda: socket.socket().close()),
+            "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        }
+
+    def result(self, answer: Any, out: BinaryIO | None) -> dict[str, Any]:
+        return dict(answer)
+
+
+def _possible(attempt: Callable[[], None]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True

@@ -34,10 +34,10 @@ _AHEAD_BYTES = 2 * INLINE_BYTES
 _TIME_LIMIT_S = 300.0
 _BYTES_PER_S = 50_000.0
 
-# Variables that decoding may need. Credentials must not be among them: a malicious file may take
-# control of a decoder.
+# Variables that the interpreter may need to start. Credentials must not be among them: a malicious
+# file may take control of a decoder. The worker removes them all before its first job.
 _ENVIRONMENT = re.compile(
-    r"PATH|TMPDIR|TEMP|TMP|TZ|LANG|LANGUAGE|LC_\w+|LD_LIBRARY_PATH|LD_PRELOAD"
+    r"TMPDIR|LANG|LC_\w+|LD_LIBRARY_PATH|LD_PRELOAD"
     r"|GLIBC_TUNABLES|MALLOC_\w+"
     r"|PYTHON(HOME|UTF8|WARNINGS|FAULTHANDLER|DONTWRITEBYTECODE|PYCACHEPREFIX|NOUSERSITE)"
 )
@@ -82,7 +82,7 @@ class Worker:
         self.recordings: deque[Recording] = deque()
         self.ahead_bytes = 0  # of encoded audio that it has not answered for
         self.deadline = math.inf  # time.monotonic() at which its present recording is given up
-        self.overdue = False  # it was killed for that
+        self.overdue: Recording | None = None  # it was killed for this one
 
     @property
     def exit_status(self) -> str:

@@ -8,6 +8,7 @@ parent process has credentials.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -17,24 +18,41 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
+import wave
 from contextlib import ExitStack
 from typing import Any, BinaryIO, TypeAlias
 
+from nightscribe.audio import sandbox
 from nightscribe.audio.containers import AudioFile
-from nightscribe.audio.operations import Operation
+from nightscribe.audio.operations import Decoding, Inspection, Operation
 from nightscribe.errors import NightscribeError, Reason, Rejected
 from nightscribe.file_slice import FileSlice, open_slice
 
-__all__ = ["ANSWER_BYTES", "INLINE_BYTES", "READY", "Content", "main", "read_answer", "send_job"]
+__all__ = [
+    "ANSWER_BYTES",
+    "INLINE_BYTES",
+    "READY",
+    "Content",
+    "Exhausted",
+    "main",
+    "read_answer",
+    "send_job",
+]
 
 INLINE_BYTES = 64 * 1024  # encoded audio up to this size is sent inside the packet
 ANSWER_BYTES = 64 * 1024  # limit of an answer; answers are much smaller
 READY = b"ready"  # a worker's first packet
 
-Content: TypeAlias = bytes | str | FileSlice
-"""A recording: its encoded bytes, the path of its file, or a slice of an open file."""
+Content: TypeAlias = bytes | FileSlice
+"""A recording: its encoded bytes, or a slice of an open file. A worker gets no names."""
 
 _JOB_BYTES = INLINE_BYTES + 16 * 1024
+_SAMPLES_BYTES = 7 * 24 * 3600 * 16_000 * 2  # a week of audio
+
+
+class Exhausted(Exception):
+    """A recording has used up what a worker may use; the worker must not go on."""
 
 
 def send_job(
@@ -55,9 +73,11 @@ def send_job(
 def read_answer(packet: bytes) -> Any:
     """The return value of an operation's `run`, or the `Rejected` that it raised.
 
-    Raises `NightscribeError` if `run` raised one.
+    Raises `NightscribeError` if `run` raised one, `Exhausted` if it reached a limit.
     """
     answer = json.loads(packet)
+    if "exhausted" in answer:
+        raise Exhausted(answer["exhausted"])
     if "stopped" in answer:
         raise NightscribeError(answer["stopped"])
     if "rejected" in answer:
@@ -67,7 +87,10 @@ def read_answer(packet: bytes) -> Any:
 
 
 def main(cpu_s: int) -> None:
-    """Run jobs until the parent closes the socket; each may take `cpu_s` seconds of CPU time."""
+    """Run jobs until the parent closes the socket; each may take `cpu_s` seconds of CPU time.
+
+    Before the first job, the process gives up all that decoding does not need: see `sandbox`.
+    """
     # No core dumps: nothing is written outside the lake and the temporary folder.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # To end a task, its whole process group gets the signal. The parent handles it; this process
@@ -76,6 +99,8 @@ def main(cpu_s: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as pipe:
         try:
+            _warm_up()
+            sandbox.confine()
             pipe.send(READY)
             while True:
                 with ExitStack() as open_files:
@@ -101,9 +126,22 @@ def _receive_job(
         [descriptor] = descriptors
         open_files.callback(os.close, descriptor)
         content = open_slice(descriptor, *content)
-    elif isinstance(content, bytes):
+    else:
         content = io.BytesIO(content)
     return operation, content, out
+
+
+def _warm_up() -> None:
+    """Decode good and bad audio, so that all modules are imported while files can be opened."""
+    # For a message about it. Once confined, this process cannot try out folders.
+    tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")
+    good = io.BytesIO()
+    with wave.open(good, "wb") as file:
+        file.setparams((1, 2, 8_000, 0, "NONE", ""))
+        file.writeframes(bytes(3_200))
+    for content in (b"", b"no audio", good.getvalue(), good.getvalue()[:999]):
+        for operation in (Inspection(), Decoding()):
+            json.dumps(_answer(operation, io.BytesIO(content), io.BytesIO()))
 
 
 def _limit_processor_time(cpu_s: int) -> None:
@@ -115,14 +153,27 @@ def _limit_processor_time(cpu_s: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
+def _limit_file_size(most: int) -> None:
+    """Let the kernel refuse to write a larger file (EFBIG)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
+    )
+
+
 def _answer(operation: Operation[Any], encoded: AudioFile, out: BinaryIO | None) -> dict[str, Any]:
+    _limit_file_size(_SAMPLES_BYTES if operation.writes else 0)
     try:
         return {"done": operation.run(encoded, out)}
     except Rejected as error:
         return {"rejected": (error.reason, error.detail)}
     except NightscribeError as error:
         return {"stopped": str(error)}
+    except MemoryError:
+        return {"exhausted": f"the memory limit of {sandbox.MEMORY_BYTES / 1024**3:g} GiB"}
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            return {"exhausted": "the limit of a week of audio"}
         return {"rejected": (Reason.UNREADABLE, str(error) or type(error).__name__)}
 
 

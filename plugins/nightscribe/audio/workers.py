@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import selectors
+import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from typing import BinaryIO, Generic, Self, TypeVar
 from nightscribe.audio.contents import Recording
 from nightscribe.audio.operations import Operation
 from nightscribe.audio.worker_process import Worker
-from nightscribe.audio.worker_program import read_answer
+from nightscribe.audio.worker_program import Exhausted, read_answer
 from nightscribe.errors import NightscribeError, Reason, Rejected
 
 __all__ = ["Crashed", "Workers"]
@@ -36,13 +37,10 @@ Result = TypeVar("Result")
 
 
 class Crashed(Rejected):
-    """A recording that a worker died on. Another attempt would most likely crash too."""
+    """A recording that a worker died on, or that reached a limit. Another attempt would, too."""
 
-    def __init__(self, exit_status: str) -> None:
-        super().__init__(
-            Reason.UNREADABLE,
-            f"the decoder process ended with exit status {exit_status} while it decoded this file",
-        )
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.UNREADABLE, detail)
 
 
 class Workers(Generic[Result]):
@@ -99,7 +97,7 @@ class Workers(Generic[Result]):
     def submit(self, encoded: BinaryIO | str) -> int:
         """Submit a recording, as an open file or a path; returns its number.
 
-        The file may be closed afterwards. Raises `OSError` if an open file cannot be read.
+        The file may be closed afterwards. Raises `OSError` if it cannot be opened or read.
         """
         self._number += 1
         self._queue.append(Recording.of(self._number, encoded))
@@ -154,7 +152,7 @@ class Workers(Generic[Result]):
         """
         for worker in self._workers:
             if worker not in ready and worker.deadline <= time.monotonic():
-                worker.overdue = True
+                worker.overdue = worker.recordings[0]
                 worker.process.kill()
                 worker.deadline = math.inf
 
@@ -186,7 +184,15 @@ class Workers(Generic[Result]):
             worker.ready = True
             worker.start_clock()
             return None
-        result = read_answer(answer)
+        if not worker.recordings:  # it answers without a job: somebody else controls it
+            self._remove(worker)
+            return None
+        try:
+            result = read_answer(answer)
+        except Exhausted as limit:
+            return self._blamed(worker, f"the decoder reached {limit}")
+        except (ValueError, TypeError, KeyError):
+            return self._blamed(worker, "the decoder process gave an answer without meaning")
         recording = worker.answered()
         if recording.has_changed():
             result = Rejected(Reason.CHANGED, "the file changed while it was decoded")
@@ -198,19 +204,43 @@ class Workers(Generic[Result]):
 
     def _ended(self, worker: Worker) -> tuple[int, Rejected] | None:
         """Handle a dead worker: reject the recording it was decoding, queue its others again."""
-        left = self._remove(worker)
-        self._queue.extendleft(reversed(left))
+        first = next(iter(worker.recordings), None)
         if not worker.ready:  # it has decoded nothing, so no recording is the cause
+            self._queue.extendleft(reversed(self._remove(worker)))
             raise NightscribeError(
                 f"a decoder process ended with exit status {worker.exit_status} while it started; "
                 "see its output on standard error"
             )
-        if not left:
+        worker.process.wait()
+        killed = worker.process.returncode == -signal.SIGKILL
+        if first is None or worker.overdue not in (None, first) or (killed and self._again(first)):
+            self._queue.extendleft(reversed(self._remove(worker)))
             return None
-        self._queue.popleft().close()
-        if worker.overdue:
-            return left[0].number, Crashed(f"{worker.exit_status}, at its time limit")
-        return left[0].number, Crashed(worker.exit_status)
+        limit = ", at its time limit," if worker.overdue is first else ""
+        return self._blamed(
+            worker,
+            f"the decoder process ended with exit status {worker.exit_status}{limit} while it "
+            "decoded this file",
+        )
+
+    def _again(self, recording: Recording) -> bool:
+        """Whether a recording gets a second worker after the first was killed.
+
+        If memory is short, the kernel kills a process that may not be the cause, so once is no
+        proof. A recording that reached its time limit was killed by this class and gets none.
+        """
+        if recording.killed or any(worker.overdue is recording for worker in self._workers):
+            return False
+        recording.killed = True
+        recording.discard_output()
+        return True
+
+    def _blamed(self, worker: Worker, detail: str) -> tuple[int, Rejected]:
+        """Reject a worker's first recording, remove the worker, queue its other recordings."""
+        first, *others = self._remove(worker)
+        self._queue.extendleft(reversed(others))
+        first.close()
+        return first.number, Crashed(detail)
 
     def _remove(self, worker: Worker) -> list[Recording]:
         """Kill a worker and return the recordings that it has not answered for."""

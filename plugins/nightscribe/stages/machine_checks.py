@@ -68,11 +68,14 @@ def decoder_findings() -> Iterator[Finding]:
 
 
 def _isolation() -> Finding:
-    """What confines a decoder process. The kernel does not restrict its files and its network."""
+    """What confines a decoder process, which tries it."""
+    from nightscribe.audio.confinement import worker_confinement
+
+    found = worker_confinement()
     return ok(
         "isolation",
-        "each decoder is a process with no credentials in its environment, a limit of CPU time and "
-        "a time limit; the kernel does not restrict the files and addresses that it can reach",
+        f"decoder processes: files: {found.file_system}; network: {found.network}; "
+        f"limits: {found.limits}",
     )
 
 
