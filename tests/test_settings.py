@@ -32,3 +32,17 @@ def test_a_limit_that_cannot_be_used_is_named_when_settings_are_made(
     monkeypatch.setenv("NIGHTSCRIBE_ARCHIVE_MAX_MEMBERS", "0")
     with pytest.raises(ValidationError, match="max_members"):
         Settings()
+
+
+@pytest.mark.parametrize("encoding", ["cp999", "base64", "utf-16", "EBCDIC-CP-HE"])
+def test_an_encoding_of_names_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setenv("NIGHTSCRIBE_ARCHIVE_NAME_ENCODING", encoding)
+    with pytest.raises(ValidationError, match=f"'{encoding}'"):
+        Settings()
+
+
+@pytest.mark.parametrize("encoding", ["", "cp932", "GBK", "cp866", "shift_jis"])
+def test_an_encoding_of_names_may_be_any_that_python_knows(encoding: str) -> None:
+    assert ArchiveLimits(name_encoding=encoding).name_encoding == encoding

@@ -48,6 +48,10 @@ class WarningKind(StrEnum):
     STOPPED = "stopped"
     LINK_SKIPPED = "link_skipped"  # a link of a chained Ogg file has no audio that can be decoded
     TRACK_EMPTY = "track_empty"  # the preferred audio track has no audio; another one is used
+    TRACK_SILENT = "track_silent"  # the preferred audio track is silent, and another is not
+    CHANNELS_CANCEL = "channels_cancel"  # the mono mix of the channels is silence
+    CHANNEL_LEFT_OUT = "channel_left_out"  # sound on a channel that the mono mix weakens or lacks
+    BYTES_SKIPPED = "bytes_skipped"  # bytes in front of the audio are not audio
     TRAILING_BYTES = "trailing_bytes"  # bytes behind the stated end are not decoded
 
 

@@ -20,7 +20,7 @@ EngineName = Literal["batched", "reference"]
 
 
 class ArchiveLimits(BaseSettings):
-    """Limits of a container (zip or tar), from `NIGHTSCRIBE_ARCHIVE_*`; they stop zip bombs."""
+    """How a container (zip or tar) is read, from `NIGHTSCRIBE_ARCHIVE_*`; limits stop zip bombs."""
 
     model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_ARCHIVE_", frozen=True)
 
@@ -41,6 +41,25 @@ class ArchiveLimits(BaseSettings):
         description="a member that cannot be read in place is held in memory up to this size, and "
         "in the temporary folder beyond it",
     )
+    name_encoding: str = Field(
+        "",
+        description="encoding of names in zips that state none and are not UTF-8, such as `cp932` "
+        "(Japanese), `gbk` (Chinese) or `cp866` (Russian); empty: CP437",
+    )
+
+    @field_validator("name_encoding")
+    @classmethod
+    def _keeps_ascii(cls, value: str) -> str:
+        remedy = "give one such as cp932, gbk or cp866, or none"
+        try:
+            keeps_ascii = not value or b"a.wav".decode(value) == "a.wav"
+        except LookupError:
+            raise ValueError(f"{value!r} is not a known encoding of text; {remedy}") from None
+        except UnicodeError:
+            keeps_ascii = False
+        if not keeps_ascii:
+            raise ValueError(f"{value!r} is not an encoding that contains ASCII; {remedy}")
+        return value
 
 
 class Settings(BaseSettings):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
 import tarfile
 import zipfile
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from nightscribe.archives.entries import File, Rejection
 from nightscribe.archives.kinds import Kind
 from nightscribe.archives.listing import list_files
 from nightscribe.errors import ConfigurationError, Reason
+from nightscribe.settings import ArchiveLimits
 from nightscribe.storage import locate
 from nightscribe.uris import canonical_uri, decode_path, encode_path, join_uri
 from tests.archives.packing import (
@@ -119,14 +123,128 @@ def test_zip_names_in_utf8_without_the_flag_are_read_as_utf8(tmp_path: Path) -> 
     assert read_all(path) == ({"caf\u00e9/\u00fc.wav": b"1"}, [])
 
 
-def test_zip_written_on_windows_with_backslashes_has_folders(tmp_path: Path) -> None:
-    path = tmp_path / "windows.zip"
+def zip_of(path: Path, members: Sequence[tuple[bytes, bytes]], system: int) -> Path:
+    """A zip with raw names, each with an extra field, made on the system with this number."""
     with zipfile.ZipFile(path, "w") as archive:
-        info = zipfile.ZipInfo("x")
-        info.filename = "talks\\a.wav"
-        info.create_system = 0
-        archive.writestr(info, b"1")
-    assert read_all(path) == ({"talks/a.wav": b"1"}, [])
+        for position, (raw, extra) in enumerate(members):
+            # The same length in ASCII, so that the real name can be put in its place.
+            info = zipfile.ZipInfo("x")
+            info.filename = f"{position:03}".ljust(len(raw), "_")
+            info.create_system = system
+            info.extra = extra
+            is_folder = raw.endswith((b"/", b"\\"))
+            archive.writestr(info, b"" if is_folder else b"%d" % position)
+    data = path.read_bytes()
+    for position, (raw, _) in enumerate(members):
+        placeholder = f"{position:03}".ljust(len(raw), "_").encode()
+        assert data.count(placeholder) == 2
+        data = data.replace(placeholder, raw)
+    path.write_bytes(data)
+    return path
+
+
+DOS, UNIX, NTFS, MACOS = 0, 3, 10, 19
+
+
+@pytest.mark.parametrize("system", [DOS, UNIX, NTFS, MACOS])
+def test_backslashes_in_zips_separate_folders_whoever_made_them(
+    tmp_path: Path, system: int
+) -> None:
+    names = [b"2024\\May\\", b"2024\\May\\call.wav", b"manifest.csv", b"2024\\manifest.csv"]
+    path = zip_of(tmp_path / "a.zip", [(name, b"") for name in names], system)
+    contents, rejections = read_all(path)
+    assert rejections == []
+    assert contents == {"2024/May/call.wav": b"1", "manifest.csv": b"2", "2024/manifest.csv": b"3"}
+    archive = canonical_uri(str(path))
+    assert opened([(archive, "2024/May/call.wav")]) == {(archive, "2024/May/call.wav"): b"1"}
+
+
+@pytest.mark.parametrize("system", [UNIX, MACOS])
+def test_a_backslash_beside_slashes_in_a_zip_from_unix_is_part_of_a_name(
+    tmp_path: Path, system: int
+) -> None:
+    path = zip_of(tmp_path / "a.zip", [(b"sub/one.wav", b""), (b"a\\b.wav", b"")], system)
+    assert read_all(path) == ({"sub/one.wav": b"0", "a\\b.wav": b"1"}, [])
+
+
+@pytest.mark.parametrize("system", [DOS, UNIX, MACOS])
+def test_unsafe_names_with_backslashes_are_rejected(tmp_path: Path, system: int) -> None:
+    names = [b"..\\..\\x.wav", b"C:\\x.wav", b"\\\\host\\x.wav", b"a\\..\\..\\x.wav", b"a\\x.wav"]
+    contents, rejections = read_all(
+        zip_of(tmp_path / "a.zip", [(name, b"") for name in names], system)
+    )
+    assert contents == {"a/x.wav": b"4"}
+    assert [one.reason for one in rejections] == [Reason.UNSAFE_MEMBER_NAME] * 4
+
+
+def unicode_path(raw: bytes, name: bytes, version: int = 1) -> bytes:
+    body = struct.pack("<BI", version, zlib.crc32(raw)) + name
+    other = struct.pack("<HH", 0x7777, 3) + b"abc"
+    return other + struct.pack("<HH", 0x7075, len(body)) + body
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u97f3\u58f0/\u4f1a\u8b70.wav", "\u0440\u0430\u0434\u0438\u043e.mp3", "caf\u00e9.flac"],
+)
+def test_the_unicode_path_of_a_zip_member_is_its_name(tmp_path: Path, name: str) -> None:
+    raw = name.encode("ascii", "replace").replace(b"?", b"#")
+    path = zip_of(tmp_path / "a.zip", [(raw, unicode_path(raw, name.encode()))], UNIX)
+    assert read_all(path) == ({name: b"0"}, [])
+
+
+def test_an_unusable_unicode_path_is_ignored(tmp_path: Path) -> None:
+    other = "\u97f3.wav".encode()
+    members = [
+        (b"renamed.wav", unicode_path(b"before.wav", other)),
+        (b"version.wav", unicode_path(b"version.wav", other, version=2)),
+        (b"invalid.wav", unicode_path(b"invalid.wav", b"\xff.wav")),
+        (b"no_name.wav", unicode_path(b"no_name.wav", b"")),
+        (b"nothing.wav", struct.pack("<HH", 0x7075, 0)),
+    ]
+    contents, rejections = read_all(zip_of(tmp_path / "a.zip", members, UNIX))
+    assert list(contents) == [raw.decode() for raw, _ in members]
+    assert rejections == []
+
+
+def test_an_unsafe_unicode_path_is_rejected(tmp_path: Path) -> None:
+    names = [b"../x.wav", b"C:\\x.wav", b"nul\0x.wav"]
+    members = [(b"%03d.wav" % i, unicode_path(b"%03d.wav" % i, n)) for i, n in enumerate(names)]
+    contents, rejections = read_all(zip_of(tmp_path / "a.zip", members, UNIX))
+    assert contents == {}
+    assert [one.reason for one in rejections] == [Reason.UNSAFE_MEMBER_NAME] * 3
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        # In CP932, the second byte of this first character is that of a backslash.
+        ("cp932", "\u8868/\u30bd\u30fc\u30b9.wav"),
+        ("gbk", "\u4f1a\u8bae\u5f55\u97f3.wav"),
+        ("cp866", "\u0440\u0430\u0434\u0438\u043e.wav"),
+    ],
+)
+def test_names_in_a_legacy_encoding_are_read_in_the_encoding_of_the_settings(
+    tmp_path: Path, encoding: str, name: str
+) -> None:
+    raw = name.encode(encoding)
+    utf8 = "\u00fc\u4f1a.wav"
+    path = zip_of(tmp_path / "a.zip", [(raw, b""), (utf8.encode(), b""), (b"plain.wav", b"")], UNIX)
+    contents, rejections = read_all(path, ArchiveLimits(name_encoding=encoding))
+    assert (contents, rejections) == ({name: b"0", utf8: b"1", "plain.wav": b"2"}, [])
+    without, _ = read_all(path)
+    assert name not in without
+    assert list(without.values()) == [b"0", b"1", b"2"]
+
+
+def test_a_name_that_is_not_in_the_encoding_of_the_settings_is_read_as_cp437(
+    tmp_path: Path,
+) -> None:
+    path = zip_of(tmp_path / "a.zip", [(b"caf\x82 \xff.wav", b"")], DOS)
+    assert read_all(path, ArchiveLimits(name_encoding="cp932")) == (
+        {"caf\u00e9 \u00a0.wav": b"0"},
+        [],
+    )
 
 
 UNSAFE = [

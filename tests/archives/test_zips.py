@@ -231,3 +231,40 @@ def test_backslashes_separate_folders_whatever_system_the_zip_states(
         archive.writestr(info, b"content")
     contents, _ = read_all(path)
     assert list(contents) == [name.replace("\\", "/")]
+
+
+# Bytes before the zip
+
+
+def test_a_zip_behind_other_zips_is_read_and_the_others_are_reported(tmp_path: Path) -> None:
+    first = write_zip(tmp_path / "first.zip", [("one.wav", noise(500))]).read_bytes()
+    second = write_zip(tmp_path / "second.zip", [("two.wav", b"2"), ("s/three.wav", b"3")])
+    empty = write_zip(tmp_path / "empty.zip", []).read_bytes()
+    behind = {"two.wav": b"2", "s/three.wav": b"3"}
+    with zipfile.ZipFile(tmp_path / "commented.zip", "w") as archive:
+        archive.writestr("one.wav", b"1")
+        archive.comment = b"about the first"
+    commented = (tmp_path / "commented.zip").read_bytes()
+    joined = {
+        "two.zip": (first + second.read_bytes(), len(first), behind),
+        "three.zip": (first + first + second.read_bytes(), 2 * len(first), behind),
+        "commented.zip": (commented + second.read_bytes(), len(commented), behind),
+        "nothing.zip": (first + empty, len(first), {}),
+        "stub.zip": (b"MZ program" + first + second.read_bytes(), 10 + len(first), behind),
+    }
+    for name, (data, before, expected) in joined.items():
+        path = write_tree(tmp_path, {name: data}) / name
+        contents, (rejection,) = read_all(path)
+        assert contents == expected, name
+        assert (rejection.uri, rejection.reason) == (
+            canonical_uri(str(path)),
+            Reason.CORRUPT_ARCHIVE,
+        )
+        assert f"first {before} bytes" in rejection.detail
+
+
+@pytest.mark.parametrize("before", [b"MZ" + bytes(500), b"#!/bin/sh\nexit\n", b"\0", bytes(22)])
+def test_a_program_before_a_zip_is_no_fault(tmp_path: Path, before: bytes) -> None:
+    path = write_zip(tmp_path / "a.zip", TREE.items())
+    path.write_bytes(before + path.read_bytes())
+    assert read_all(path) == (TREE, [])

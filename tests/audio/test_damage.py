@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nightscribe.audio.decode import decode, inspect
-from nightscribe.errors import WarningKind
+from nightscribe.errors import Rejected, WarningKind
 from tests.audio.files import damaged, needs_ffmpeg, wav
 
 
@@ -135,7 +135,14 @@ def joined_aiffs() -> bytes:
     return b"".join(parts)
 
 
-@pytest.mark.parametrize("make", [joined_wavs, stale_header, second_data, joined_aiffs])
+def tagged_wavs() -> bytes:
+    """A tag lies between the two."""
+    return wav(bytes(64_000)) + b"TAG" + b" " * 125 + wav(bytes(range(256)) * 250)
+
+
+@pytest.mark.parametrize(
+    "make", [joined_wavs, stale_header, second_data, joined_aiffs, tagged_wavs]
+)
 def test_audio_behind_the_stated_end_is_told_with_its_seconds(make: Callable[[], bytes]) -> None:
     found = inspect(io.BytesIO(make()))
     assert found.duration_s == pytest.approx(2.0, abs=0.01)
@@ -144,6 +151,73 @@ def test_audio_behind_the_stated_end_is_told_with_its_seconds(make: Callable[[],
     assert warning.missing_s == pytest.approx(2.0, abs=0.02)
 
 
-@pytest.mark.parametrize("tail", [b"\0" * 5000, b"ID3\4" + b"x" * 9000, b"TAG" + b" " * 2000])
+@pytest.mark.parametrize("tail", [b"\0" * 5000, b"ID3\4" + b"x" * 9000, b"TAG" + b" " * 125])
 def test_tags_and_padding_behind_the_end_are_no_lost_audio(tail: bytes) -> None:
     assert inspect(io.BytesIO(wav(bytes(64_000)) + tail)).warnings == ()
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("wma", ""),
+        ("tta", ""),
+        ("caf", ""),
+        ("caf", "-c:a alac"),
+        ("voc", ""),
+        ("flv", "-ar 44100"),
+        ("m4a", ""),
+        ("au", ""),
+        ("w64", ""),
+    ],
+)
+def test_a_second_file_behind_the_first_is_told(suffix: str, options: str, tmp_path: Path) -> None:
+    file = tmp_path / f"one.{suffix}"
+    tone = ["-f", "lavfi", "-i", "sine=300:duration=3:sample_rate=22050"]
+    subprocess.run(["ffmpeg", "-v", "error", *tone, *options.split(), str(file)], check=True)
+    content = file.read_bytes()
+    assert inspect(io.BytesIO(content)).warnings == ()
+    [warning] = inspect(io.BytesIO(content + content)).warnings
+    assert warning.kind is WarningKind.TRAILING_BYTES
+    assert warning.missing_s is None or warning.missing_s == pytest.approx(3.0, rel=0.2)
+
+
+JUNK = {
+    "a reply of a web server": b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n",
+    "a page": b"<html><body>" + b"The server is busy, please wait. " * 60,
+    "noise": np.random.default_rng(3).bytes(100_000),
+    "much text": b"Nobody speaks here. " * 100_000,
+    "one byte": b"\n",
+    "a byte order mark": b"\xef\xbb\xbf",
+}
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", ["mp3", "mp2", "aac", "ac3", "eac3", "dts", "flac"])
+def test_bytes_in_front_of_the_audio_cost_nothing(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"one.{suffix}"
+    tone = ["-f", "lavfi", "-i", "sine=300:duration=3:sample_rate=48000"]
+    options = ["-strict", "-2"] if suffix == "dts" else []
+    subprocess.run(["ffmpeg", "-v", "error", *tone, *options, str(file)], check=True)
+    content = file.read_bytes()
+    for name, junk in JUNK.items():
+        found = inspect(io.BytesIO(junk + content))
+        assert found.duration_s == pytest.approx(3.0, abs=0.15), name
+        # FFmpeg may skip a short stretch itself. Then it is told as damaged packets or not at all.
+        assert not any(warning.missing_s for warning in found.warnings), name
+    [warning] = inspect(io.BytesIO(JUNK["much text"] + content)).warnings
+    assert (warning.kind, warning.missing_s) == (WarningKind.BYTES_SKIPPED, 0.0)
+    assert int(warning.detail.split()[0]) == pytest.approx(len(JUNK["much text"]), abs=100)
+
+
+def test_what_is_no_audio_stays_none() -> None:
+    generator = np.random.default_rng(4)
+    syncs = [b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80", b"\x0b\x77", b"\x7f\xfe\x80\x01", b"fLaC"]
+    for number in range(40):
+        size = int(generator.choice([2_000, 50_000, 400_000]))
+        content = bytearray(generator.bytes(size))
+        for at in generator.integers(0, size - 4, 30):  # many false beginnings
+            sync = syncs[number % len(syncs)]
+            content[at : at + len(sync)] = sync
+        with pytest.raises(Rejected):
+            inspect(io.BytesIO(bytes(content)))

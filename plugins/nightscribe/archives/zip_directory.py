@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from nightscribe.file_slice import RandomAccessFile
 
-__all__ = ["Directory", "first_members", "read_directory"]
+__all__ = ["END_BYTES", "Directory", "first_members", "read_directory"]
 
 # The records of the .ZIP specification (APPNOTE.TXT 6.3.10): central directory header (4.3.12),
 # ZIP64 end record (4.3.14), ZIP64 locator (4.3.15), end record (4.3.16).
@@ -24,6 +24,8 @@ _HEADER_SIGNATURE = b"PK\1\2"
 _END64 = struct.Struct("<4sQHHIIQQQQ")
 _LOCATOR64 = struct.Struct("<4sIQI")
 _END = struct.Struct("<4sHHHHIIH")
+END_BYTES = _END.size
+"""Bytes of the end record of a zip without a comment."""
 
 
 @dataclass(frozen=True)

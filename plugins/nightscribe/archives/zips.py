@@ -8,20 +8,24 @@ import stat
 import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import BinaryIO
 
-from nightscribe.archives.container import DAMAGE, Container, Entry, damaged
-from nightscribe.archives.names import is_unsafe
+from nightscribe.archives.container import (
+    DAMAGE,
+    Container,
+    ContainerRejected,
+    Entry,
+    damaged,
+)
 from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, spool
-from nightscribe.archives.zip_directory import first_members, read_directory
+from nightscribe.archives.zip_directory import END_BYTES, Directory, first_members, read_directory
+from nightscribe.archives.zip_names import member_names
 from nightscribe.errors import Reason, Rejected
 from nightscribe.file_slice import open_slice
 
 __all__ = ["zip_entries"]
 
 _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "xz", 98: "PPMd"}
-_UTF8_FLAG = 0x800  # general purpose flag: the name is UTF-8
 _ENCRYPTED_FLAG = 0x1
 _LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of name and extra field
 
@@ -30,37 +34,46 @@ def zip_entries(container: Container) -> Iterator[Entry]:
     """The members of a zip, in the order of their bytes; loads at most `max_members`.
 
     Raises:
-        ContainerRejected: there are more members than the limit; raised after the last of them.
+        ContainerRejected: there are more members than the limit, or another zip comes before this
+            one; raised after the last member.
         Exceptions of `container.DAMAGE`: the zip is damaged, as `zipfile` reports.
     """
     directory = read_directory(container.raw, container.limits.max_members)
     too_long = directory is not None and not directory.complete
     raw = first_members(container.raw, directory) if too_long and directory else container.raw
     with zipfile.ZipFile(raw) as archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        names = member_names(infos, container.limits.name_encoding)
+        for info, name in zip(infos, names, strict=True):
             yield Entry(
-                name=_name(info),
-                is_folder=info.is_dir(),
+                name=name,
+                is_folder=name.endswith("/"),
                 size_bytes=info.file_size,
                 version=f"{info.CRC:08x}",
                 open=functools.partial(_open, container, archive, info),
             )
     if too_long:
         raise container.too_many_members()
+    if directory is not None:
+        _check_start(container, directory, infos)
 
 
-def _name(info: zipfile.ZipInfo) -> str:
-    # `filename` is cut at the first NUL; `orig_filename` is the whole name.
-    name = info.orig_filename
-    if not info.flag_bits & _UTF8_FLAG and not name.isascii():
-        # zipfile decodes a name without the flag as CP437. macOS and other writers use UTF-8
-        # without setting the flag. Text in another encoding is rarely valid UTF-8.
-        with suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    # Writers on DOS and Windows (system 0) may separate folders with backslashes. Some programs
-    # do so and state another system: then no name has a slash.
-    backslashes = info.create_system == 0 or ("/" not in name and not is_unsafe(name))
-    return name.replace("\\", "/") if backslashes else name
+def _check_start(container: Container, directory: Directory, infos: list[zipfile.ZipInfo]) -> None:
+    """Reject the container if a zip comes before the one that was read.
+
+    Other bytes before a zip are allowed: a zip that extracts itself starts with a program.
+    """
+    start = infos[0].header_offset if infos else directory.start
+    container.raw.seek(0)
+    starts_as_zip = container.raw.read(4) == b"PK\3\4"
+    container.raw.seek(max(0, start - END_BYTES))
+    ends_as_zip = start >= END_BYTES and container.raw.read(4) == zipfile.stringEndArchive  # type: ignore[attr-defined]
+    if (starts_as_zip and directory.start > directory.stated_offset) or ends_as_zip:
+        raise ContainerRejected(
+            Reason.CORRUPT_ARCHIVE,
+            f"the first {start} bytes are another zip, whose members are not read; "
+            "split the file, or pack its members into one zip",
+        )
 
 
 def _open(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO, TypeAlias
 
 import av
@@ -59,6 +61,22 @@ CODECS = (
     "wmapro,wmav1,wmav2,wmavoice"
 )
 """Decoders that may be used, by FFmpeg's names: for audio only. A video stream is never decoded."""
+
+# Raw formats behind bytes that are not audio, by the first bytes of a frame. Frames of MP3 and AAC
+# have 11 and 12 bits of sync (ISO 11172-3, 2.4.2.3; ISO 13818-7, 6.2); AC-3 and E-AC-3 16 (ETSI TS
+# 102 366, 4.4.1); DTS 32 (ETSI TS 102 114, 5.3.1).
+_SYNCS = (
+    (rb"fLaC", "flac"),
+    (rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd]", "mp3"),
+    (rb"\xff[\xf0\xf1\xf8\xf9]", "aac"),
+    (rb"\x0b\x77", "ac3"),
+    (rb"\x0b\x77", "eac3"),
+    (rb"\x7f\xfe\x80\x01", "dts"),
+)
+_JUNK_BYTES = 4 << 20  # in which a raw format is searched for
+_MOST_SYNCS = 8  # places that are tried for a raw format
+_TRIAL_BYTES = 1 << 20
+_TRIAL_PACKETS = 20
 
 AudioFile: TypeAlias = str | os.PathLike[str] | BinaryIO
 """A path, or an open, seekable binary file."""
@@ -119,6 +137,7 @@ class Opened:
     stream: AudioStream
     info: AudioInfo
     lengths: Lengths  # the file's size beside its header
+    skipped_bytes: int  # in front of the audio, not audio and not a tag
 
 
 @contextmanager
@@ -126,7 +145,7 @@ def opened(file: AudioFile, passed_over: frozenset[int] = frozenset()) -> Iterat
     """Open a file and select its audio stream. Reads an open file from its start; keeps it open.
 
     `passed_over` are indexes of streams that must not be selected. If FFmpeg does not recognise the
-    file, it gets what follows the tags at the beginning.
+    file, it gets what follows the tags at the beginning, and then what follows other bytes.
 
     Raises:
         Rejected: empty file, not audio, or no audio stream.
@@ -140,7 +159,7 @@ def opened(file: AudioFile, passed_over: frozenset[int] = frozenset()) -> Iterat
         raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
     lengths = lengths_of(file)
     file.seek(0)
-    source, container = _container(file)
+    source, container, skipped = _container(file)
     with container:
         source.raise_error()
         stream = _best_stream(container, passed_over)
@@ -149,13 +168,17 @@ def opened(file: AudioFile, passed_over: frozenset[int] = frozenset()) -> Iterat
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
-        yield Opened(source, container, stream, _info(container, stream), lengths)
+        yield Opened(source, container, stream, _info(container, stream), lengths, skipped)
 
 
-def _container(file: BinaryIO) -> tuple[Source, InputContainer]:
+def _container(file: BinaryIO) -> tuple[Source, InputContainer, int]:
+    """The opened container, and the number of bytes in front of it that are not audio.
+
+    Tags do not count among these.
+    """
     source = Source(file)
     try:
-        return source, _recognised(source)
+        return source, _recognised(source), 0
     except av.FFmpegError as error:
         source.raise_error()
         rejected = Rejected(
@@ -166,16 +189,71 @@ def _container(file: BinaryIO) -> tuple[Source, InputContainer]:
     if 0 < start < size:
         source = Source(part(file, start, size))
         try:
-            return source, _recognised(source)
+            return source, _recognised(source), 0
         except av.FFmpegError:
             source.raise_error()
-    raise rejected
+    found = _behind_junk(file, start, size)
+    if found is None:
+        raise rejected
+    junk, name = found
+    source = Source(part(file, junk, size))
+    try:
+        return source, _recognised(source, name), junk - start
+    except av.FFmpegError:
+        source.raise_error()
+        raise rejected from None
 
 
-def _recognised(source: Source) -> InputContainer:
+def _behind_junk(file: BinaryIO, start: int, size: int) -> tuple[int, str] | None:
+    """Where audio begins behind bytes that are not audio, and its format by FFmpeg's names.
+
+    The ffmpeg command takes the format from the file's name in this case. Here a recording is its
+    bytes, whatever their name is: each raw format is tried, and must decode without errors.
+    """
+    for begin, name in _raw_starts(file, start, size):
+        source = Source(part(file, begin, min(size, begin + _TRIAL_BYTES)))
+        try:
+            with _recognised(source, name) as container:
+                if _decodes(container):
+                    return begin, name
+        except (av.FFmpegError, IndexError):
+            source.raise_error()
+    return None
+
+
+def _raw_starts(file: BinaryIO, start: int, size: int) -> Iterator[tuple[int, str]]:
+    file.seek(start)
+    head = file.read(min(_JUNK_BYTES, size - start))
+    for sync, name in _SYNCS:
+        for found in islice(re.finditer(sync, head), _MOST_SYNCS):
+            yield start + found.start(), name
+
+
+def _decodes(container: InputContainer) -> bool:
+    """Whether a container begins with frames of one form that decode and follow each other.
+
+    The sync of a frame also occurs by chance, but not again where the frame ends.
+    """
+    stream = container.streams.audio[0]
+    if stream.codec_context.codec.name.startswith("mp1"):
+        return False  # nobody has used layer I; its sync is that of bytes 255, 255
+    end: int | None = None
+    forms = []
+    for packet in islice(container.demux(stream), _TRIAL_PACKETS):
+        if not packet.size:  # the end
+            break
+        if packet.pos is None or end not in (None, packet.pos):
+            return False
+        end = packet.pos + packet.size
+        forms += [(frame.sample_rate, frame.layout.name) for frame in stream.decode(packet)]
+    return len(set(forms)) == 1 and len(forms) >= _TRIAL_PACKETS - 2  # a decoder may hold some back
+
+
+def _recognised(source: Source, name: str | None = None) -> InputContainer:
     return av.open(
         source,
         mode="r",
+        format=name,
         container_options={"format_whitelist": CONTAINERS, "codec_whitelist": CODECS},
         metadata_errors="replace",
     )

@@ -11,7 +11,7 @@ __all__ = ["Damage"]
 
 # Containers whose header states the duration. For others FFmpeg estimates it from the bit rate.
 _STATES_DURATION = frozenset(
-    {"aiff", "au", "caf", "flac", "matroska", "mov", "mp3", "ogg", "w64", "wav"}
+    {"aiff", "au", "caf", "flac", "flv", "matroska", "mov", "mp3", "ogg", "rm", "w64", "wav"}
 )
 # A header may state this much more than is decoded: encoder delay, padding, rounding.
 _MISSING_S = 0.25
@@ -47,6 +47,9 @@ class Damage:
     def warnings(self, recording: Opened, decoded_s: float) -> tuple[AudioWarning, ...]:
         """All damage, after decoding has ended."""
         found = []
+        if recording.skipped_bytes:
+            detail = f"{recording.skipped_bytes} bytes in front of the audio are not audio"
+            found.append(AudioWarning(WarningKind.BYTES_SKIPPED, detail, 0.0))
         if self.bad_packets:
             found.append(
                 AudioWarning(

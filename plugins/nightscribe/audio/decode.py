@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from nightscribe.audio.containers import AudioFile, AudioInfo, Opened, error_text, opened
 from nightscribe.audio.damage import Damage
+from nightscribe.audio.levels import Levels
 from nightscribe.audio.parts import parts
 from nightscribe.audio.samples import SAMPLE_RATE, as_float, check_rate, in_blocks, quantised
 from nightscribe.errors import AudioWarning, Reason, Rejected, WarningKind, warning_text
@@ -230,16 +231,46 @@ class _Chain:
                     )
                     self._found.append((number, AudioWarning(WarningKind.TRACK_EMPTY, detail, 0.0)))
                 self._found += [(number, warning) for warning in decoder.warnings()]
-                return
+                streams = [stream.index for stream in recording.container.streams.audio]
+                silent = recording.stream.index if decoder.levels.silent else None
+            if silent is not None:
+                for other in set(streams) - passed_over - {silent}:
+                    self._found += [(number, w) for w in _beside(encoded, silent, other, streams)]
+            return
+
+
+def _beside(
+    encoded: BinaryIO, silent: int, other: int, streams: list[int]
+) -> tuple[AudioWarning, ...]:
+    """A warning if the stream `other`, of all the audio `streams`, has sound."""
+    try:
+        with opened(encoded, frozenset(streams) - {other}) as recording:
+            decoder = _Decoder(recording)
+            deque(decoder.frames(), maxlen=0)
+    except Rejected:
+        return ()  # it is empty
+    seconds = decoder.levels.audible_s
+    if not seconds:
+        return ()
+    detail = (
+        f"audio stream {silent} is silent; stream {other}, which is not used, has about "
+        f"{seconds:.0f} s of sound"
+    )
+    return (AudioWarning(WarningKind.TRACK_SILENT, detail, seconds),)
 
 
 class _Decoder:
-    """Decodes an open recording; counts its seconds and records its damage."""
+    """Decodes an open recording; counts its seconds, records its damage, measures its levels."""
 
     def __init__(self, recording: Opened) -> None:
         self._recording = recording
         self._damage = Damage()
+        self.levels = Levels()
         self.decoded_s = Fraction(0)
+        # A single mono stream has nothing that could be lost beside it.
+        self._is_measured = (
+            recording.info.channels != 1 or len(recording.container.streams.audio) > 1
+        )
 
     def frames(self) -> Iterator[AudioFrame]:
         """Decode frame by frame. Packets that cannot be decoded are skipped, as by ffmpeg, and
@@ -256,13 +287,16 @@ class _Decoder:
                         self._damage.note_gap(float(self.decoded_s), frame.time - expected_s)
                     expected_s = frame.time + frame.samples / frame.sample_rate
                 self.decoded_s += Fraction(frame.samples, frame.sample_rate)
+                if self._is_measured:
+                    self.levels.add(frame)
                 yield frame
         if not self.decoded_s:
             raise self._nothing_decoded()
 
     def warnings(self) -> tuple[AudioWarning, ...]:
         """The flaws, after `frames` has ended."""
-        return self._damage.warnings(self._recording, float(self.decoded_s))
+        damage = self._damage.warnings(self._recording, float(self.decoded_s))
+        return damage + self.levels.warnings()
 
     def _nothing_decoded(self) -> Rejected:
         info, cause = self._recording.info, self._damage.stopped or self._damage.last_error
