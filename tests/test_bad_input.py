@@ -128,7 +128,7 @@ def write_bad_archive(folder: Path) -> None:
     )
     (folder / "latin").mkdir()
     (folder / "latin" / "manifest.csv").write_bytes("path,text\na.wav,garçon\n".encode("latin-1"))
-    here = (folder / "missing" / "here.wav").read_bytes()
+    here = write_noise(folder.parent / "here.wav", seed=4).read_bytes()
     (folder / "packed.zip").write_bytes(
         zipped({"manifest.csv": b"path,text\nhere.wav,Hi\nlost.wav,Gone\n", "here.wav": here})
     )

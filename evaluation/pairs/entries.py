@@ -5,7 +5,8 @@ References have the columns `id` (or `path`), `language`, and `text` (the words 
 both, and `language` if the system detected it. Other columns are ignored.
 
 An empty `text` means that nothing was said. An empty `translation` means that there is none, and
-so does a `text` that a JSON line leaves out or sets to null.
+so does a `text` that a JSON line leaves out or sets to null. What a manifest does not accept as a
+text (`NaN`, `null`, a text without letters and digits), a reference cannot be here either.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import InputError
-from nightscribe.delimited import Format, NotUtf8, Problem, decode, format_of, read_records
+from nightscribe.delimited import (
+    Format,
+    NotUtf8,
+    Problem,
+    cell_text,
+    decode,
+    format_of,
+    read_records,
+    reference_fault,
+)
 
 _ID_COLUMNS = ("id", "path", "recording_id")
 _TEXT_COLUMNS = ("text", "translation")
@@ -36,8 +46,11 @@ class Entry:
         return self.text if task == "transcribe" else self.translation
 
 
-def read_entries(path: Path) -> dict[str, Entry]:
-    """The entries of a file by their ids.
+def read_entries(path: Path, *, are_references: bool = False) -> dict[str, Entry]:
+    """The entries of a file by their ids. A repeated line counts once.
+
+    Args:
+        are_references: refuse what cannot be a reference text
 
     Raises:
         InputError: the file cannot be read, lacks a column, or has a line that cannot be used
@@ -48,18 +61,27 @@ def read_entries(path: Path) -> dict[str, Entry]:
         identifier = next((row[name] for name in _ID_COLUMNS if row.get(name)), None)
         if identifier is None:
             raise InputError(f"{path}, line {line}: no id: fill the column `id` or `path`")
-        if identifier in entries:
-            raise InputError(
-                f"{path}, line {line}: the id {identifier!r} was on line {line_of[identifier]} "
-                "already: keep one line per id"
-            )
-        entries[identifier] = Entry(
+        entry = Entry(
             language=row.get("language") or None,
             text=row.get("text"),
             translation=row.get("translation") or None,
         )
-        line_of[identifier] = line
+        if are_references:
+            _check_texts(entry, f"{path}, line {line}")
+        if entries.setdefault(identifier, entry) != entry:
+            raise InputError(
+                f"{path}, line {line}: the id {identifier!r} was on line {line_of[identifier]} "
+                "already, with other values: keep one line per id"
+            )
+        line_of.setdefault(identifier, line)
     return entries
+
+
+def _check_texts(entry: Entry, place: str) -> None:
+    for column in _TEXT_COLUMNS:
+        fault = reference_fault(column, getattr(entry, column))
+        if fault is not None:
+            raise InputError(f"{place}: {fault}")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -73,23 +95,39 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     text = _text(path)
     if format is not Format.JSON_LINES and not text.strip():
         raise InputError(f"{path}: the file is empty: its first line must name the columns")
-    for line, row in read_records(text, format, required=(_ID_COLUMNS, _TEXT_COLUMNS)):
+    records = read_records(text, format, required=(_ID_COLUMNS, _TEXT_COLUMNS), short_rows=True)
+    for line, row in records:
         if isinstance(row, Problem):
             is_csv_row = format is Format.CSV and line > 1
             cure = ": put texts that contain a comma between double quotes" if is_csv_row else ""
             raise InputError(f"{path}, line {line}: {row.detail}{cure}")
-        if format is not Format.JSON_LINES:
-            row = {name.lower(): cell for name, cell in row.items()}
-        yield line, _texts(row, f"{path}, line {line}")
+        place = f"{path}, line {line}"
+        yield line, _texts(_lower_case(row, place), place)
+
+
+def _lower_case(row: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """The row with the names of columns in lower case."""
+    lower: dict[str, Any] = {}
+    for name, value in row.items():
+        column = name.strip().lower()
+        if column in _COLUMNS and lower.get(column, value) != value:
+            raise InputError(f"{place}: `{column}` is given twice with different values")
+        lower[column] = value
+    return lower
 
 
 def _texts(row: Mapping[str, Any], place: str) -> dict[str, str]:
-    """What a line gives for the columns that count."""
-    known = {name: row[name] for name in _COLUMNS if row.get(name) is not None}
-    wrong = next((name for name in known if not isinstance(known[name], str | int)), None)
-    if wrong:
-        raise InputError(f"{place}: `{wrong}` is not a string: make it one")
-    return {name: str(value) for name, value in known.items()}
+    """What a line gives for the columns that count, as the cells of a manifest are read."""
+    texts: dict[str, str] = {}
+    for name in _COLUMNS:
+        if row.get(name) is None:
+            continue
+        try:
+            # An empty text means that nothing was said, so it is no missing value here.
+            texts[name] = cell_text(name, row[name]) or ("" if row[name] == "" else str(row[name]))
+        except ValueError as error:
+            raise InputError(f"{place}: {error}") from None
+    return texts
 
 
 def _text(path: Path) -> str:

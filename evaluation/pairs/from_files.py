@@ -34,7 +34,8 @@ def join(
     Raises:
         InputError: a file cannot be read, lacks a column, or has a line that cannot be used
     """
-    referenced, transcribed = read_entries(references), read_entries(hypotheses)
+    referenced = read_entries(references, are_references=True)
+    transcribed = read_entries(hypotheses)
     for identifier, entry in referenced.items():
         if not entry.language:
             raise InputError(

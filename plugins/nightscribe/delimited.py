@@ -241,9 +241,24 @@ def _read_objects(text: str) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
             yield line, _read_object(line, source.removesuffix("\n"))
 
 
+class _RepeatedKey(ValueError):
+    """A JSON object has a key twice with different values."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        # NaN is not equal to itself.
+        if made.setdefault(key, value) != value and made[key] is not value:
+            raise _RepeatedKey(f"the key {key!a} is given twice with different values")
+    return made
+
+
 def _read_object(line: int, source: str) -> dict[str, Any] | Problem:
     try:
-        value = json.loads(source)
+        value = json.loads(source, object_pairs_hook=_object)
+    except _RepeatedKey as error:
+        return Problem(line, str(error))
     except json.JSONDecodeError as error:
         return Problem(line, f"not JSON: {error.msg} at column {error.colno}")
     except ValueError as error:  # such as an integer with more digits than Python accepts

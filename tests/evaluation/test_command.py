@@ -187,7 +187,11 @@ def test_files_without_a_common_id_leave_nothing_to_score(
             "refs.jsonl, line 2: not JSON: Expecting value at column 8",
         ),
         ("refs.jsonl", b"[1]\n", "refs.jsonl, line 1: not a JSON object"),
-        ("refs.jsonl", b'{"id": "a", "text": ["x"]}\n', "line 1: `text` is not a string"),
+        (
+            "refs.jsonl",
+            b'{"id": "a", "text": ["x"]}\n',
+            "line 1: `text` must be text",
+        ),
         ("refs.xlsx", b"", "refs.xlsx: unknown kind of file '.xlsx'"),
         ("refs.csv", None, "refs.csv: cannot be read"),
     ],

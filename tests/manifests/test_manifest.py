@@ -263,7 +263,7 @@ def test_a_path_with_two_texts_has_none_and_each_line_is_told(again: str) -> Non
     rows, problems = parse_manifest(
         "manifest.csv", f"path,text\na.wav,one\nb.wav,two\n{again},three\n".encode()
     )
-    assert [row.path for row in rows] == ["b.wav"]
+    assert rows == [ManifestRow("a.wav", 2), ManifestRow("b.wav", 3, text="two")]
     assert [problem.line for problem in problems] == [2, 4]
     assert all("lines 2, 4" in problem.detail for problem in problems)
 
@@ -271,7 +271,8 @@ def test_a_path_with_two_texts_has_none_and_each_line_is_told(again: str) -> Non
 def test_canonically_equal_paths_with_two_texts_have_none() -> None:
     data = "path,text\ncaf\u00e9.wav,one\ncafe\u0301.wav,two\n".encode()
     rows, problems = parse_manifest("manifest.csv", data)
-    assert (rows, [problem.line for problem in problems]) == ([], [2, 3])
+    assert rows == [ManifestRow(name, 2) for name in ("caf\u00e9.wav", "cafe\u0301.wav")]
+    assert [problem.line for problem in problems] == [2, 3]
 
 
 def test_the_same_line_twice_counts_once() -> None:
@@ -300,5 +301,31 @@ def test_each_line_is_used_or_told_or_repeats_another(lines: list[tuple[str, str
     assert len({row.path for row in rows}) == len(rows)
     told = {problem.line for problem in problems}
     used = {(row.path, row.text or "") for row in rows}
+    without_values = {row.path for row in rows if row.text is None}
     for line, given_line in enumerate(lines, start=2):
-        assert (line in told) != (given_line in used)
+        if line in told:
+            assert given_line[0] in without_values
+        else:
+            assert given_line in used
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('{"path": "a.wav", "text": "one", "text": "two"}', "the key 'text' is given twice"),
+        ('{"path": "a.wav", "text": "one", "Text": "two"}', "`text` is given twice"),
+        ('{"path": "a.wav", "path": "b.wav"}', "the key 'path' is given twice"),
+    ],
+)
+def test_a_key_with_two_values_is_told(line: str, fault: str) -> None:
+    rows, [problem] = parse_manifest("manifest.jsonl", line.encode())
+    assert rows == []
+    assert fault in problem.detail
+
+
+@pytest.mark.parametrize("column", ["language", "dataset", "split"])
+def test_a_number_that_is_none_costs_its_own_column_alone(column: str) -> None:
+    data = f'{{"path": "a.wav", "text": "one", "{column}": NaN}}'.encode()
+    rows, [problem] = parse_manifest("manifest.jsonl", data)
+    assert rows == [ManifestRow("a.wav", 1, text="one")]
+    assert f"`{column}` is the number nan" in problem.detail

@@ -1,14 +1,21 @@
-"""The same audio with two reference texts in one data set: told, and neither text is used."""
+"""What manifests say twice, take back or spell in another way: no reference is wrong in silence."""
 
 from __future__ import annotations
 
+import io
+import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from nightscribe.errors import ConfigurationError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
+from nightscribe.manifests.layouts.utterance import Utterance
 from nightscribe.settings import Settings
+from nightscribe.stages.datasets import add_dataset
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.order import Order
 from nightscribe.stages.plan import plan_run
@@ -17,6 +24,68 @@ from nightscribe.stages.scan import scan
 from tests.nights import write_noise
 
 CPU = Settings(device="cpu")
+NFC, NFD = "caf\u00e9.wav", "cafe\u0301.wav"
+
+
+def write_container(path: Path, members: dict[str, bytes]) -> None:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        return
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+class Nights:
+    """A lake and an archive, and the nights that take it in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.archive = folder / "archive"
+        self.lake = open_lake(str(folder / "lake"))
+        self._count = 0
+
+    def write(self, name: str, lines: list[str], header: str = "path,text,dataset") -> None:
+        """Write a manifest, with another time than before."""
+        path = self.archive / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([header, *lines]) + "\n")
+        self._count += 1
+        os.utime(path, (self._count, self._count))
+
+    def take_in(self, plans: int = 1) -> None:
+        self._count += 1
+        run = f"r{self._count}"
+        order = Order((str(self.archive),), "demo")
+        archives = order.wanted(CPU).archives
+        for spec in scan(self.lake, archives, run, settings=CPU, folder=work_folder(run)).specs:
+            ingest(self.lake, spec, run, settings=CPU)
+        for _ in range(plans):
+            plan_run(self.lake, order, run, CPU, 10)
+
+    def texts(self) -> list[str]:
+        found = read(self.lake, "SELECT text FROM reference_texts ORDER BY text").to_pylist()
+        return [row["text"] for row in found]
+
+    def told(self) -> list[str]:
+        found = read(self.lake, "SELECT detail FROM rejected ORDER BY uri, detail").to_pylist()
+        return [row["detail"] for row in found]
+
+    def hints(self) -> dict[str, str | None]:
+        found = read(self.lake, "SELECT member, language_hint FROM sources").to_pylist()
+        return {row["member"]: row["language_hint"] for row in found}
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Nights:
+    made = Nights(tmp_path)
+    for name in ("a.wav", "copy.wav", "sub/copy.wav"):
+        write_noise(made.archive / name, 1)
+    write_noise(made.archive / "b.wav", 2)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -29,23 +98,200 @@ CPU = Settings(device="cpu")
     ],
 )
 def test_two_texts_for_one_audio(
-    lines: list[str], references: int, told: int, tmp_path: Path
+    lines: list[str], references: int, told: int, nights: Nights
 ) -> None:
-    archive = tmp_path / "archive"
-    for name in ("a.wav", "copy.wav", "sub/copy.wav"):
-        write_noise(archive / name, 1)
-    write_noise(archive / "b.wav", 2)
-    (archive / "manifest.csv").write_text(
-        "\n".join(["path,text,dataset", *lines, "b.wav,three,d"]) + "\n"
-    )
-    lake = open_lake(str(tmp_path / "lake"))
-    order = Order((str(archive),), "demo")
-    archives = order.wanted(CPU).archives
-    for spec in scan(lake, archives, "r", settings=CPU, folder=work_folder("r")).specs:
-        ingest(lake, spec, "r", settings=CPU)
-    for _ in range(2):  # a repeated plan adds nothing
-        plan_run(lake, order, "r", CPU, 10)
-        rejected = read(lake, "SELECT uri, reason, detail FROM rejected ORDER BY uri").to_pylist()
-        assert read(lake, "FROM reference_texts").num_rows == references
-        assert [row["reason"] for row in rejected] == told * ["manifest_bad_row"]
-        assert all("are the same audio" in row["detail"] for row in rejected)
+    nights.write("manifest.csv", [*lines, "b.wav,three,d"])
+    nights.take_in(plans=2)  # a repeated plan adds nothing
+    rejected = read(nights.lake, "SELECT reason, detail FROM rejected").to_pylist()
+    assert len(nights.texts()) == references
+    assert [row["reason"] for row in rejected] == told * ["manifest_bad_row"]
+    assert all("are the same audio" in row["detail"] for row in rejected)
+
+
+@pytest.mark.parametrize("slice_rows", [50_000, 1])
+def test_two_texts_of_two_nights(
+    slice_rows: int, nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightscribe.manifests.annotate.SLICE_ROWS", slice_rows)
+    nights.write("manifest.csv", ["a.wav,one,d", "b.wav,three,d"])
+    nights.take_in()
+    assert nights.texts() == ["one", "three"]
+    write_noise(nights.archive / "later" / "copy.wav", 1)
+    nights.write("later/manifest.csv", ["copy.wav,two,d"])
+    nights.take_in()
+    assert nights.texts() == ["three"]
+    assert len(nights.told()) == 2
+    assert "a.wav and " in nights.told()[0]
+    assert "line 2 of " in nights.told()[0]
+
+
+@pytest.mark.parametrize("container", ["zip", "tar"])
+def test_two_texts_in_a_folder_and_in_a_container(container: str, nights: Nights) -> None:
+    nights.write("manifest.csv", ["a.wav,one,d", "b.wav,three,d"])
+    packed = {
+        "x.wav": (nights.archive / "a.wav").read_bytes(),
+        "manifest.csv": b"path,text,dataset\nx.wav,two,d\n",
+    }
+    write_container(nights.archive / f"packed.{container}", packed)
+    nights.take_in()
+    assert nights.texts() == ["three"]
+    assert [detail.count("are the same audio") for detail in nights.told()] == [1, 1]
+
+
+def test_two_manifests_of_one_folder(nights: Nights) -> None:
+    nights.write("manifest.csv", ["a.wav,one,en", "b.wav,three,de"], "path,text,language")
+    nights.write("manifest.tsv", ["a.wav\ttwo\ten", "b.wav\t\tfr"], "path\ttext\tlanguage")
+    nights.write("manifest.jsonl", ['{"path": "copy.wav", "language": "it"}'], "")
+    nights.take_in()
+    assert nights.texts() == ["three"]
+    assert nights.hints() == {
+        "a.wav": "en",
+        "b.wav": None,  # two languages
+        "copy.wav": "it",
+        "sub/copy.wav": None,
+    }
+    text, language = nights.told()
+    assert "different texts" in text
+    assert "different languages (de, fr)" in language
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["a.wav,one,d", "a.wav,two,d"],
+        ["a.wav,NaN,d"],
+        ["a.wav,,d"],
+        ["a.wav,...,d"],
+        ["a.wav,one,other"],
+    ],
+)
+def test_what_a_manifest_takes_back_is_no_reference_any_more(
+    lines: list[str], nights: Nights
+) -> None:
+    nights.write("manifest.csv", ["a.wav,one,d", "b.wav,three,d"])
+    nights.take_in()
+    assert nights.texts() == ["one", "three"]
+    nights.write("manifest.csv", sorted({*lines, "b.wav,three,d"}))
+    nights.take_in()
+    found = read(nights.lake, "SELECT text, dataset FROM reference_texts").to_pylist()
+    assert {"text": "one", "dataset": "d"} not in found
+    assert {"text": "three", "dataset": "d"} in found
+    nights.write("manifest.csv", ["a.wav,four,d"])
+    nights.take_in()
+    assert nights.texts() == ["four", "three"]
+
+
+def test_what_a_manifest_says_about_language_is_taken_back_too(nights: Nights) -> None:
+    nights.write("manifest.csv", ["a.wav,de", "b.wav,fr"], "path,language")
+    nights.take_in()
+    nights.write("manifest.csv", ["a.wav,", "b.wav,it"], "path,language")
+    nights.take_in()
+    assert nights.hints() == {"a.wav": None, "b.wav": "it", "copy.wav": None, "sub/copy.wav": None}
+
+
+def test_a_line_that_a_manifest_lacks_takes_nothing_back(nights: Nights) -> None:
+    """Some people write a manifest for each night, over the one before."""
+    nights.write("manifest.csv", ["a.wav,one,d"])
+    nights.take_in()
+    nights.write("manifest.csv", ["b.wav,three,d"])
+    nights.take_in()
+    assert nights.texts() == ["one", "three"]
+
+
+def test_a_corrected_text_is_no_contradiction(nights: Nights) -> None:
+    for text in ("one", "two", "three"):
+        nights.write("manifest.csv", [f"a.wav,{text},d"])
+        nights.take_in()
+        assert nights.texts() == [text]
+    assert nights.told() == []
+
+
+def test_a_manifest_that_cannot_be_read_any_more_takes_nothing_back(nights: Nights) -> None:
+    nights.write("manifest.csv", ["a.wav,one,d"])
+    nights.take_in()
+    (nights.archive / "manifest.csv").write_bytes("path,text\na.wav,gar\xe7on\n".encode("latin-1"))
+    nights.take_in()
+    assert nights.texts() == ["one"]
+    assert "is not UTF-8" in nights.told()[0]
+
+
+@pytest.mark.parametrize("place", ["folder", "zip", "tar"])
+@pytest.mark.parametrize(("named", "there"), [(NFC, NFD), (NFD, NFC)])
+def test_canonically_equal_names_are_the_same_file(
+    named: str, there: str, place: str, nights: Nights
+) -> None:
+    manifest = f"path,text,language\nsub/{named},one,fr\n"
+    content = write_noise(nights.archive.parent / "noise.wav", 5).read_bytes()
+    if place == "folder":
+        (nights.archive / "sub" / there).write_bytes(content)
+        (nights.archive / "manifest.csv").write_text(manifest)
+    else:
+        members = {f"sub/{there}": content, "manifest.csv": manifest.encode()}
+        write_container(nights.archive / f"a.{place}", members)
+    nights.take_in()
+    assert nights.told() == []
+    assert nights.texts() == ["one"]
+    assert nights.hints()[f"sub/{there}"] == "fr"
+
+
+def test_where_both_spellings_are_files_each_is_its_own(nights: Nights) -> None:
+    for seed, name in enumerate((NFC, NFD)):
+        write_noise(nights.archive / name, 5 + seed)
+    nights.write("manifest.csv", [f"{NFC},one,d", f"{NFD},one,d", "sub/caf\u00e9.wav,two,d"])
+    nights.take_in()
+    assert nights.texts() == ["one", "one"]
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "expected"),
+    [
+        ("inter\u0432iew.wav", "interview.wav", "U+0076 LATIN SMALL LETTER V instead of U+0432"),
+        ("inter view.wav", "inter\u00a0view.wav", "U+00A0 NO-BREAK SPACE instead of U+0020 SPACE"),
+        ("interview.WAV", "interview.wav", "U+0077 LATIN SMALL LETTER W"),
+        ("interview1.wav", "interview.wav", "U+002E FULL STOP instead of U+0031 DIGIT ONE"),
+        ("\ufb01le-number-one.wav", "file-number-one.wav", "U+FB01 LATIN SMALL LIGATURE FI"),
+    ],
+)
+@pytest.mark.parametrize("place", ["folder", "zip"])
+def test_of_a_name_without_a_file_the_nearest_is_told(
+    named: str, there: str, expected: str, place: str, nights: Nights
+) -> None:
+    manifest = f"path,text\n{named},one\n"
+    content = write_noise(nights.archive.parent / "noise.wav", 5).read_bytes()
+    if place == "folder":
+        (nights.archive / there).write_bytes(content)
+        (nights.archive / "manifest.csv").write_text(manifest)
+    else:
+        write_container(
+            nights.archive / "a.zip", {there: content, "manifest.csv": manifest.encode()}
+        )
+    nights.take_in()
+    [detail] = nights.told()
+    assert "named in line 2 of manifest.csv, but not in the archive; the nearest is" in detail
+    assert expected in detail
+    assert nights.texts() == []
+
+
+def test_a_name_that_resembles_none_is_told_alone(nights: Nights) -> None:
+    nights.write("manifest.csv", ["completely-different.wav,one,d"])
+    nights.take_in()
+    [detail] = nights.told()
+    assert detail.endswith("but not in the archive")
+
+
+def test_a_lists_two_texts_for_a_file_are_refused(nights: Nights) -> None:
+    lines = [
+        Utterance(nights.archive, "a.wav", "en", text, None, None, "d", f"list.tsv, line {line}")
+        for line, text in enumerate(("one", "two"), start=1)
+    ]
+    with pytest.raises(ConfigurationError, match=r"line 2: 'a\.wav' has another text than in list"):
+        add_dataset(nights.lake, lines, "r", CPU)
+    added = add_dataset(nights.lake, [lines[0], lines[0]], "r", CPU)
+    assert (added.recordings, nights.texts()) == (1, ["one"])
+
+
+def test_a_list_names_a_canonically_equal_file(nights: Nights) -> None:
+    write_noise(nights.archive / NFD, 5)
+    line = Utterance(nights.archive, NFC, "fr", "one", None, None, "d", "list.tsv, line 1")
+    added = add_dataset(nights.lake, [line], "r", CPU)
+    assert (added.recordings, added.missing, nights.texts()) == (1, [], ["one"])

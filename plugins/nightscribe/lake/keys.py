@@ -10,6 +10,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "scans": ("uri", "size_bytes", "version"),
     "rejected": ("uri", "version", "reason", "recording_id", "model_id", "task", "options_key"),
     "reference_texts": ("recording_id", "task", "dataset"),
+    "annotations": ("manifest", "archive", "member"),
     "account_parts": ("run_id", "collection", "part"),
     "warnings": ("recording_id", "kind"),
     "source_states": ("archive", "member"),

@@ -109,6 +109,24 @@ REFERENCES = pa.schema(
     ]
 )
 
+ANNOTATIONS = pa.schema(
+    [
+        _required("manifest", pa.string(), "URI of the manifest, or path of a data set's list"),
+        _required("archive", pa.string(), "URI of the folder, prefix, zip or tar"),
+        _required("member", pa.string(), "path inside the archive"),
+        _column("language", pa.string(), "spoken language, as a code"),
+        _column("text", pa.string(), "the spoken words"),
+        _column("translation", pa.string(), "their translation into English"),
+        _required("dataset", pa.string(), "as in `reference_texts`"),
+        _column("split", pa.string(), "test, dev, train …"),
+        _column("metadata", pa.string(), "the other columns, as a JSON object"),
+        _required("line", pa.int64(), "line of the manifest; of a list, its number"),
+        _column("depth", pa.int64(), "folders above the manifest; null for a data set's list"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 TRANSCRIPTS = pa.schema(
     [
         _required("transcript_id", pa.string(), "unique; rows of `segments` refer to it"),
@@ -302,6 +320,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "scans": SCANS,
     "rejected": REJECTED,
     "reference_texts": REFERENCES,
+    "annotations": ANNOTATIONS,
     "transcripts": TRANSCRIPTS,
     "segments": SEGMENTS,
     "batches": BATCHES,
@@ -313,7 +332,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 
-ADDED_LATER = frozenset({"baselines", "account_parts", "warnings", "source_states"})
+ADDED_LATER = frozenset({"annotations", "baselines", "account_parts", "warnings", "source_states"})
 """Tables that an older lake of the same format may not have."""
 
 

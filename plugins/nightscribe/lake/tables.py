@@ -1,14 +1,15 @@
 """The tables of a lake: their live files, and commits that happen exactly once.
 
-There are three ways to write:
+There are four ways to write:
 
 - `append` adds rows that no other process can have, because they have a fresh id.
 - `insert_new` adds rows whose key is not in the table. It is atomic: if two processes insert the
   same key at the same moment, one of them inserts it and the other skips it.
 - `upsert` replaces the rows with the same key, in one commit.
+- `delete` removes the rows with a key, in one commit. Earlier versions of the table keep them.
 
 Delta Lake refuses a commit if another commit with the same *application transaction* id was made
-after the writer took its snapshot. All commits of `insert_new` and `upsert` to a table carry the
+after the writer took its snapshot. All commits but those of `append` to a table carry the
 same id. So "read the keys, then append the missing rows" is a compare-and-swap: after a refusal,
 the writer checks the files that were added since, and tries again.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.table import TableMerger
 
 from nightscribe.errors import LakeError
 from nightscribe.lake.location import LakeLocation
@@ -130,26 +132,52 @@ class Lake(LakeLocation):
         """
         schema = WRITTEN_SCHEMAS[name]
         rows = _first_of_each(rows.cast(schema)[::-1], key)
-        same_key = " AND ".join(f'(t."{c}" IS NOT DISTINCT FROM s."{c}")' for c in key)
         contents = [c for c in schema.names if c not in {*key, "run_id", "created_at"}]
         differs = " OR ".join(f'(t."{c}" IS DISTINCT FROM s."{c}")' for c in contents)
         if rows.num_rows == 0:
             return
+        self._merge(
+            name,
+            rows,
+            key,
+            transactions,
+            lambda merger: merger.when_matched_update_all(
+                predicate=None if restamp else differs
+            ).when_not_matched_insert_all(),
+        )
+
+    def delete(self, name: str, keys: pa.Table, key: Sequence[str]) -> None:
+        """Remove the rows whose key is in `keys`, in one atomic commit.
+
+        Args:
+            keys: rows with the columns `key`; no two are the same
+
+        Raises:
+            LakeError: the table cannot be written, or other processes always commit first.
+        """
+        if keys.num_rows:
+            self._merge(name, keys, key, (), lambda merger: merger.when_matched_delete())
+
+    def _merge(
+        self,
+        name: str,
+        rows: pa.Table,
+        key: Sequence[str],
+        transactions: Iterable[str],
+        complete: Callable[[TableMerger], TableMerger],
+    ) -> None:
+        """Commit a merge of rows, `s`, with the rows of the table that have the same key, `t`."""
+        same_key = " AND ".join(f'(t."{c}" IS NOT DISTINCT FROM s."{c}")' for c in key)
         for attempt in range(_ATTEMPTS):
             try:
-                (
-                    self.table(name)
-                    .merge(
-                        rows,
-                        predicate=same_key,
-                        source_alias="s",
-                        target_alias="t",
-                        commit_properties=_transactions([_WRITERS, *transactions]),
-                    )
-                    .when_matched_update_all(predicate=None if restamp else differs)
-                    .when_not_matched_insert_all()
-                    .execute()
+                merger = self.table(name).merge(
+                    rows,
+                    predicate=same_key,
+                    source_alias="s",
+                    target_alias="t",
+                    commit_properties=_transactions([_WRITERS, *transactions]),
                 )
+                complete(merger).execute()
                 return
             except CommitFailedError:
                 _wait_for_others(attempt)

@@ -39,6 +39,10 @@ VIEWS: dict[str, tuple[str, str]] = {
         "True texts: one row per recording, task and data set.",
         "SELECT * FROM files.reference_texts",
     ),
+    "annotations": (
+        "What each manifest says about each file.",
+        "SELECT * FROM files.annotations",
+    ),
     "transcripts": (
         "One row per recording, model, task and options.",
         "SELECT * FROM files.transcripts",

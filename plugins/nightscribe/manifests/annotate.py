@@ -1,7 +1,8 @@
 """Writes the content of manifests to the lake: language hints, metadata and references.
 
 A manifest may come before or after the files that it names, in the archive and in time. So its rows
-are kept as annotations, and are joined with `sources` when these are in the lake.
+are kept in the table `annotations`, and are joined with `sources` when these are in the lake:
+`nightscribe.manifests.resolve`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import has_spec, read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.manifest import parse_manifest
+from nightscribe.manifests.resolve import Resolved, resolve, statements
+from nightscribe.manifests.spelling import match_spellings
 from nightscribe.uris import join_uri
 
 ANNOTATIONS = pa.schema(
     [
+        ("manifest", pa.string()),
         ("archive", pa.string()),
         ("member", pa.string()),
         ("language", pa.string()),
@@ -35,11 +39,10 @@ ANNOTATIONS = pa.schema(
         ("depth", pa.int64()),
     ]
 )
-"""One row per file that a manifest names. `depth` is the number of folders above the manifest. If
-several manifests name a file, the deepest one counts."""
+"""One row per file that a manifest names: the columns of the table `annotations`."""
 
 SLICE_ROWS = 50_000
-"""Annotations that are joined and written at a time."""
+"""Rows that are written at a time."""
 
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 """About half a million rows. A manifest is held in memory while it is read."""
@@ -70,6 +73,7 @@ def annotations_from(
     dataset = dataset_name(collection)
     rows = [
         {
+            "manifest": uri,
             "archive": archive,
             "member": row.path,
             "language": row.language,
@@ -97,91 +101,61 @@ def dataset_name(collection: str) -> str:
 
 
 def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
-    """Write hints and metadata to `sources`, and texts to `reference_texts`.
+    """Write what manifests say about files, and what follows: hints, metadata and references.
 
-    Returns the number of sources. Files that are not in `sources` (rejected, or not ingested yet)
-    are skipped.
+    Files that are not in `sources` (rejected, or not ingested yet) have no hints and references.
+    A name that is written with other code points than the file's, but is canonically equal (NFC and
+    NFD), is that of the file. Texts that contradict each other are no reference: each place has a
+    row in `rejected`. A row without a text takes back what its manifest said about the file before.
+
+    Args:
+        annotations: rows with the columns of `ANNOTATIONS`
+
+    Returns the number of sources that the rows name.
     """
     if annotations.num_rows == 0:
         return 0
     with connect(lake) as connection:
-        connection.register("annotations", annotations)
-        by_member = connection.sql(
-            """FROM annotations
-               QUALIFY row_number() OVER (PARTITION BY archive, member
-                                          ORDER BY depth DESC, line DESC) = 1
-               ORDER BY archive, member"""
-        ).to_arrow_table()
-    starts = range(0, by_member.num_rows, SLICE_ROWS)
-    return sum(_annotate(lake, by_member.slice(start, SLICE_ROWS), run_id) for start in starts)
-
-
-def _annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
-    """The same for one slice, with one row per file."""
+        connection.register("given", annotations)
+        connection.execute("CREATE TEMP TABLE named AS FROM given")
+        match_spellings(connection, "named", "sources")
+        rows = connection.sql("FROM named ORDER BY manifest, archive, member").to_arrow_table()
+        places = connection.sql("SELECT DISTINCT archive, member FROM named").to_arrow_table()
+        before = statements(connection, places)
+    for part in _slices(rows_of("annotations", rows.to_pylist(), run_id)):
+        lake.upsert("annotations", part, KEYS["annotations"])
     with connect(lake) as connection:
-        connection.register("annotations", annotations)
-        connection.execute(
-            """CREATE TEMP VIEW joined AS
-               SELECT s.* EXCLUDE (run_id, created_at, language_hint, metadata),
-                      a.language AS language_hint, a.metadata, a.text, a.translation, a.dataset,
-                      a.split
-               FROM sources AS s JOIN annotations AS a USING (archive, member)
-               ORDER BY archive, member"""
-        )
-        sources = connection.sql(
-            "SELECT * EXCLUDE (text, translation, dataset, split) FROM joined"
-        ).to_arrow_table()
-        connection.execute(
-            """CREATE TEMP TABLE given AS
-               SELECT recording_id, 'transcribe' AS task, dataset,
-                      coalesce(language_hint, 'und') AS language, text, split, archive, member
-               FROM joined WHERE text IS NOT NULL
-               UNION ALL
-               SELECT recording_id, 'translate', dataset, coalesce(language_hint, 'und'),
-                      translation, split, archive, member
-               FROM joined WHERE translation IS NOT NULL"""
-        )
-        connection.execute(
-            """CREATE TEMP TABLE contradicted AS
-               SELECT recording_id, task, dataset, arg_min((archive, member), text) AS one,
-                      arg_max((archive, member), text) AS other
-               FROM given GROUP BY ALL HAVING count(DISTINCT text) > 1"""
-        )
-        references = connection.sql(
-            """SELECT * EXCLUDE (archive, member)
-               FROM given ANTI JOIN contradicted USING (recording_id, task, dataset)"""
-        ).to_arrow_table()
-        contradicted = connection.execute(
-            """SELECT archive, member, task, dataset, one[1], one[2], other[1], other[2]
-               FROM given JOIN contradicted USING (recording_id, task, dataset)
-               ORDER BY archive, member, task"""
-        ).fetchall()
+        resolved = resolve(connection, places, before)
+    _write(lake, resolved, run_id)
+    count: int = resolved.sources.num_rows
+    return count
+
+
+def _write(lake: Lake, resolved: Resolved, run_id: str) -> None:
     problems = [
-        rejected_row(
-            join_uri(archive, member),
-            Reason.MANIFEST_BAD_ROW,
-            f"{join_uri(*one)} and {join_uri(*other)} are the same audio, but have different texts "
-            f"({task}, data set {dataset}): none of them is used",
-        )
-        for archive, member, task, dataset, *places in contradicted
-        for one, other in [(places[:2], places[2:])]
+        rejected_row(join_uri(found.archive, found.member), Reason.MANIFEST_BAD_ROW, found.detail)
+        for found in resolved.contradictions
     ]
     lake.insert_new("rejected", rows_of("rejected", problems, run_id), KEYS["rejected"])
-    lake.upsert("sources", rows_of("sources", sources.to_pylist(), run_id), KEYS["sources"])
-    lake.upsert(
-        "reference_texts",
-        rows_of("reference_texts", references.to_pylist(), run_id),
-        KEYS["reference_texts"],
-    )
-    return len(sources)
+    for name, rows in (
+        ("sources", resolved.sources),
+        ("reference_texts", resolved.references),
+    ):
+        for part in _slices(rows_of(name, rows.to_pylist(), run_id)):
+            lake.upsert(name, part, KEYS[name])
+    lake.delete("reference_texts", resolved.obsolete, KEYS["reference_texts"])
+
+
+def _slices(rows: pa.Table) -> list[pa.Table]:
+    return [rows.slice(start, SLICE_ROWS) for start in range(0, rows.num_rows, SLICE_ROWS)]
 
 
 def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
     """Apply the annotations that a scan kept below `folder`, then note its manifests as read."""
     if not has_spec(lake, f"{folder}/annotations.parquet"):
         return 0  # the scan failed; recordings that are in the lake can still be planned
-    count = annotate(lake, read_spec(lake, f"{folder}/annotations.parquet"), run_id)
     manifests = read_spec(lake, f"{folder}/manifests.parquet").to_pylist()
+    count = annotate(lake, read_spec(lake, f"{folder}/annotations.parquet"), run_id)
     rows = [
         {
             "uri": row["uri"],

@@ -9,6 +9,7 @@ other columns are kept as metadata.
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
@@ -54,7 +55,8 @@ def parse_manifest(name: str, data: bytes) -> tuple[list[ManifestRow], list[Prob
 
     A row with an unknown language, or with a text that cannot be a reference, is kept without it,
     and is a problem too. A row that cannot be read, or whose path leads out of the archive, is only
-    a problem. If several rows name one path (in any spelling) and differ, each is only a problem.
+    a problem. If several rows name one path (in any spelling) and differ, each is a problem, and
+    the path has one row without values, so that earlier ones do not stay.
 
     Raises:
         Rejected: MANIFEST_UNREADABLE, the file is not UTF-8.
@@ -105,6 +107,7 @@ def _one_row_each(rows: list[ManifestRow]) -> tuple[list[ManifestRow], list[Prob
             "is used: keep one line"
         )
         problems.extend(Problem(line, detail) for line in lines)
+        kept.extend(ManifestRow(path, first.line) for path in {row.path: None for row in same})
     return sorted(kept, key=lambda row: row.line), problems
 
 
@@ -140,8 +143,13 @@ def _columns_and_metadata(
             if fault is not None:
                 faults.append(fault)
                 continue
-        if (text := cell_text(column, value)) is not None:
-            columns[column] = text
+        if isinstance(value, float) and not math.isfinite(value):
+            faults.append(f"`{column}` is the number {value}, which is no text: leave it out")
+            continue
+        if (text := cell_text(column, value)) is None:
+            continue
+        if columns.setdefault(column, text) != text:
+            raise ValueError(f"`{column}` is given twice, as {columns[column]!r} and {text!r}")
     return columns, metadata
 
 

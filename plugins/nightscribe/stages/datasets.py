@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightscribe.archives.kinds import Kind
-from nightscribe.errors import Reason
+from nightscribe.errors import ConfigurationError, Reason
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
@@ -19,6 +21,7 @@ from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate
 from nightscribe.manifests.layouts.utterance import Utterance
+from nightscribe.manifests.spelling import match_spellings
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.new_files import LISTED, Found, find_new
@@ -54,18 +57,25 @@ def add_dataset(
 
     In a folder, only the listed files are read. A tar is read to its end. If the data set is added
     again, no file is read again, and changed references are updated.
+
+    Raises `ConfigurationError` if two lines give a file different texts.
     """
+    _refuse_contradictions(utterances)
     annotations = _annotations(utterances)
-    uris = _uris(annotations)
     archives = annotations["archive"].unique().to_pylist()
-    expected = {*uris, *(join_uri(archive, "") for archive in archives)}
     with find_new(lake, archives) as found:
+        annotations = _as_written(found.database, annotations, "listed")
+        uris = _uris(annotations)
+        expected = {*uris, *(join_uri(archive, "") for archive in archives)}
         _reject(lake, _unusable(found, expected), run_id)
         listed = _listed_files(found, set(archives), set(uris))
     if listed.num_rows:
         spec = write_spec(lake, f"{work_folder(run_id)}/ingest-00000.parquet", listed)
         log.info(ingest(lake, spec, run_id, settings=settings).summary())
-    annotate(lake, _keep_known_values(lake, annotations), run_id)
+    with connect(lake) as connection:  # with the members of the containers
+        annotations = _as_written(connection, annotations, "sources")
+    uris = _uris(annotations)
+    annotate(lake, annotations, run_id)
     missing = set(_uris(_without_source(lake, annotations)))
     unexplained = missing - _rejected_uris(lake, missing)
     rejected = [
@@ -115,6 +125,7 @@ def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
+                "manifest": utterance.listed_in.rpartition(", line ")[0],
                 "archive": uris[utterance.archive],
                 "member": utterance.member,
                 "language": utterance.language,
@@ -124,12 +135,34 @@ def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
                 "split": utterance.split,
                 "metadata": utterance.metadata,
                 "line": line,
-                "depth": 0,
+                "depth": None,
             }
             for line, utterance in enumerate(utterances)
         ],
         schema=ANNOTATIONS,
     )
+
+
+def _refuse_contradictions(utterances: Sequence[Utterance]) -> None:
+    """Raise `ConfigurationError` if two lines give a file different texts."""
+    first: dict[tuple[Path, str], Utterance] = {}
+    for utterance in utterances:
+        other = first.setdefault((utterance.archive, utterance.member), utterance)
+        if (other.text, other.translation) != (utterance.text, utterance.translation):
+            raise ConfigurationError(
+                f"{utterance.listed_in}: {utterance.member!r} has another text than in "
+                f"{other.listed_in}: keep one of the lines"
+            )
+
+
+def _as_written(
+    connection: duckdb.DuckDBPyConnection, annotations: pa.Table, files: str
+) -> pa.Table:
+    """The annotations with names that are canonically equal to one in a table written as there."""
+    connection.register("given", annotations)
+    connection.execute("CREATE OR REPLACE TEMP TABLE wanted AS FROM given")
+    match_spellings(connection, "wanted", files)
+    return connection.sql("FROM wanted ORDER BY line").to_arrow_table().cast(ANNOTATIONS)
 
 
 def _uris(annotations: pa.Table) -> list[str]:
@@ -141,23 +174,6 @@ def _uris(annotations: pa.Table) -> list[str]:
 
 def _reject(lake: Lake, rows: list[dict[str, Any]], run_id: str) -> None:
     lake.insert_new("rejected", rows_of("rejected", rows, run_id), KEYS["rejected"])
-
-
-def _keep_known_values(lake: Lake, annotations: pa.Table) -> pa.Table:
-    """Fill empty languages and metadata with the lake's values, so that `annotate` keeps them."""
-    with connect(lake) as connection:
-        connection.register("listed", annotations)
-        return (
-            connection.sql(
-                """SELECT listed.* REPLACE (
-                     coalesce(listed.language, s.language_hint) AS language,
-                     coalesce(listed.metadata, s.metadata) AS metadata)
-                   FROM listed LEFT JOIN sources AS s USING (archive, member)
-                   ORDER BY line"""
-            )
-            .to_arrow_table()
-            .cast(ANNOTATIONS)
-        )
 
 
 def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:

@@ -23,6 +23,7 @@ from nightscribe.errors import Reason
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate, annotations_from
+from nightscribe.manifests.spelling import missing_detail, same_spelling
 from nightscribe.progress import Progress
 from nightscribe.settings import Settings
 from nightscribe.stages.account import write_accounts
@@ -130,13 +131,13 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
                 container,
             )
             queue.add(member.file, source, member.uri)
-    named = pa.concat_tables([ANNOTATIONS.empty_table(), *annotations])
+    named = _as_members(pa.concat_tables([ANNOTATIONS.empty_table(), *annotations]), members)
     for row in named.to_pylist():
         if row["member"] not in members:
             queue.reject(
                 join_uri(archive, row["member"]),
                 Reason.MANIFEST_MISSING_FILE,
-                f"named in line {row['line']} of a manifest, but not in the archive",
+                missing_detail(row, members),
                 container["version"],
                 None,
             )
@@ -156,6 +157,21 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             "entries": len(members),
         }
         queue.rows["scans"].append(seen)
+
+
+def _as_members(named: pa.Table, members: set[str]) -> pa.Table:
+    """The annotations with names that are canonically equal to a member written as that one."""
+    spellings: dict[str, list[str]] = {}
+    for member in members:
+        spellings.setdefault(same_spelling(member), []).append(member)
+    written = [
+        same[0]
+        if member not in members and len(same := spellings.get(same_spelling(member), [])) == 1
+        else member
+        for member in named["member"].to_pylist()
+    ]
+    at = named.schema.get_field_index("member")
+    return named.set_column(at, "member", pa.array(written, pa.string()))
 
 
 def _source(

@@ -15,6 +15,7 @@ from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotations_from
+from nightscribe.manifests.spelling import MOST_NAMES, match_spellings, missing_detail
 from nightscribe.settings import Settings
 from nightscribe.stages.account import SCAN, Account, write_accounts
 from nightscribe.stages.cutting import cut_rows
@@ -24,7 +25,7 @@ from nightscribe.uris import join_uri
 
 __all__ = ["Scanned", "read_manifests", "scan"]
 
-_NAMED = pa.schema([*ANNOTATIONS, ("manifest", pa.string()), ("version", pa.string())])
+_NAMED = pa.schema([*ANNOTATIONS, ("version", pa.string())])
 """Columns of a file that a manifest names; `version` is the manifest's."""
 
 _REJECTED_ROWS = 50_000
@@ -89,7 +90,7 @@ def scan(
             write_spec(lake, f"{folder}/ingest-{number:05d}.parquet", part)
             for number, part in enumerate(parts)
         ]
-        annotations = found.rows("SELECT * EXCLUDE (manifest, version) FROM named ORDER BY rowid")
+        annotations = found.rows("SELECT * EXCLUDE (version) FROM named ORDER BY rowid")
         write_spec(
             lake,
             f"{folder}/annotations.parquet",
@@ -129,10 +130,9 @@ def read_manifests(found: Found, settings: Settings) -> None:
                 continue
             parsed = annotations_from(archive, row["collection"], member, file, row["version"])
             found.add("unusable", pa.Table.from_pylist(parsed.problems, UNUSABLE))
-            named = parsed.rows
-            for value in (member, row["version"]):
-                named = named.append_column("", pa.repeat(value, named.num_rows))
-            found.add("named", named.rename_columns(_NAMED.names))
+            versions = pa.repeat(row["version"], parsed.rows.num_rows)
+            found.add("named", parsed.rows.append_column("version", versions))
+    match_spellings(found.database, "named", "listed")
     _reject_missing(found)
 
 
@@ -147,12 +147,23 @@ def _reject_missing(found: Found) -> None:
             rejected_row(
                 join_uri(row["archive"], row["member"]),
                 Reason.MANIFEST_MISSING_FILE,
-                f"named in line {row['line']} of {row['manifest']}, but not in the archive",
+                missing_detail(row, _beside(found, row)),
                 version=row["version"],
             )
             for row in missing.to_pylist()
         ]
         found.add("unusable", pa.Table.from_pylist(rows, UNUSABLE))
+
+
+def _beside(found: Found, row: dict[str, str]) -> list[str]:
+    """Files of the folder in which a manifest names one that is not there."""
+    folder = row["member"].rpartition("/")[0]
+    members = found.database.execute(
+        """SELECT member FROM listed WHERE archive = ? AND starts_with(member, ?)
+           ORDER BY member LIMIT ?""",
+        [row["archive"], folder + "/" if folder else "", MOST_NAMES],
+    ).fetchall()
+    return [member for (member,) in members]
 
 
 def _keep_rejected(lake: Lake, found: Found, run_id: str) -> int:
