@@ -222,15 +222,23 @@ def test_every_file_of_a_folder_has_one_answer(tmp_path: Path) -> None:
         "j.wav.1",
         "k.wav?download=1",
     ]
-    rejected = ["a.7z", "b.rar", "c.tar.zst", "d.wav.gz", "e.mp3.zst", "f.zip.001", "g.iso"]
+    containers = ["a.wav.gz", "b.mp3.zst", "c.FLAC.bz2", "d.ogg.xz", "e.tar.zst", "f.tzst"]
+    containers += ["g.wav.1.gz"]
+    rejected = ["a.7z", "b.rar", "c.tar.lz4", "d.wav.lz", "f.zip.001", "g.iso", "h.zip.gz"]
+    rejected += ["i.wav.gz.gz", "j.tar.gz.gz", "k.wav.gz.1", "manifest.csv.gz"]
     passed = ["a.txt", "b.txt.gz", "c.log.1", "README", "d.wav~", "e.wav.part"]
-    root = write_tree(tmp_path / "a", dict.fromkeys([*audio, *rejected, *passed], b"1"))
+    root = write_tree(
+        tmp_path / "a", dict.fromkeys([*audio, *containers, *rejected, *passed], b"1")
+    )
     write_tree(tmp_path / "nas", {"x.wav": b"1"})
     (root / "outside").symlink_to(tmp_path / "nas")
     (root / "linked.wav").symlink_to(tmp_path / "nas")
     (root / "inside").symlink_to(root)
     found = list(list_files(str(root)))
-    assert sorted(f.member for f in found if isinstance(f, File)) == sorted(audio)
+    files = [f for f in found if isinstance(f, File)]
+    assert sorted(f.member for f in files if f.kind is Kind.AUDIO) == sorted(audio)
+    packed = [f.archive.rpartition("/")[2] for f in files if f.kind is Kind.CONTAINER]
+    assert sorted(packed) == sorted(containers)
     told = reasons(f for f in found if isinstance(f, Rejection))
     assert told == dict.fromkeys(rejected, Reason.UNSUPPORTED_ARCHIVE) | dict.fromkeys(
         ["outside", "linked.wav", "inside"], Reason.LINK_MEMBER

@@ -14,7 +14,7 @@ import pytest
 from av.audio.frame import AudioFrame
 
 from nightscribe.archives.kinds import AUDIO_SUFFIXES, Kind, kind_of
-from nightscribe.audio.containers import AudioInfo, probe
+from nightscribe.audio.containers import CONTAINERS, AudioInfo, probe
 from nightscribe.audio.decode import decode, inspect
 from nightscribe.errors import Reason, Rejected
 from tests.audio.files import needs_ffmpeg, rejection
@@ -160,3 +160,13 @@ def test_a_read_error_is_itself_and_not_taken_for_the_end(
             use(Failing(recording.read_bytes()))
     # and it does not come up again in a call that has nothing to do with it
     assert inspect(recording).duration_s == 11.0
+
+
+def test_every_suffix_of_a_format_that_is_opened_is_taken_for_audio() -> None:
+    suffixes = {
+        f".{extension}"
+        for name in CONTAINERS.split(",")
+        for extension in av.format.ContainerFormat(name, "r").extensions
+    }
+    pictures = {".avif", ".heic", ".heif"}
+    assert suffixes - AUDIO_SUFFIXES == pictures & suffixes

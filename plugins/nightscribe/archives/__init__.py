@@ -11,7 +11,7 @@ zip or tar (a *container*) inside a folder or prefix is an archive too. The plac
 - `reading`: read the members of one container in one pass
 - `container`, `zips`, `tars`, `spooling`: read containers within limits
 - `zip_directory`, `zip_names`: the list of a zip's members, and their names
-- `compression`: compressed streams, read to their end
+- `compression`: compressed streams, read to their end; `compressed`: one compressed recording
 
 Nothing writes to an archive. A member that cannot be read in place is copied when its turn comes.
 An input that cannot be used becomes a `Rejection`, and the other inputs are still read.

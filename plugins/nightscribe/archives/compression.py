@@ -6,7 +6,9 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
+
+import zstandard
 
 from nightscribe.archives.container import ContainerRejected
 from nightscribe.archives.spooling import CHUNK_BYTES, Readable
@@ -14,7 +16,10 @@ from nightscribe.errors import Reason
 
 __all__ = ["decompress"]
 
-_BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
+_BZIP2, _XZ, _ZSTD = b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+# Expanded bytes per byte of Zstandard are not bounded by its decompressor. A block has at least 4
+# bytes and expands to at most 128 KiB (RFC 8878, 3.1.1.2), so that this many give up to 32 MiB.
+_ZSTD_INPUT_BYTES = 1024
 
 
 def decompress(raw: BinaryIO, size_bytes: int) -> Readable | None:
@@ -31,11 +36,56 @@ def decompress(raw: BinaryIO, size_bytes: int) -> Readable | None:
         return _Joined(raw, size_bytes, bz2.BZ2Decompressor, _BZIP2)
     if magic.startswith(_XZ):
         return _Joined(raw, size_bytes, lzma.LZMADecompressor, _XZ)
+    if magic.startswith(_ZSTD):
+        return _Joined(raw, size_bytes, _Zstandard, _ZSTD)
     return None
 
 
+class _Decompressor(Protocol):
+    """The interface of `bz2.BZ2Decompressor`."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+
+
+class _Zstandard:
+    """One frame of Zstandard, expanded in bounded pieces."""
+
+    def __init__(self) -> None:
+        self._stream = zstandard.ZstdDecompressor().decompressobj()
+        self._input = self._output = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof and not self._output
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._input and not self._output and not self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data + self._input
+
+    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes:
+        self._input += data
+        while self._input and not self._output and not self._stream.eof:
+            now, self._input = self._input[:_ZSTD_INPUT_BYTES], self._input[_ZSTD_INPUT_BYTES:]
+            try:
+                self._output = self._stream.decompress(now)
+            except zstandard.ZstdError as error:
+                raise EOFError(f"damaged Zstandard data: {error}") from None
+        piece, self._output = self._output[:max_length], self._output[max_length:]
+        return piece
+
+
 class _Joined:
-    """Joined streams of bzip2 or xz.
+    """Joined streams of bzip2, xz or Zstandard.
 
     `BZ2File` and `LZMAFile` silently ignore bytes behind the first stream that are no stream.
     """
@@ -44,7 +94,7 @@ class _Joined:
         self,
         raw: BinaryIO,
         size_bytes: int,
-        new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+        new: Callable[[], _Decompressor],
         magic: bytes,
     ) -> None:
         self._raw = raw

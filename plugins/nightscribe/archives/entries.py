@@ -78,7 +78,7 @@ def rejection(archive: str, member: str, version: str, rejected: Rejected) -> Re
 
 
 def unsupported() -> Rejected:
-    """The rejection for an archive or compressed recording of a kind that is not read."""
+    """The rejection for an archive, or a compressed file, of a kind that is not read."""
     return Rejected(
         Reason.UNSUPPORTED_ARCHIVE,
         "this kind of archive or compression is not read; unpack it, or pack it as zip or tar",

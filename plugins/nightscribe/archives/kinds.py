@@ -8,7 +8,15 @@ from enum import StrEnum
 
 from nightscribe.archives.names import is_hidden
 
-__all__ = ["AUDIO_SUFFIXES", "CONTAINER_SUFFIXES", "MANIFEST_NAMES", "Kind", "kind_of", "suffix_of"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "CONTAINER_SUFFIXES",
+    "MANIFEST_NAMES",
+    "Kind",
+    "compressed_name",
+    "kind_of",
+    "suffix_of",
+]
 
 AUDIO_SUFFIXES = frozenset(
     [
@@ -24,17 +32,18 @@ AUDIO_SUFFIXES = frozenset(
         *(".m4p", ".f4v", ".f4a", ".mj2", ".psp", ".ism", ".isma", ".ismv", ".qt"),
         *(".ogv", ".ogx", ".m2t", ".m2p", ".vob", ".evo", ".mpa", ".m2a", ".mp1", ".ec3", ".adts"),
         *(".ra", ".rm", ".rmvb", ".apl", ".mac", ".mk3d", ".mks", ".tak", ".thd", ".nut", ".dsf"),
-        *(".oma", ".aa3", ".omg", ".xwma", ".divx"),
+        *(".oma", ".aa3", ".omg", ".xwma", ".divx", ".afc"),
     ]
 )
 CONTAINER_SUFFIXES = (
     *(".zip", ".tar", ".tar.gz", ".tgz"),
-    *(".tar.bz2", ".tbz2", ".tar.xz", ".txz"),
+    *(".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"),
 )
 UNSUPPORTED_SUFFIXES = (
-    *(".7z", ".rar", ".tar.zst", ".tzst", ".tar.lz", ".tlz", ".tar.lz4", ".tar.lzma", ".tar.z"),
+    *(".7z", ".rar", ".tar.lz", ".tlz", ".tar.lz4", ".tar.lzma", ".tar.z"),
     *(".cab", ".iso", ".lzh", ".lha", ".ace", ".arj", ".cpio", ".rpm", ".deb", ".z01", ".zipx"),
 )
+_EXPANDED = re.compile(r"\.(gz|bz2|xz|zst)$")
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz|zst|lz|lz4|lzma|z)$")
 # What is put behind a name: the query of an address, the number of a rotated or split file.
 _APPENDED = re.compile(r"(\?.*|(\.[0-9]{1,3}){1,2})$", re.DOTALL)
@@ -47,7 +56,7 @@ class Kind(StrEnum):
     AUDIO = "audio"
     CONTAINER = "container"
     MANIFEST = "manifest"
-    UNSUPPORTED = "unsupported"  # an archive or compressed recording that is not read
+    UNSUPPORTED = "unsupported"  # an archive or a compression that is not read
 
 
 def suffix_of(name: str) -> str:
@@ -70,7 +79,7 @@ def kind_of(name: str) -> Kind | None:
     base = name.rpartition("/")[2].lower()
     if os.path.splitext(base)[1] in AUDIO_SUFFIXES:
         return Kind.AUDIO
-    if base.endswith(CONTAINER_SUFFIXES):
+    if base.endswith(CONTAINER_SUFFIXES) or compressed_name(base) is not None:
         return Kind.CONTAINER
     if base in MANIFEST_NAMES:
         return Kind.MANIFEST
@@ -90,4 +99,16 @@ def _is_unsupported(base: str) -> bool:
     if base.endswith(UNSUPPORTED_SUFFIXES):
         return True
     stem = _COMPRESSED.sub("", base)
-    return stem != base and (os.path.splitext(stem)[1] in AUDIO_SUFFIXES or stem in MANIFEST_NAMES)
+    return stem != base and kind_of(stem) is not None
+
+
+def compressed_name(name: str) -> str | None:
+    """The name of the recording in a file that holds this one recording, compressed; else None.
+
+    >>> compressed_name("radio/Talk.WAV.gz"), compressed_name("radio/2024.tar.gz")
+    ('Talk.WAV', None)
+    """
+    base = name.rpartition("/")[2]
+    ending = _EXPANDED.search(base.lower())
+    stem = base[: ending.start()] if ending else ""
+    return stem if stem and kind_of(stem) is Kind.AUDIO else None

@@ -1,9 +1,10 @@
-"""Read the members of one zip or tar, in one pass from start to end."""
+"""Read the members of one zip, tar or compressed recording, in one pass from start to end."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from nightscribe.archives.compressed import compressed_entries
 from nightscribe.archives.container import (
     DAMAGE,
     Container,
@@ -12,6 +13,7 @@ from nightscribe.archives.container import (
     damaged,
 )
 from nightscribe.archives.entries import Member, PassedOver, Rejection, rejection, unreadable
+from nightscribe.archives.kinds import compressed_name
 from nightscribe.archives.tars import tar_entries
 from nightscribe.archives.zips import zip_entries
 from nightscribe.errors import Reason, Rejected
@@ -54,9 +56,7 @@ def read_members(
             raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
         with place.open() as raw:
             container = Container(place, raw, status.size_bytes, limits, wanted)
-            is_zip = place.path.lower().endswith(".zip")
-            entries = zip_entries(container) if is_zip else tar_entries(container)
-            for position, entry in enumerate(entries):
+            for position, entry in enumerate(_entries(container)):
                 yield from _answers(container, entry, position)
         return
     except Rejected as error:
@@ -73,6 +73,15 @@ def read_members(
     except DAMAGE as error:
         fault = damaged(error)
     yield "", rejection(place.uri, "", version, fault)
+
+
+def _entries(container: Container) -> Iterator[Entry]:
+    path = container.place.path
+    if path.lower().endswith(".zip"):
+        return zip_entries(container)
+    return (
+        tar_entries(container) if compressed_name(path) is None else compressed_entries(container)
+    )
 
 
 def _answers(container: Container, entry: Entry, position: int) -> Iterator[Answer]:

@@ -30,7 +30,7 @@ def add_archives(parser: argparse.ArgumentParser) -> None:
         "--archives",
         nargs="+",
         metavar="URI",
-        help="folders, .zip, .tar[.gz|.bz2|.xz], single files, s3://… or gs://… "
+        help="folders, .zip, .tar[.gz|.bz2|.xz|.zst], single files, s3://… or gs://… "
         "(NIGHTSCRIBE_ARCHIVES)",
     )
 
