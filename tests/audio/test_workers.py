@@ -543,6 +543,26 @@ def test_answer_that_waits_longer_than_the_time_limit_costs_no_recording(
     assert all(isinstance(outcome, Samples) for outcome in found.values())
 
 
+def test_time_in_which_the_run_was_stopped_costs_no_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_process, "_TIME_LIMIT_S", 3.0)
+    monkeypatch.setattr(worker_process, "_BYTES_PER_S", float("inf"))
+    monkeypatch.setattr("nightscribe.audio.workers._LONGEST_WAIT_S", 0.25)
+    with Workers(1, Decoding()) as workers:
+        workers.submit(str(CLIPS[0]))
+        collected(workers)
+        pid = workers._workers[0].process.pid
+        os.kill(pid, signal.SIGSTOP)
+        number = workers.submit(str(CLIPS[1]))
+        list(workers.finished(wait_for_one=False))
+        time.sleep(4)  # all processes of the run are stopped
+        list(workers.finished(wait_for_one=False))
+        os.kill(pid, signal.SIGCONT)
+        found = collected(workers)
+    assert isinstance(found[number], Samples)
+
+
 def test_time_limit_grows_with_the_size() -> None:
     assert worker_process.time_limit_s(0) == 300
     assert worker_process.time_limit_s(65_000_000) > 1500

@@ -37,8 +37,8 @@ def archives() -> Param:
         type=["null", "array"],  # without null, the form marks the field as required
         items={"type": "string"},
         title="Archives",
-        description="Folders, .zip, .tar[.gz|.bz2|.xz|.zst], single files, s3://… or gs://…, one per "
-        "line. Empty: NIGHTSCRIBE_ARCHIVES.",
+        description="Folders, .zip, .tar[.gz|.bz2|.xz|.zst], single files, s3://… or gs://…, one "
+        "per line. Empty: NIGHTSCRIBE_ARCHIVES.",
     )
 
 

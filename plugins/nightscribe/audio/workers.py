@@ -30,7 +30,7 @@ __all__ = ["Crashed", "Workers"]
 
 _FULL_MEMORY_BYTES = 256 * 1024**2
 _FULL_DISK_BYTES = 2 * 1024**3
-_LONGEST_WAIT_S = 3600.0
+_LONGEST_WAIT_S = 10.0
 _CPU_S = 3600  # seconds of CPU time per recording; 24 hours of audio take a few minutes
 
 Result = TypeVar("Result")
@@ -57,6 +57,7 @@ class Workers(Generic[Result]):
         self._queue: deque[Recording] = deque()
         self._workers: list[Worker] = []
         self._selector = selectors.DefaultSelector()
+        self._checked = time.monotonic()  # when time limits were last compared with the clock
 
     def __enter__(self) -> Self:
         return self
@@ -148,8 +149,15 @@ class Workers(Generic[Result]):
         """Kill the workers whose recording has reached its time limit.
 
         A worker that is `ready` has answered. Its answer may have waited for this call longer than
-        the time limit, and it may have begun the next recording.
+        the time limit, and it may have begun the next recording. While this process is stopped
+        (Ctrl-Z, a paused virtual machine), its workers most likely are, too: that time is no part
+        of any recording's.
         """
+        now = time.monotonic()
+        stopped_s = max(0.0, now - self._checked - 2 * _LONGEST_WAIT_S)
+        self._checked = now
+        for worker in self._workers:
+            worker.deadline += stopped_s
         for worker in self._workers:
             if worker not in ready and worker.deadline <= time.monotonic():
                 worker.overdue = worker.recordings[0]
