@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator, Iterator
 
 from nightscribe.archives.container import (
@@ -71,8 +72,18 @@ def read_members(
         else:
             raise
     except DAMAGE as error:
-        fault = damaged(error)
+        cause = _disk_error(error)
+        fault = damaged(error) if cause is None else unreadable("this container", cause)
     yield "", rejection(place.uri, "", version, fault)
+
+
+def _disk_error(error: BaseException) -> OSError | None:
+    """The error of the disk that `zipfile` reports as damage, if there is one."""
+    cause = error.__context__
+    # EINVAL comes from an offset that damaged bytes give.
+    if isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL):
+        return cause
+    return None
 
 
 def _answers(container: Container, entry: Entry, position: int) -> Iterator[Answer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import stat
 import struct
 import zipfile
@@ -120,7 +119,8 @@ def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipIn
         # Read it once to verify the check sum; then the member can be read in place.
         while chunk := stream.read(CHUNK_BYTES):
             container.expand(len(chunk))
-    header = os.pread(container.descriptor, _LOCAL_HEADER.size, info.header_offset)
+    size = _LOCAL_HEADER.size
+    header = open_slice(container.descriptor, info.header_offset, size).read(size)
     name_length, extra_length = _LOCAL_HEADER.unpack(header)
     start = info.header_offset + len(header) + name_length + extra_length
     return open_slice(container.descriptor, start, info.file_size)
