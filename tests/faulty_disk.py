@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-FILE_FAULTS = ("read", "end", "short", "slow", "open", "stat", "type", "gone", "moved")
+FILE_FAULTS = ("read", "sector", "end", "short", "slow", "open", "stat", "type", "gone", "moved")
 """Kinds of faults of a file.
 
-`read`: EIO on a read; `end`: a read finds the end of the file too early; `short`: reads give fewer
+`read`: EIO on a read; `sector`: EIO at one place of the file; `end`: a read finds the end of the file too early; `short`: reads give fewer
 bytes than asked for, which is no error; `slow`: reads take their time; `open`: EACCES; `stat`: EIO;
 `type`: EIO where a listing does not tell what the file is; `gone`: the file is moved away once its
 folder is listed; `moved`: once it is to be opened. Of folders: `list`: EIO in the listing.
@@ -33,7 +33,7 @@ class Fault:
     """What goes wrong with a file or folder."""
 
     kind: str
-    after: int = 0  # bytes that are read well before; a file may be read more than once
+    after: int = 0  # bytes that are read well before, in all passes; of a sector, its position
     once: bool = False  # it goes well the next time
 
 
@@ -47,7 +47,7 @@ class FaultyDisk:
         self._done: Counter[int] = Counter()  # bytes
         self._failed: set[int] = set()
 
-    def read(self, inode: int, count: int, read: Callable[[int], Any]) -> Any:
+    def read(self, inode: int, position: int, count: int, read: Callable[[int], Any]) -> Any:
         """Read up to `count` bytes; `read` gives them, for a number of bytes."""
         fault = self.faults.get(inode)
         if fault is None or (fault.once and inode in self._failed):
@@ -56,6 +56,11 @@ class FaultyDisk:
             time.sleep(0.002)
         elif fault.kind == "short":
             count = max(1, count // 3)
+        elif fault.kind == "sector" and position <= fault.after < position + count:
+            if position == fault.after:
+                self._failed.add(inode)
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            count = fault.after - position
         elif fault.kind in ("read", "end"):
             if self._done[inode] >= fault.after:
                 self._failed.add(inode)
@@ -120,7 +125,7 @@ def fail_reads(disk: FaultyDisk) -> None:
 
     def faulty_pread(descriptor: int, count: int, position: int) -> bytes:
         inode = os.fstat(descriptor).st_ino
-        data: bytes = disk.read(inode, count, lambda n: pread(descriptor, n, position))
+        data: bytes = disk.read(inode, position, count, lambda n: pread(descriptor, n, position))
         return data
 
     os.pread = faulty_pread
@@ -139,11 +144,12 @@ def failing(
 
     class File(io.FileIO):
         def readinto(self, buffer: Any) -> int:
-            view = memoryview(buffer)
-            read = super().readinto
-            found: int = disk.read(
-                os.fstat(self.fileno()).st_ino, len(view), lambda n: read(view[:n]) if n else 0
-            )
+            view, inode = memoryview(buffer), os.fstat(self.fileno()).st_ino
+
+            def read(count: int) -> int:
+                return io.FileIO.readinto(self, view[:count]) if count else 0
+
+            found: int = disk.read(inode, self.tell(), len(view), read)
             return found
 
     class LibraryFile(library_file, File):  # type: ignore[misc, valid-type]

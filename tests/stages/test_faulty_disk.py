@@ -238,6 +238,35 @@ def test_a_fault_of_the_whole_archive_names_it(
     assert read(lake, "FROM recordings").num_rows == 1
 
 
+@pytest.mark.parametrize("pack", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, "tar"])
+def test_a_bad_sector_costs_one_member(
+    pack: int | str, tmp_path: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "trees" / "tree0"
+    root.mkdir(parents=True)
+    if isinstance(pack, int):
+        with zipfile.ZipFile(path := root / "a.zip", "w", pack) as archive:
+            for number in range(3):
+                archive.writestr(f"{number}.wav", long_wav(number))
+    else:
+        with tarfile.open(path := root / "a.tar", "w") as tar:
+            for number in range(3):
+                (tmp_path / "a.wav").write_bytes(long_wav(number))
+                tar.add(tmp_path / "a.wav", f"{number}.wav")
+    monkeypatch.setattr("tests.stages.test_faulty_disk.TREES", 1)
+    lake = open_lake(str(tmp_path / "lake"))
+    faults = {str(path): Fault("sector", path.stat().st_size // 2)}
+    for night in "12":
+        accounts = fails.night(lake, tmp_path / "trees", faults, night)
+        assert [account.rejected for account in accounts.values()] == [1]
+        rows = read(lake, "SELECT uri, reason FROM rejected").to_pylist()
+        assert rows == [{"uri": f"file://{path}!/1.wav", "reason": "unreadable"}]
+        assert read(lake, "FROM recordings").num_rows == 2
+    run_night(lake, [str(root)], "repaired")
+    assert read(lake, "FROM recordings").num_rows == 3
+    assert run_night(lake, [str(root)], "after")[0].new_files == 0
+
+
 NIGHTS_WITHOUT_RIGHTS = """
 import os, sys
 from pathlib import Path

@@ -16,6 +16,7 @@ from nightscribe.archives.container import (
     Entry,
     damaged,
 )
+from nightscribe.archives.entries import unreadable
 from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, spool
 from nightscribe.archives.zip_directory import END_BYTES, Directory, first_members, read_directory
 from nightscribe.archives.zip_names import member_names
@@ -85,6 +86,11 @@ def _open(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipInfo)
         raise
     except DAMAGE as error:
         raise damaged(error) from error
+    except OSError as error:
+        if container.place.filesystem is not None:
+            raise  # the store cannot be reached
+        # A bad sector is under one member; the others have their own places.
+        raise unreadable("this member", error) from error
 
 
 def _check(info: zipfile.ZipInfo) -> None:

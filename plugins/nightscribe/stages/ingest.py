@@ -103,6 +103,8 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             version = container["version"] if whole else member.version
             queue.reject(member.uri, member.reason, member.detail, version, account)
             members.add(split_uri(member.uri)[1])
+            if member.again:
+                queue.unread.add(archive)
             continue
         members.add(member.member)
         if member.kind == Kind.MANIFEST:
