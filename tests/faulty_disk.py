@@ -21,10 +21,11 @@ from typing import Any
 FILE_FAULTS = ("read", "sector", "end", "short", "slow", "open", "stat", "type", "gone", "moved")
 """Kinds of faults of a file.
 
-`read`: EIO on a read; `sector`: EIO at one place of the file; `end`: a read finds the end of the file too early; `short`: reads give fewer
-bytes than asked for, which is no error; `slow`: reads take their time; `open`: EACCES; `stat`: EIO;
-`type`: EIO where a listing does not tell what the file is; `gone`: the file is moved away once its
-folder is listed; `moved`: once it is to be opened. Of folders: `list`: EIO in the listing.
+`read`: EIO on a read; `sector`: EIO at one place of the file; `end`: a read finds the end of the
+file too early; `short`: reads give fewer bytes than asked for, which is no error; `slow`: reads
+take their time; `open`: EACCES; `stat`: EIO; `type`: EIO where a listing does not tell what the file is;
+`gone`: the file is moved away once its folder is listed; `moved`: once it is to be opened. Of
+folders: `list`: EIO in the listing.
 """
 
 
@@ -151,6 +152,11 @@ def failing(
 
             found: int = disk.read(inode, self.tell(), len(view), read)
             return found
+
+        def readall(self) -> bytes:
+            buffer = bytearray(4096)
+            parts = iter(lambda: bytes(buffer[: File.readinto(self, buffer)]), b"")
+            return b"".join(parts)
 
     class LibraryFile(library_file, File):  # type: ignore[misc, valid-type]
         def __init__(self, path: str) -> None:

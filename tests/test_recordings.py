@@ -99,5 +99,5 @@ class Growing(io.BytesIO):
 
 
 def test_a_file_that_grows_while_it_is_read_has_no_identifier() -> None:
-    with pytest.raises(Rejected, match="changed: .* 12 bytes, of which 8 were read"):
+    with pytest.raises(Rejected, match=r"changed: .* 12 bytes, of which 8 were read"):
         content_id(Growing(b"the file"))

@@ -60,6 +60,12 @@ class LocalFile(io.FileIO):
             raise ends_early(self.tell(), self._size)
         return count or 0
 
+    def readall(self) -> bytes:
+        data = super().readall()
+        if self.tell() < self._size:
+            raise ends_early(self.tell(), self._size)
+        return data
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from nightscribe import storage
+from nightscribe.archives.entries import Member, Rejection
+from nightscribe.archives.reading import read_container
 from nightscribe.errors import NightscribeError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
@@ -28,8 +30,8 @@ from tests.faulty_disk import FILE_FAULTS, Fault, FaultyDisk, failing
 from tests.stages.test_account import Tree, run_night, wav
 from tests.unprivileged import unprivileged
 
-TREES = 40
-SEEDS = (1, 2, 3)
+TREES = 30
+SEEDS = (1, 2)
 CONTENTS = {
     "recordings": "SELECT * EXCLUDE (run_id, created_at) FROM recordings",
     # A file that is listed a night later gets another position.
@@ -265,6 +267,70 @@ def test_a_bad_sector_costs_one_member(
     run_night(lake, [str(root)], "repaired")
     assert read(lake, "FROM recordings").num_rows == 3
     assert run_night(lake, [str(root)], "after")[0].new_files == 0
+
+
+@pytest.mark.parametrize("kind", ["read", "moved"])
+def test_a_manifest_is_read_when_the_disk_gives_it(
+    kind: str, tmp_path: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "trees" / "tree0"
+    root.mkdir(parents=True)
+    (root / "a.wav").write_bytes(wav(1))
+    (root / "manifest.csv").write_text("path,text\na.wav,hello\n")
+    monkeypatch.setattr("tests.stages.test_faulty_disk.TREES", 1)
+    lake = open_lake(str(tmp_path / "lake"))
+    faults = {str(root / "manifest.csv"): Fault(kind)}
+    for night, known in (("1", 0), ("2", 1)):
+        [account] = fails.night(lake, tmp_path / "trees", faults, night).values()
+        assert (account.known, account.used, account.rejected) == (known, 1 - known, 1)
+        assert read(lake, "FROM reference_texts").num_rows == 0
+    run_night(lake, [str(root)], "repaired")
+    assert read(lake, "SELECT text FROM reference_texts").to_pylist() == [{"text": "hello"}]
+
+
+@pytest.mark.parametrize("name", ["stored.zip", "deflated.zip", "plain.tar", "packed.tar.gz"])
+@pytest.mark.parametrize("kind", ["read", "end"])
+@pytest.mark.parametrize("once", [False, True])
+def test_a_fault_at_any_byte_of_a_container_is_no_damage(
+    name: str, kind: str, once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, members = tmp_path / name, {f"{number}.wav": wav(number) for number in range(2)}
+    if name.endswith("zip"):
+        pack = zipfile.ZIP_STORED if name == "stored.zip" else zipfile.ZIP_DEFLATED
+        with zipfile.ZipFile(path, "w", pack) as archive:
+            for member, content in members.items():
+                archive.writestr(member, content)
+    else:
+        with tarfile.open(path, "w:gz" if name.endswith("gz") else "w") as tar:
+            for member, content in members.items():
+                (tmp_path / member).write_bytes(content)
+                tar.add(tmp_path / member, member)
+    size, faulty = path.stat().st_size, 0
+    # The reads of the lists at a zip's end are short, those of its members are long. A local header
+    # of 30 bytes comes between them.
+    places = [*range(250), *range(250, 2 * size, 29 if name == "stored.zip" else 499)]
+    for after in places:
+        disk = disk_with({str(path): Fault(kind, after, once)}, tmp_path / "away")
+        context = failing(tmp_path, disk, storage.LocalFile, tmp_path / "path")
+        with context as library_file, monkeypatch.context() as patch:
+            patch.setattr(storage, "LocalFile", library_file)
+            faulty += not_read(str(path), members)
+    assert faulty > 20
+
+
+def not_read(path: str, members: dict[str, bytes]) -> bool:
+    """Whether a member is not read; all that is read is right, and all else is tried again."""
+    left = dict(members)
+    for found in read_container(canonical_uri(path), Settings().limits):
+        if isinstance(found, Rejection):
+            assert found.again, found
+            continue
+        assert isinstance(found, Member)
+        try:
+            assert found.file.read() == left.pop(found.member)
+        except OSError:
+            return True
+    return bool(left)
 
 
 NIGHTS_WITHOUT_RIGHTS = """

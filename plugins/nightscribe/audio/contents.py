@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from nightscribe.audio.worker_program import INLINE_BYTES, Content
 from nightscribe.errors import explain_full_disk
-from nightscribe.file_slice import FileSlice, ends_early, slice_of
+from nightscribe.file_slice import FileSlice, slice_of
 
 __all__ = ["Recording"]
 
@@ -51,8 +51,6 @@ class Recording:
             return cls(number, content, found.size, disk_bytes=spooled, stamp=_stamp(content))
         encoded.seek(0)
         first = encoded.read(INLINE_BYTES + 1)
-        if found is not None and len(first) < min(found.size, INLINE_BYTES + 1):
-            raise ends_early(len(first), found.size)
         if len(first) <= INLINE_BYTES:
             return cls(number, first, len(first), len(first))
         copy, in_memory = _copied(first, encoded)
