@@ -23,9 +23,9 @@ FILE_FAULTS = ("read", "sector", "end", "short", "slow", "open", "stat", "type",
 
 `read`: EIO on a read; `sector`: EIO at one place of the file; `end`: a read finds the end of the
 file too early; `short`: reads give fewer bytes than asked for, which is no error; `slow`: reads
-take their time; `open`: EACCES; `stat`: EIO; `type`: EIO where a listing does not tell what the file is;
-`gone`: the file is moved away once its folder is listed; `moved`: once it is to be opened. Of
-folders: `list`: EIO in the listing.
+take their time; `open`: EACCES; `stat`: EIO; `type`: EIO where a listing does not tell what the
+file is; `gone`: the file is moved away once its folder is listed; `moved`: once it is to be opened.
+Of folders: `list`: EIO in the listing.
 """
 
 

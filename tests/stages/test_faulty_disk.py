@@ -269,6 +269,43 @@ def test_a_bad_sector_costs_one_member(
     assert run_night(lake, [str(root)], "after")[0].new_files == 0
 
 
+def test_a_link_to_a_file_that_cannot_be_reached_has_not_disappeared(
+    tmp_path: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "trees" / "tree0"
+    root.mkdir(parents=True)
+    (root / "a.wav").write_bytes(wav(1))
+    (root / "link.wav").symlink_to(root / "a.wav")
+    monkeypatch.setattr("tests.stages.test_faulty_disk.TREES", 1)
+    lake = open_lake(str(tmp_path / "lake"))
+    run_night(lake, [str(root)], "before")
+    fails.night(lake, tmp_path / "trees", {str(root / "a.wav"): Fault("stat")}, "faulty")
+    rows = read(lake, "SELECT DISTINCT reason FROM rejected").to_pylist()
+    assert rows == [{"reason": "unreadable"}]
+    assert read(lake, "FROM disappeared").num_rows == 0
+
+
+def test_a_manifest_in_a_tar_is_read_when_the_disk_gives_it(
+    tmp_path: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "trees" / "tree0"
+    root.mkdir(parents=True)
+    (tmp_path / "manifest.csv").write_text("path,text\na.wav,hello\n")
+    (tmp_path / "a.wav").write_bytes(long_wav(1))
+    with tarfile.open(root / "a.tar", "w") as tar:
+        tar.add(tmp_path / "a.wav", "a.wav")
+        tar.add(tmp_path / "manifest.csv", "manifest.csv")
+    with tarfile.open(root / "a.tar") as tar:
+        at = tar.getmember("manifest.csv").offset_data
+    monkeypatch.setattr("tests.stages.test_faulty_disk.TREES", 1)
+    lake = open_lake(str(tmp_path / "lake"))
+    faults = {str(root / "a.tar"): Fault("sector", at + 1)}
+    [account] = fails.night(lake, tmp_path / "trees", faults, "1").values()
+    assert (account.used, account.rejected) == (2, 1)
+    run_night(lake, [str(root)], "repaired")
+    assert read(lake, "SELECT text FROM reference_texts").to_pylist() == [{"text": "hello"}]
+
+
 @pytest.mark.parametrize("kind", ["read", "moved"])
 def test_a_manifest_is_read_when_the_disk_gives_it(
     kind: str, tmp_path: Path, fails: Fails, monkeypatch: pytest.MonkeyPatch
