@@ -214,7 +214,7 @@ def test_known_files_are_not_lost_when_the_disk_fails(
     trees: Path, clean: Lake, fails: Fails, tmp_path: Path
 ) -> None:
     expected = contents(clean)
-    faults = random_faults(trees, 9)
+    faults = random_faults(trees, 4)
     gone = {path for path, fault in faults.items() if fault.kind == "gone"}
     fails.night(clean, trees, faults, "faulty")
     assert gone
