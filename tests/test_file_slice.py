@@ -77,3 +77,13 @@ def test_a_slice_leaves_the_descriptor_to_who_opened_it(letters: Path) -> None:
     with letters.open("rb") as file:
         FileSlice(file.fileno(), 0, 3).close()
         assert file.read(3) == b"abc"
+
+
+def test_a_slice_of_a_file_that_has_become_shorter_does_not_pass_for_a_shorter_one(
+    letters: Path,
+) -> None:
+    with letters.open("rb") as file:
+        part = open_slice(file.fileno(), 2, 5)
+        os.truncate(letters, 4)
+        with pytest.raises(OSError, match="ends at byte 2 of 5"):
+            part.read()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nightscribe import Lake, NightscribeError, Settings, open_lake, open_recording, read
+from nightscribe.errors import Rejected
 from nightscribe.recordings import content_id
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.run_ids import work_folder
@@ -85,3 +86,18 @@ def test_content_id_is_the_digest_of_all_bytes_and_rewinds() -> None:
     file = io.BytesIO(b"abc")
     assert content_id(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file.tell() == 0
+
+
+class Growing(io.BytesIO):
+    """A file that somebody writes to when it has been read to its end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        if not found:
+            self.write(b"more")
+        return found
+
+
+def test_a_file_that_grows_while_it_is_read_has_no_identifier() -> None:
+    with pytest.raises(Rejected, match=r"changed: .* 12 bytes, of which 8 were read"):
+        content_id(Growing(b"the file"))

@@ -9,7 +9,7 @@ import stat
 import tempfile
 from typing import BinaryIO, cast
 
-__all__ = ["FileSlice", "RandomAccessFile", "open_slice", "slice_of"]
+__all__ = ["FileSlice", "RandomAccessFile", "ends_early", "open_slice", "slice_of"]
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -52,7 +52,7 @@ class FileSlice(RandomAccessFile):
     """`size` bytes of an open file, beginning at offset `start`.
 
     Reading does not move the position of the open file. Closing the slice does not close the
-    descriptor.
+    descriptor. Reading raises `OSError` if the open file ends before the slice does.
     """
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
@@ -62,7 +62,15 @@ class FileSlice(RandomAccessFile):
 
     def read_at(self, position: int, count: int) -> bytes:
         count = min(count, max(self.size - position, 0))
-        return os.pread(self.descriptor, count, self.start + position)
+        data = os.pread(self.descriptor, count, self.start + position)
+        if count and not data:
+            raise ends_early(position, self.size)
+        return data
+
+
+def ends_early(position: int, size: int) -> OSError:
+    """The error of a file that ends before its size."""
+    return OSError(errno.EIO, f"ends at byte {position} of {size}")
 
 
 def open_slice(descriptor: int, start: int, size: int) -> BinaryIO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -24,7 +25,7 @@ def content_id(file: BinaryIO) -> str:
     """The `recording_id` of a file: SHA-256 of its bytes, hexadecimal. Rewinds the file.
 
     Raises:
-        Rejected: the file is empty.
+        Rejected: the file is empty, or changes while it is read.
 
     >>> import io
     >>> content_id(io.BytesIO(b"abc"))[:8]
@@ -37,6 +38,9 @@ def content_id(file: BinaryIO) -> str:
         size += len(block)
     if size == 0:
         raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
+    if size != (now := file.seek(0, os.SEEK_END)):
+        detail = f"the file changed while it was read: {now} bytes, of which {size} were read"
+        raise Rejected(Reason.CHANGED, detail)
     file.seek(0)
     return digest.hexdigest()
 

@@ -7,18 +7,20 @@ environment (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` …), then f
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.file_slice import ends_early
 from nightscribe.uris import canonical_uri, child_uri, decode_path
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["Place", "Stat", "locate", "stat_of", "stat_of_info"]
+__all__ = ["LocalFile", "Place", "Stat", "locate", "stat_of", "stat_of_info"]
 
 # Bytes per request to an object store: transfer takes longer than the round trip, and memory stays
 # small. The default of s3fs is 50 MB.
@@ -41,6 +43,30 @@ class Stat:
     is_folder: bool
 
 
+class LocalFile(io.FileIO):
+    """A file on the local disk, open for reading. Reading raises `OSError` before its size ends.
+
+    A network file system may find the end of a file too early. Without this, the file would pass
+    for a shorter one, and a zip or tar for a damaged one.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._size = os.fstat(self.fileno()).st_size
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        if not count and len(buffer) and self.tell() < self._size:
+            raise ends_early(self.tell(), self._size)
+        return count or 0
+
+    def readall(self) -> bytes:
+        data = super().readall()
+        if self.tell() < self._size:
+            raise ends_early(self.tell(), self._size)
+        return data
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A file or folder and its file system, which is None for the local disk."""
@@ -59,7 +85,7 @@ class Place:
     def open(self) -> BinaryIO:
         """Open the file for reading. Raises the `OSError` of the store."""
         if self.filesystem is None:
-            return open(self.path, "rb")
+            return cast(BinaryIO, io.BufferedReader(LocalFile(self.path)))
         file = self.filesystem.open(
             self.path, "rb", block_size=_BLOCK_BYTES, cache_type="readahead"
         )

@@ -42,10 +42,8 @@ FORMATS = {
 }
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, bytes]]:
-    """Format → a file of 4 s and one of 5 s."""
-    folder = tmp_path_factory.mktemp("good")
+def good_files(folder: Path) -> dict[str, tuple[bytes, bytes]]:
+    """Format → a file of 4 s and one of 5 s, made in an empty folder."""
 
     def encoded(options: str, seconds: int) -> bytes:
         noise = f"anoisesrc=d={seconds}:a=0.3:seed={seconds}:r=16000"
@@ -54,6 +52,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, byt
         return (folder / "file").read_bytes()
 
     return {name: (encoded(opts, 4), encoded(opts, 5)) for name, opts in FORMATS.items()}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, bytes]]:
+    return good_files(tmp_path_factory.mktemp("good"))
 
 
 def cut(content: bytes, other: bytes, chance: random.Random) -> bytes:
@@ -85,6 +88,16 @@ PER_FORMAT = 6  # times each damage: 1,104 files
 DAMAGES = [cut, cut, bits, bits, burst, burst, junk, joined]
 
 
+def damaged_files(good: dict[str, tuple[bytes, bytes]]) -> dict[str, bytes]:
+    """What a file is → its content; the same files every time."""
+    chance = random.Random(16)
+    return {
+        f"{name} {damage.__name__} {number}": damage(*good[name], chance)
+        for number, damage in enumerate(PER_FORMAT * DAMAGES)
+        for name in good
+    }
+
+
 def seconds_by_ffmpeg(content: bytes, path: Path) -> float:
     path.write_bytes(content)
     command = ["ffmpeg", "-nostdin", "-v", "quiet", "-i", str(path), "-vn", "-ac", "1"]
@@ -96,12 +109,7 @@ def seconds_by_ffmpeg(content: bytes, path: Path) -> float:
 def test_where_ffmpeg_decodes_more_a_warning_or_a_rejection_says_so(
     good: dict[str, tuple[bytes, bytes]], tmp_path: Path
 ) -> None:
-    chance = random.Random(16)
-    made = {
-        f"{name} {damage.__name__} {number}": damage(*good[name], chance)
-        for number, damage in enumerate(PER_FORMAT * DAMAGES)
-        for name in good
-    }
+    made = damaged_files(good)
     outcomes: dict[int, Inspected | Rejected] = {}
     with Workers(2, Inspection()) as workers:
         numbers = {workers.submit(io.BytesIO(content)): what for what, content in made.items()}

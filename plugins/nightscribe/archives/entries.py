@@ -9,7 +9,16 @@ from nightscribe.archives.kinds import Kind
 from nightscribe.errors import Reason, Rejected
 from nightscribe.uris import join_uri
 
-__all__ = ["File", "Member", "PassedOver", "Rejection", "rejection", "unreadable", "unsupported"]
+__all__ = [
+    "DiskFault",
+    "File",
+    "Member",
+    "PassedOver",
+    "Rejection",
+    "rejection",
+    "unreadable",
+    "unsupported",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class Rejection:
     version: str
     reason: Reason
     detail: str
+    again: bool = False  # the disk is at fault: another attempt may succeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,8 @@ class PassedOver:
 
 def rejection(archive: str, member: str, version: str, rejected: Rejected) -> Rejection:
     """The rejection of a member; of the archive itself if `member` is empty."""
-    return Rejection(join_uri(archive, member), version, rejected.reason, rejected.detail)
+    uri, again = join_uri(archive, member), isinstance(rejected, DiskFault)
+    return Rejection(uri, version, rejected.reason, rejected.detail, again)
 
 
 def unsupported() -> Rejected:
@@ -85,7 +96,11 @@ def unsupported() -> Rejected:
     )
 
 
-def unreadable(what: str, error: Exception) -> Rejected:
+class DiskFault(Rejected):
+    """An input that could not be read, whatever its content is."""
+
+
+def unreadable(what: str, error: Exception) -> DiskFault:
     """The rejection for a failed read; `what` names the thing, such as "this file"."""
     cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Rejected(Reason.UNREADABLE, f"{what} cannot be read: {cause or type(error).__name__}")
+    return DiskFault(Reason.UNREADABLE, f"{what} cannot be read: {cause or type(error).__name__}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -108,7 +109,14 @@ def _list_folder(root: Place) -> Iterator[Listed]:
         for entry in entries:
             if is_hidden(entry.name):
                 yield PassedOver(root.uri, suffix_of(entry.name))
-            elif entry.is_dir(follow_symlinks=False):
+                continue
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+            except OSError as error:  # some file systems do not tell in the listing
+                fault = unreadable("this file or folder", error)
+                yield rejection(root.uri, encode_path(prefix + entry.name), "", fault)
+                continue
+            if is_folder:
                 folders.append(f"{prefix}{entry.name}/")
             elif _is_linked_folder(entry):
                 linked = Rejected(Reason.LINK_MEMBER, "a link to a folder, which is not followed")
@@ -140,8 +148,12 @@ def _regular_file(entry: os.DirEntry[str], real_root: str) -> Stat:
         target = os.path.realpath(entry.path)
         if os.path.commonpath([real_root, target]) != real_root:
             raise Rejected(Reason.LINK_MEMBER, "a link that leads outside the archive")
-        if not os.path.exists(target):
-            raise Rejected(Reason.LINK_MEMBER, "a link that leads nowhere")
+        try:
+            os.stat(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise Rejected(Reason.LINK_MEMBER, "a link that leads nowhere") from None
     status = entry.stat()
     if not stat.S_ISREG(status.st_mode):
         raise Rejected(Reason.LINK_MEMBER, "a device, pipe or socket, not a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator, Iterator
 
 from nightscribe.archives.compressed import compressed_entries
@@ -71,7 +72,8 @@ def read_members(
         else:
             raise
     except DAMAGE as error:
-        fault = damaged(error)
+        cause = _disk_error(error)
+        fault = damaged(error) if cause is None else unreadable("this container", cause)
     yield "", rejection(place.uri, "", version, fault)
 
 
@@ -82,6 +84,15 @@ def _entries(container: Container) -> Iterator[Entry]:
     return (
         tar_entries(container) if compressed_name(path) is None else compressed_entries(container)
     )
+
+
+def _disk_error(error: BaseException) -> OSError | None:
+    """The error of the disk that `zipfile` reports as damage, if there is one."""
+    cause = error.__context__
+    # EINVAL comes from an offset that damaged bytes give.
+    if isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL):
+        return cause
+    return None
 
 
 def _answers(container: Container, entry: Entry, position: int) -> Iterator[Answer]:

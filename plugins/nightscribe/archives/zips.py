@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import stat
 import struct
 import zipfile
@@ -17,6 +16,7 @@ from nightscribe.archives.container import (
     Entry,
     damaged,
 )
+from nightscribe.archives.entries import unreadable
 from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, spool
 from nightscribe.archives.zip_directory import END_BYTES, Directory, first_members, read_directory
 from nightscribe.archives.zip_names import member_names
@@ -86,6 +86,11 @@ def _open(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipInfo)
         raise
     except DAMAGE as error:
         raise damaged(error) from error
+    except OSError as error:
+        if container.place.filesystem is not None:
+            raise  # the store cannot be reached
+        # A bad sector is under one member; the others have their own places.
+        raise unreadable("this member", error) from error
 
 
 def _check(info: zipfile.ZipInfo) -> None:
@@ -120,7 +125,8 @@ def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipIn
         # Read it once to verify the check sum; then the member can be read in place.
         while chunk := stream.read(CHUNK_BYTES):
             container.expand(len(chunk))
-    header = os.pread(container.descriptor, _LOCAL_HEADER.size, info.header_offset)
+    size = _LOCAL_HEADER.size
+    header = open_slice(container.descriptor, info.header_offset, size).read(size)
     name_length, extra_length = _LOCAL_HEADER.unpack(header)
     start = info.header_offset + len(header) + name_length + extra_length
     return open_slice(container.descriptor, start, info.file_size)

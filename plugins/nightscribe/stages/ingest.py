@@ -104,6 +104,8 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             version = container["version"] if whole else member.version
             queue.reject(member.uri, member.reason, member.detail, version, account)
             members.add(split_uri(member.uri)[1])
+            if member.again:
+                queue.unread.add(archive)
             continue
         members.add(member.member)
         if member.kind == Kind.MANIFEST:
@@ -113,9 +115,8 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
                     archive, container["collection"], member.member, member.file, member.version
                 )
             except OSError as error:
-                queue.reject(
-                    member.uri, Reason.MANIFEST_UNREADABLE, str(error), member.version, account
-                )
+                queue.reject(member.uri, Reason.UNREADABLE, str(error), member.version, account)
+                queue.unread.add(archive)
                 continue
             queue.rows["rejected"].extend(found.problems)
             queue.counts.rejected += len(found.problems)
@@ -133,7 +134,7 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
             queue.add(member.file, source, member.uri)
     named = _as_members(pa.concat_tables([ANNOTATIONS.empty_table(), *annotations]), members)
     for row in named.to_pylist():
-        if row["member"] not in members:
+        if readable and row["member"] not in members:
             queue.reject(
                 join_uri(archive, row["member"]),
                 Reason.MANIFEST_MISSING_FILE,
@@ -149,6 +150,8 @@ def _ingest_container(queue: IngestQueue, container: dict[str, Any]) -> None:
         account.used += 1
         if archive in queue.read_before:
             note_members(queue.lake, archive, members, queue.run_id)
+    # Without this row, the next scan finds the container new, and its members are tried again.
+    if readable and archive not in queue.unread:
         seen = {
             "uri": container["uri"],
             "size_bytes": container["size_bytes"],

@@ -97,6 +97,7 @@ class IngestQueue:
             "scans": [],
         }
     )
+    unread: set[str] = field(default_factory=set)  # archives with a file to be tried again
     lost: list[Place] = field(default_factory=list)  # where a file is that cannot be used
     committed: float = field(default_factory=time.monotonic)
     files: deque[_File] = field(default_factory=deque)
@@ -133,6 +134,9 @@ class IngestQueue:
         try:
             entry.recording_id = content_id(file)
             entry.size_bytes = file.seek(0, os.SEEK_END)
+            if listed_bytes not in (None, entry.size_bytes):
+                detail = f"{listed_bytes} bytes when it was listed, and now {entry.size_bytes}"
+                raise Rejected(Reason.CHANGED, detail)
             if bytes.fromhex(entry.recording_id) not in self.known:
                 self._inspect(entry, file)
         except Rejected as rejected:
@@ -193,8 +197,11 @@ class IngestQueue:
         self.counts.rejected += 1
         if entry.account is not None:
             entry.account.rejected += 1
-        if entry.source is not None and rejected.reason not in (Reason.UNREADABLE, Reason.CHANGED):
-            self.lost.append((entry.source["archive"], entry.source["member"]))
+        if entry.source is not None:
+            if rejected.reason not in (Reason.UNREADABLE, Reason.CHANGED):
+                self.lost.append((entry.source["archive"], entry.source["member"]))
+            elif not isinstance(rejected, Crashed):
+                self.unread.add(entry.source["archive"])
         # A scan retries an unreadable file, unless its row has a recording_id (it was read to
         # its end, and crashed the decoder).
         crashed = entry.recording_id if isinstance(rejected, Crashed) else None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from nightscribe.archives.entries import Rejection
+from nightscribe.archives.entries import Rejection, unreadable
 from nightscribe.archives.opening import open_sources
-from nightscribe.errors import Reason
+from nightscribe.errors import Reason, Rejected
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
-from nightscribe.manifests.annotate import ANNOTATIONS, annotations_from
+from nightscribe.manifests.annotate import ANNOTATIONS, Annotations, annotations_from
 from nightscribe.manifests.spelling import MOST_NAMES, match_spellings, missing_detail
 from nightscribe.settings import Settings
 from nightscribe.stages.account import SCAN, Account, write_accounts
@@ -118,22 +120,42 @@ def read_manifests(found: Found, settings: Settings) -> None:
     Problems of a manifest, or of a file that it names, are added to `unusable`.
     """
     found.add("named", _NAMED.empty_table())
+    unread: list[str] = []
     for manifests in found.manifests():
         rows = {(row["archive"], row["member"]): row for row in manifests.to_pylist()}
         for (archive, member), file in open_sources(list(rows), settings.limits):
             row = rows[archive, member]
-            if isinstance(file, Rejection):
-                row_rejected = rejected_row(
-                    row["uri"], file.reason, file.detail, version=row["version"]
+            parsed = _annotations(row, file)
+            if isinstance(parsed, Rejected):
+                rejected = rejected_row(
+                    row["uri"], parsed.reason, parsed.detail, version=row["version"]
                 )
-                found.add("unusable", pa.Table.from_pylist([row_rejected], UNUSABLE))
+                found.add("unusable", pa.Table.from_pylist([rejected], UNUSABLE))
+                if parsed.reason in (Reason.UNREADABLE, Reason.CHANGED):
+                    unread.append(row["uri"])
                 continue
-            parsed = annotations_from(archive, row["collection"], member, file, row["version"])
             found.add("unusable", pa.Table.from_pylist(parsed.problems, UNUSABLE))
             versions = pa.repeat(row["version"], parsed.rows.num_rows)
             found.add("named", parsed.rows.append_column("version", versions))
     match_spellings(found.database, "named", "listed")
+    # These are not noted as read, so that the next scan reads them again.
+    found.database.execute("DELETE FROM manifests WHERE list_contains(?::VARCHAR[], uri)", [unread])
     _reject_missing(found)
+
+
+def _annotations(row: dict[str, Any], file: BinaryIO | Rejection) -> Annotations | Rejected:
+    """What a listed manifest says, or why it cannot be read."""
+    if isinstance(file, Rejection):
+        return Rejected(file.reason, file.detail)
+    try:
+        if file.seek(0, os.SEEK_END) != row["size_bytes"]:
+            return Rejected(Reason.CHANGED, "its size has changed since it was listed")
+        file.seek(0)
+        return annotations_from(
+            row["archive"], row["collection"], row["member"], file, row["version"]
+        )
+    except OSError as error:
+        return unreadable("this manifest", error)
 
 
 def _reject_missing(found: Found) -> None:
