@@ -152,6 +152,17 @@ class Settings(BaseSettings):
         "memory per hour of a recording; the memory of `batched` does not grow with the length",
     )
 
+    uploads: str = Field(
+        "uploads",
+        description="folder into which the upload page writes, and from which the workers read",
+    )
+    upload_places: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="folders and prefixes, separated by commas, from which the DAG "
+        "transcribe_upload takes files besides the folder of uploads",
+    )
+    upload_max_bytes: int = Field(4 * GIB, gt=0, description="largest file of the upload page")
+
     limits: ArchiveLimits = Field(
         default_factory=ArchiveLimits,
         description="limits of a container: `NIGHTSCRIBE_ARCHIVE_*`",
@@ -164,7 +175,7 @@ class Settings(BaseSettings):
             raise ValueError("openai-whisper has no bfloat16; set NIGHTSCRIBE_PRECISION=auto")
         return value
 
-    @field_validator("archives", mode="before")
+    @field_validator("archives", "upload_places", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         if isinstance(value, str):

@@ -1,0 +1,122 @@
+"""The pages in Airflow: its users, its rights, its runs."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from airflow.api_fastapi.app import cached_app, get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
+from fastapi import FastAPI, HTTPException, Request
+
+from nightscribe.airflow.plugin import PREFIX
+from nightscribe.airflow.tasks import lake_of
+from nightscribe.settings import Settings
+from nightscribe.web.access import Person, Right
+from nightscribe.web.app import create_app
+from nightscribe.web.site import Site, Upload, UploadState
+
+__all__ = ["pages"]
+
+_NIGHTLY, _UPLOAD = "transcribe_archives", "transcribe_upload"
+_WORDS = {"model", "task", "language"}
+
+
+def pages(base: str) -> FastAPI:
+    """The application for an Airflow whose address has this path."""
+    settings = Settings()
+    return create_app(
+        Site(
+            settings=settings,
+            lake=lambda: lake_of(settings),
+            access=_person,
+            runs=_Runs(base),
+            prefix=f"{base}{PREFIX}",
+            home=f"{base}/",
+        )
+    )
+
+
+async def _person(request: Request) -> Person | None:
+    """The user, by the token or the cookie of a request, and what they may do with our DAGs.
+
+    Whoever may see the nightly DAG may read; whoever may start the DAG of uploads may upload.
+    """
+    try:
+        user = await get_user(request, None, await bearer_scheme(request))
+    except HTTPException:
+        return None
+    manager = get_auth_manager()
+    rights = set()
+    if manager.is_authorized_dag(method="GET", details=DagDetails(id=_NIGHTLY), user=user):
+        rights.add(Right.READ)
+    if manager.is_authorized_dag(
+        method="POST",
+        access_entity=DagAccessEntity.RUN,
+        details=DagDetails(id=_UPLOAD),
+        user=user,
+    ):
+        rights.add(Right.UPLOAD)
+    return Person(user.get_name(), frozenset(rights))
+
+
+class _Runs:
+    """Calls Airflow's own API inside this process, with the token of the person who asks.
+
+    So Airflow checks the rights and the parameters, and notes who has started the run.
+    """
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+
+    async def start(self, request: Request, upload: Upload) -> str:
+        """Start a run. Returns its id. Raises `HTTPException`."""
+        conf = {"uri": upload.path}
+        conf |= {name: value for name in _WORDS if (value := getattr(upload, name)) is not None}
+        answer = await self._call(
+            request, "POST", f"/dags/{_UPLOAD}/dagRuns", {"logical_date": None, "conf": conf}
+        )
+        if answer.status_code != 200:
+            raise HTTPException(answer.status_code, _detail(answer))
+        return str(answer.json()["dag_run_id"])
+
+    async def state(self, request: Request, run_id: str) -> UploadState | None:
+        """How far a run is; None if there is none."""
+        place = f"/dags/{_UPLOAD}/dagRuns/{quote(run_id, safe='')}"
+        run = await self._call(request, "GET", place)
+        if run.status_code != 200:
+            return None
+        instances = (await self._call(request, "GET", f"{place}/taskInstances")).json()
+        by_state: dict[str, list[str]] = {}
+        for one in instances.get("task_instances", []):
+            by_state.setdefault(one["state"] or "none", []).append(one["task_id"])
+        failed = by_state.get("failed", [])
+        run_page = f"{self._base}/dags/{_UPLOAD}/runs/{quote(run_id, safe='')}"
+        return UploadState(
+            state=run.json()["state"],
+            step=next(iter(by_state.get("running", [])), ""),
+            detail=f"The task {failed[0]} failed; its log says why." if failed else "",
+            uri=str((run.json().get("conf") or {}).get("uri", "")),
+            link=run_page,
+        )
+
+    async def _call(
+        self, request: Request, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> httpx.Response:
+        headers = {
+            name: value
+            for name in ("authorization", "cookie")
+            if (value := request.headers.get(name)) is not None
+        }
+        transport = httpx.ASGITransport(app=cached_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.request(method, f"/api/v2{path}", json=body, headers=headers)
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text

@@ -1,0 +1,68 @@
+"""The Airflow plugin: the pages below `/nightscribe`, and the entry in Airflow's navigation.
+
+Every component of Airflow loads plugins, so this module imports nothing heavy. The pages are made
+by the first request for one, in the API server.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+
+__all__ = ["PREFIX", "NightscribePlugin"]
+
+PREFIX = "/nightscribe"
+
+
+def base_path() -> str:
+    """The path of Airflow's address, such as `/airflow`; empty at the root of a host."""
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+
+
+class _Pages:
+    """The application, made when it is first called."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._app is None:
+            with self._lock:
+                if self._app is None:
+                    from nightscribe.airflow.pages import pages
+
+                    self._app = pages(base_path())
+        await self._app(scope, receive, send)
+
+
+def _view(name: str, path: str, **more: Any) -> dict[str, Any]:
+    icon = f"{base_path()}{PREFIX}/static/icon.svg"
+    return {"name": name, "href": f"{base_path()}{PREFIX}{path}", "icon": icon, **more}
+
+
+class NightscribePlugin(AirflowPlugin):
+    """What Airflow reads of this plugin."""
+
+    name = "nightscribe"
+    fastapi_apps = [{"app": _Pages(), "url_prefix": PREFIX, "name": "Nightscribe"}]
+    external_views = [
+        _view(
+            "Nightscribe",
+            "/",
+            destination="nav",
+            url_route="nightscribe",
+            category="browse",
+            nav_top_level=True,
+        ),
+        _view(
+            "Transcripts",
+            "/runs/{DAG_ID}/{RUN_ID}",
+            destination="dag_run",
+            url_route="nightscribe_run",
+        ),
+    ]

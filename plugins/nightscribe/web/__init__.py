@@ -1,0 +1,11 @@
+"""Pages over a lake: what last night did, recordings and their texts, search, upload, quality, SQL.
+
+The package knows nothing of Airflow. `nightscribe.airflow.plugin` mounts it in Airflow's web server
+and says who may do what.
+
+- `app`: the application, from a `Site`; `site`: what it needs from outside
+- `access`: people and rights; `security`: headers, and writes from other sites
+- `snapshot`: the lake, as the pages read it; `rendering`: templates and how values are shown
+- `pages/`: one module for each page
+- `templates/`, `static/`: HTML, styles and scripts of our own; nothing is loaded from elsewhere
+"""

@@ -1,0 +1,9 @@
+"""One module for each page; each has a `router`."""
+
+from __future__ import annotations
+
+from nightscribe.web.pages import home, library, media, quality, recording, runs, upload
+
+__all__ = ["PAGES"]
+
+PAGES = [module.router for module in (home, library, recording, media, upload, quality, runs)]

@@ -1,0 +1,67 @@
+"""Home: what last night did, and what is in the lake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+
+from nightscribe.web.rendering import page
+from nightscribe.web.site import Site, site_of
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+_LAST_RUN = """SELECT run_id, max(created_at) AS created_at FROM accounts
+GROUP BY run_id ORDER BY created_at DESC LIMIT 1"""
+
+_TOTALS = """SELECT
+  (SELECT count(*) FROM recordings) AS recordings,
+  (SELECT sum(duration_s) FROM recordings) AS audio_s,
+  (SELECT count(*) FROM transcripts) AS transcripts,
+  (SELECT count(*) FROM rejected) AS rejected,
+  (SELECT count(DISTINCT recording_id) FROM warnings) AS warned,
+  (SELECT count(*) FROM disappeared) AS disappeared,
+  (SELECT count(*) FROM recordings ANTI JOIN transcripts USING (recording_id)) AS waiting"""
+
+_LANGUAGES = """SELECT language, task, count(*) AS transcripts, sum(duration_s) AS audio_s
+FROM transcripts GROUP BY ALL ORDER BY audio_s DESC LIMIT 20"""
+
+_REASONS = """SELECT reason, count(*) AS inputs, max(created_at) AS newest
+FROM rejected GROUP BY reason ORDER BY inputs DESC"""
+
+_SPEED = """SELECT b.device, any_value(t.model) AS model, count(DISTINCT b.attempt_id) AS batches,
+  sum(b.audio_s) / count(*) * count(DISTINCT b.attempt_id) AS audio_s,
+  median(b.rtfx) AS rtfx, max(b.created_at) AS newest
+FROM batches AS b
+LEFT JOIN (SELECT DISTINCT attempt_id, model FROM transcripts) AS t USING (attempt_id)
+GROUP BY b.device, b.model_id ORDER BY newest DESC LIMIT 5"""
+
+_GATE = """SELECT dataset, language, task, count(*) AS recordings, max(created_at) AS created_at
+FROM latest_baselines GROUP BY ALL ORDER BY ALL LIMIT 50"""
+
+
+@router.get("/", response_class=HTMLResponse)
+def home(request: Request, site: Site = Depends(site_of)) -> HTMLResponse:
+    """The page."""
+    snapshots = site.snapshots
+    [totals] = snapshots.rows(_TOTALS)
+    last = snapshots.rows(_LAST_RUN)
+    accounts: list[dict[str, Any]] = []
+    if last:
+        accounts = snapshots.rows(
+            "FROM accounts WHERE run_id = ? ORDER BY collection", [last[0]["run_id"]]
+        )
+    return page(
+        request,
+        "home.html",
+        totals=totals,
+        run=last[0] if last else None,
+        accounts=accounts,
+        languages=snapshots.rows(_LANGUAGES),
+        reasons=snapshots.rows(_REASONS),
+        speed=snapshots.rows(_SPEED),
+        baselines=snapshots.rows(_GATE),
+    )

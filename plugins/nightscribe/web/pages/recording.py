@@ -1,0 +1,119 @@
+"""One recording: player, transcripts, where it lies, how its texts were made."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import HTMLResponse, Response
+
+from nightscribe.export import formats
+from nightscribe.lake.transcripts import result_of
+from nightscribe.web.rendering import page
+from nightscribe.web.site import Site, site_of
+
+__all__ = ["RecordingId", "router"]
+
+router = APIRouter()
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_DOUBT = (-1.0, -0.7, -0.45)
+"""Mean log-probabilities below which a segment is doubtful: strongly, clearly, a little. The first
+is Whisper's own threshold for another attempt."""
+
+
+def RecordingId(recording_id: str) -> str:  # noqa: N802 - a dependency of routes
+    """The id in an address. Raises 404 for what cannot be one."""
+    if not _ID.fullmatch(recording_id):
+        raise HTTPException(404, "There is no such recording.")
+    return recording_id
+
+
+@router.get("/recordings/{recording_id}", response_class=HTMLResponse)
+def recording(
+    request: Request,
+    recording_id: str = Depends(RecordingId),
+    transcript: str = "",
+    site: Site = Depends(site_of),
+) -> HTMLResponse:
+    """The page. `transcript` chooses another than the newest of a task."""
+    snapshots = site.snapshots
+    found = snapshots.rows("FROM recordings WHERE recording_id = ?", [recording_id])
+    if not found:
+        raise HTTPException(404, "There is no such recording.")
+    transcripts = snapshots.rows(
+        "FROM transcripts WHERE recording_id = ? ORDER BY task, created_at DESC, transcript_id",
+        [recording_id],
+    )
+    segments = snapshots.rows(
+        """SELECT s.* EXCLUDE (tokens) FROM segments AS s
+           WHERE recording_id = ? ORDER BY transcript_id, "index" """,
+        [recording_id],
+    )
+    shown = _shown(transcripts, transcript)
+    for row in segments:
+        row["doubt"] = sum(row["avg_logprob"] < limit for limit in _DOUBT)
+    return page(
+        request,
+        "recording.html",
+        recording=found[0],
+        sources=snapshots.rows(
+            """SELECT s.archive, s.member, s.collection, s.metadata, s.created_at,
+                 (archive, member) IN (SELECT (archive, member) FROM disappeared) AS is_gone
+               FROM sources AS s WHERE recording_id = ? ORDER BY archive, member""",
+            [recording_id],
+        ),
+        transcripts=transcripts,
+        shown=shown,
+        segments={
+            row["transcript_id"]: [s for s in segments if s["transcript_id"] == row["transcript_id"]]
+            for row in shown
+        },
+        options={
+            row["transcript_id"]: json.loads(row["options"]) | {"versions": row["versions"]}
+            for row in shown
+        },
+        warnings=snapshots.rows(
+            "SELECT kind, detail, missing_s FROM warnings WHERE recording_id = ?", [recording_id]
+        ),
+        references=snapshots.rows(
+            """SELECT task, dataset, language, text FROM reference_texts
+               WHERE recording_id = ? ORDER BY ALL""",
+            [recording_id],
+        ),
+        formats=list(formats.FORMATS),
+    )
+
+
+def _shown(transcripts: list[dict[str, Any]], chosen: str) -> list[dict[str, Any]]:
+    """One transcript of each task: the newest, or the chosen one."""
+    shown: dict[str, dict[str, Any]] = {}
+    for row in transcripts:
+        if row["task"] not in shown or row["transcript_id"] == chosen:
+            shown[row["task"]] = row
+    return list(shown.values())
+
+
+@router.get("/transcripts/{transcript_id}.{form}")
+def download(
+    transcript_id: str,
+    form: Literal["txt", "vtt", "srt", "tsv", "json"],
+    site: Site = Depends(site_of),
+) -> Response:
+    """A transcript as a file, with the bytes of `nightscribe export`."""
+    found = site.snapshots.rows("FROM transcripts WHERE transcript_id = ?", [transcript_id])
+    if not found:
+        raise HTTPException(404, "There is no such transcript.")
+    segments = site.snapshots.rows(
+        'FROM segments WHERE transcript_id = ? ORDER BY "index"', [transcript_id]
+    )
+    text = formats.render(result_of(found[0], segments), form)
+    name = f"{found[0]['recording_id'][:16]}.{found[0]['task']}.{form}"
+    return Response(
+        text.encode(),
+        # A browser must not show a stranger's text as a page.
+        media_type="application/json" if form == "json" else "text/plain; charset=utf-8",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )

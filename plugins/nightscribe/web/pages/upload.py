@@ -1,0 +1,140 @@
+"""Upload: send recordings, follow their runs, read their texts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, UploadFile
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel
+
+from nightscribe.languages import LANGUAGES
+from nightscribe.web.access import Right, needs
+from nightscribe.web.rendering import page
+from nightscribe.web.site import Site, Upload, site_of
+from nightscribe.web.uploading import Received, Refused, receive
+
+__all__ = ["router"]
+
+router = APIRouter(dependencies=[Depends(needs(Right.UPLOAD))])
+
+
+class How(BaseModel):
+    """How uploads are transcribed; empty values stand for what is configured."""
+
+    model: str = ""
+    task: Literal["", "transcribe", "translate", "both"] = ""
+    language: str = ""
+
+
+@router.get("/upload", response_class=HTMLResponse)
+def upload(request: Request, site: Site = Depends(site_of)) -> HTMLResponse:
+    """The form."""
+    return page(
+        request,
+        "upload.html",
+        languages=sorted(LANGUAGES.items(), key=lambda item: item[1]),
+        settings=site.settings,
+        max_bytes=site.settings.upload_max_bytes,
+    )
+
+
+@router.put("/uploads/{name}")
+async def put(
+    request: Request, name: str, how: Annotated[How, Query()], site: Site = Depends(site_of)
+) -> JSONResponse:
+    """Receive one file as the body; answers with the address of what comes of it."""
+    length = request.headers.get("content-length", "")
+    try:
+        received = await receive(
+            name, int(length) if length.isdigit() else None, request.stream(), site.settings
+        )
+    except Refused as refused:
+        return JSONResponse({"detail": refused.detail}, refused.status)
+    return JSONResponse({"address": await _begin(request, site, received, how)}, 201)
+
+
+@router.post("/uploads")
+async def post(
+    request: Request,
+    files: list[UploadFile],
+    how: Annotated[How, Form()],
+    site: Site = Depends(site_of),
+) -> Response:
+    """Receive the files of the form, for browsers without scripts."""
+    address = f"{site.prefix}/upload"
+    for file in files:
+        try:
+            received = await receive(file.filename or "", file.size, _parts(file), site.settings)
+        except Refused as refused:
+            raise HTTPException(refused.status, refused.detail) from refused
+        address = await _begin(request, site, received, how)
+    return RedirectResponse(address, 303)
+
+
+async def _parts(file: UploadFile) -> AsyncIterator[bytes]:
+    while part := await file.read(1 << 20):
+        yield part
+
+
+async def _begin(request: Request, site: Site, received: Received, how: How) -> str:
+    """Start a run unless the lake has the text. Returns the address of the recording or the run."""
+    known = await asyncio.to_thread(_known_tasks, site, received.recording_id, how)
+    wanted = how.task or site.settings.task
+    tasks = {"transcribe", "translate"} if wanted == "both" else {wanted}
+    if tasks <= known:
+        return f"{site.prefix}/recordings/{received.recording_id}"
+    run_id = await site.runs.start(
+        request,
+        Upload(
+            str(received.path), how.model or None, how.task or None, how.language or None
+        ),
+    )
+    return f"{site.prefix}/uploads/{quote(run_id, safe='')}?recording={received.recording_id}"
+
+
+def _known_tasks(site: Site, recording_id: str, how: How) -> set[str]:
+    if how.language:
+        return set()  # other options may give another text; the run finds out
+    rows = site.snapshots.rows(
+        "SELECT DISTINCT task FROM transcripts WHERE recording_id = ? AND model = ?",
+        [recording_id, how.model or site.settings.model],
+    )
+    return {row["task"] for row in rows}
+
+
+@router.get("/uploads/{run_id}", response_class=HTMLResponse)
+async def progress(
+    request: Request, run_id: str, recording: str = "", site: Site = Depends(site_of)
+) -> Response:
+    """How far a run is; the recording's page when it is done."""
+    state = await _state(request, site, run_id, recording)
+    if state["address"]:
+        return RedirectResponse(state["address"], 303)
+    return page(request, "progress.html", run_id=run_id, recording=recording, state=state)
+
+
+@router.get("/uploads/{run_id}/state")
+async def progress_state(
+    request: Request, run_id: str, recording: str = "", site: Site = Depends(site_of)
+) -> JSONResponse:
+    """The same for a script."""
+    return JSONResponse(await _state(request, site, run_id, recording))
+
+
+async def _state(request: Request, site: Site, run_id: str, recording: str) -> dict[str, Any]:
+    found = await site.runs.state(request, run_id)
+    if found is None:
+        raise HTTPException(404, "There is no such upload.")
+    finished = found.state == "success" and recording
+    return {
+        "state": found.state,
+        "step": found.step,
+        "detail": found.detail,
+        "link": found.link,
+        "name": found.uri.rpartition("/")[2],
+        "address": f"{site.prefix}/recordings/{quote(recording, safe='')}" if finished else None,
+    }

@@ -1,0 +1,88 @@
+"""What the pages need from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fastapi import Request
+
+from nightscribe.lake.tables import Lake
+from nightscribe.settings import Settings
+from nightscribe.web.access import Access
+from nightscribe.web.audio_files import AudioFiles
+from nightscribe.web.snapshot import Snapshots
+
+__all__ = ["Runs", "Site", "Upload", "UploadState", "site_of"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file to transcribe, and how. None stands for what is configured."""
+
+    path: str  # below the folder of uploads
+    model: str | None = None
+    task: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class UploadState:
+    """How far the run for an upload is.
+
+    Attributes:
+        state: `queued`, `running`, `success` or `failed`
+        step: the task that runs, such as `transcribe`; empty if none does
+        detail: why it failed
+        uri: the file
+        link: address of the run in Airflow
+    """
+
+    state: str
+    step: str
+    detail: str
+    uri: str
+    link: str
+
+
+class Runs(Protocol):
+    """Starts runs for uploads, as the person who sends the request."""
+
+    async def start(self, request: Request, upload: Upload) -> str:
+        """Start a run. Returns its id. Raises `HTTPException`."""
+        ...
+
+    async def state(self, request: Request, run_id: str) -> UploadState | None:
+        """How far a run is; None if there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """The pages' surroundings.
+
+    Attributes:
+        lake: opens the lake; raises `NightscribeError`
+        prefix: path of the pages in the server, such as `/nightscribe`, without a slash at its end
+        home: address of Airflow's own pages
+    """
+
+    settings: Settings
+    lake: Callable[[], Lake]
+    access: Access
+    runs: Runs
+    prefix: str = ""
+    home: str = "/"
+    snapshots: Snapshots = field(init=False)
+    audio: AudioFiles = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "snapshots", Snapshots(self.lake))
+        object.__setattr__(self, "audio", AudioFiles(self.settings.limits))
+
+
+def site_of(request: Request) -> Site:
+    """The site of a request: a dependency of routes."""
+    site: Site = request.app.state.site
+    return site

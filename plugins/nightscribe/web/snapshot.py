@@ -1,0 +1,72 @@
+"""The lake as the pages read it: one DuckDB connection, renewed when the tables have changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from nightscribe.lake.reading import connect
+from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.tables import Lake
+
+__all__ = ["Snapshots"]
+
+_FRESH_S = 2.0  # the tables' versions are looked up after this time
+_MEMORY = "1GB"
+
+
+class Snapshots:
+    """Cursors over the newest state of the lake. All tables of a cursor are of the same moment."""
+
+    def __init__(self, lake: Callable[[], Lake]) -> None:
+        self._open = lake
+        self._lock = threading.Lock()
+        self._lake: Lake | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._versions: dict[str, int] = {}
+        self._checked = 0.0
+
+    @property
+    def lake(self) -> Lake:
+        """The lake. Raises `NightscribeError` if it cannot be opened."""
+        if self._lake is None:
+            self._lake = self._open()
+        return self._lake
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor with the lake's views. Raises `NightscribeError`."""
+        with self._lock:
+            connection = self._current()
+            cursor = connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        with self.cursor() as cursor:
+            return cursor.sql(query, params=parameters or []).to_arrow_table().to_pylist()
+
+    def _current(self) -> duckdb.DuckDBPyConnection:
+        now = time.monotonic()
+        if self._connection is not None and now - self._checked < _FRESH_S:
+            return self._connection
+        versions = _versions(self.lake)
+        if self._connection is None or versions != self._versions:
+            # The old connection lives until its last cursor is closed.
+            self._connection = connect(self.lake, memory_limit=_MEMORY)
+            self._versions = versions
+        self._checked = now
+        return self._connection
+
+
+def _versions(lake: Lake) -> dict[str, int]:
+    tables = {name: lake.table_if_made(name) for name in SCHEMAS}
+    return {name: -1 if table is None else table.version() for name, table in tables.items()}

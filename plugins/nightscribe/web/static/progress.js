@@ -1,0 +1,20 @@
+// Asks for the state of a run until it is done, then opens the recording.
+const state = document.getElementById("state");
+const words = { ingest: "reading", transcribe: "transcribing", publish: "writing" };
+const started = Date.now();
+const look = async () => {
+  try {
+    const answer = await (await fetch(state.dataset.address)).json();
+    if (answer.address) return location.replace(answer.address);
+    if (answer.state === "failed") {
+      state.textContent = `This file was not transcribed. ${answer.detail}`;
+      return;
+    }
+    const seconds = Math.round((Date.now() - started) / 1000);
+    state.textContent = `${words[answer.step] ?? "waiting for a worker"} … ${seconds} s`;
+  } catch {
+    state.textContent = "Airflow does not answer; trying again …";
+  }
+  setTimeout(look, 1500);
+};
+setTimeout(look, 500);

@@ -1,0 +1,33 @@
+// Takes the theme of Airflow's page around this one, else the reader's own.
+(() => {
+  const root = document.documentElement;
+  const apply = () => {
+    let dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    try {
+      const outer = parent === self ? null : parent.document.documentElement;
+      if (outer) dark = outer.classList.contains("dark") || outer.dataset.theme === "dark";
+    } catch {
+      // A page of another origin does not say.
+    }
+    root.dataset.theme = dark ? "dark" : "light";
+  };
+  apply();
+  try {
+    if (parent !== self)
+      new MutationObserver(apply).observe(parent.document.documentElement, {
+        attributes: true,
+      });
+  } catch {
+    // As above.
+  }
+  addEventListener("DOMContentLoaded", () => {
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      time.title = time.textContent;
+      const local = new Date(time.dateTime);
+      time.textContent = local.toLocaleString([], {
+        dateStyle: "medium",
+        timeStyle: "short",
+      });
+    }
+  });
+})();

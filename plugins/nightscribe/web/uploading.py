@@ -1,0 +1,151 @@
+"""Files that people send: streamed to disk within limits, examined, and kept by their content.
+
+A file lies at `<folder>/<recording_id>/<name>`, so that its address in the lake is known before a
+run has read it, and the same file is kept once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import unicodedata
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightscribe.archives.kinds import Kind, kind_of
+from nightscribe.audio.decode import Inspected
+from nightscribe.audio.operations import Inspection
+from nightscribe.audio.workers import Workers
+from nightscribe.errors import ConfigurationError, Rejected
+from nightscribe.settings import GIB, Settings
+
+__all__ = ["Received", "Refused", "receive", "safe_name"]
+
+_BLOCK = 1 << 20
+_LEFT_FREE = GIB  # bytes of the disk that uploads do not use
+_AT_ONCE = 4  # files that are received at the same time
+_NAME_BYTES = 180
+_places = asyncio.Semaphore(_AT_ONCE)
+
+
+class Refused(Exception):
+    """A file that is not taken. `status` is the HTTP status."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Received:
+    """A file that was received and can be transcribed."""
+
+    path: Path
+    recording_id: str
+    duration_s: float
+
+
+def safe_name(name: str) -> str:
+    """A file name without folders, control characters and hidden beginnings.
+
+    >>> safe_name("../../etc/a b.wav"), safe_name("C:\\\\talks\\\\x.mp3")
+    ('a b.wav', 'x.mp3')
+    """
+    base = re.split(r"[/\\]", name)[-1]
+    base = "".join(c for c in base if unicodedata.category(c)[0] != "C").strip().lstrip(".")
+    stem, suffix = os.path.splitext(base)
+    while len((stem + suffix).encode()) > _NAME_BYTES and stem:
+        stem = stem[:-1]
+    return stem + suffix
+
+
+async def receive(
+    name: str, size: int | None, content: AsyncIterator[bytes], settings: Settings
+) -> Received:
+    """Write a file to the folder of uploads while it comes in.
+
+    Args:
+        size: bytes that the sender states, if it does
+
+    Raises:
+        Refused: it is too large, no recording, or there is no room for it; nothing of it is kept
+    """
+    name = safe_name(name)
+    if kind_of(name) is not Kind.AUDIO:
+        raise Refused(
+            415,
+            f"{name or 'a file without a name'} is no audio or video file by its name. Zips and "
+            "other archives belong into an archive of the nightly run.",
+        )
+    if _places.locked():
+        raise Refused(503, "Many files are being received; try again in a minute.")
+    folder = Path(settings.uploads).absolute()
+    async with _places:
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_room(folder, size or 0, settings)
+        partial = folder / f".partial-{uuid.uuid4().hex}"
+        try:
+            recording_id = await _write(partial, content, settings)
+            try:
+                inspected = await asyncio.to_thread(_inspected, partial, settings)
+            except Rejected as error:
+                raise Refused(422, f"{name} cannot be used: {error.detail}") from error
+            path = folder / recording_id / name
+            path.parent.mkdir(exist_ok=True)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return Received(path, recording_id, inspected.duration_s)
+
+
+def _check_room(folder: Path, size: int, settings: Settings) -> None:
+    if size > settings.upload_max_bytes:
+        raise Refused(413, f"The file is larger than {settings.upload_max_bytes:,} bytes.")
+    if shutil.disk_usage(folder).free - size < _LEFT_FREE:
+        raise Refused(507, "The disk of the uploads is full.")
+
+
+async def _write(path: Path, content: AsyncIterator[bytes], settings: Settings) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    with path.open("xb") as file:
+
+        def flush(block: bytes) -> None:
+            digest.update(block)
+            file.write(block)
+
+        block = bytearray()
+        async for chunk in content:
+            block += chunk
+            if len(block) >= _BLOCK:
+                done += len(block)
+                _check_room(path.parent, 0, settings)
+                if done > settings.upload_max_bytes:
+                    raise Refused(413, f"larger than {settings.upload_max_bytes:,} bytes")
+                await asyncio.to_thread(flush, bytes(block))
+                block.clear()
+        flush(bytes(block))
+        if done + len(block) == 0:
+            raise Refused(422, "The file has no bytes.")
+        if done + len(block) > settings.upload_max_bytes:
+            raise Refused(413, f"The file is larger than {settings.upload_max_bytes:,} bytes.")
+    return digest.hexdigest()
+
+
+def _inspected(path: Path, settings: Settings) -> Inspected:
+    """Decode the file to its end, in a worker process. Raises `Rejected`."""
+    inspection = Inspection(settings.min_duration_s, settings.max_duration_s)
+    with Workers(1, inspection) as workers:
+        workers.submit(str(path))
+        [(_, outcome)] = workers.finished(wait_for_one=True)
+    if isinstance(outcome, Rejected):
+        raise outcome
+    if not isinstance(outcome, Inspected):
+        raise ConfigurationError(f"{path}: the decoder gave {outcome!r}")
+    return outcome
