@@ -27,7 +27,8 @@ SETTINGS = Settings()
             type="string",
             minLength=1,
             title="File",
-            description="Audio or video file: a path on the workers, s3://… or gs://…",
+            description="Audio or video file in the folder of uploads (NIGHTSCRIBE_UPLOADS) or a "
+            "place of NIGHTSCRIBE_UPLOAD_PLACES: a path on the workers, s3://… or gs://…",
         ),
         **form.transcription(),
     },

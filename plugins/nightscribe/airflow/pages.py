@@ -12,7 +12,8 @@ from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
 from fastapi import FastAPI, HTTPException, Request
 
 from nightscribe.airflow.plugin import PREFIX
-from nightscribe.airflow.tasks import lake_of
+from nightscribe.credentials import storage_options
+from nightscribe.lake.opening import open_to_read
 from nightscribe.settings import Settings
 from nightscribe.web.access import Person, Right
 from nightscribe.web.app import create_app
@@ -30,7 +31,7 @@ def pages(base: str) -> FastAPI:
     return create_app(
         Site(
             settings=settings,
-            lake=lambda: lake_of(settings),
+            lake=lambda: open_to_read(settings.lake, storage_options(settings.lake_conn_id)),
             access=_person,
             runs=_Runs(base),
             prefix=f"{base}{PREFIX}",

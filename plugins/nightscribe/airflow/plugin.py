@@ -6,6 +6,7 @@ by the first request for one, in the API server.
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +14,10 @@ from urllib.parse import urlsplit
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-__all__ = ["PREFIX", "NightscribePlugin"]
+__all__ = ["PREFIX", "NightscribePlugin", "base_path"]
 
 PREFIX = "/nightscribe"
+"""Path of the pages in Airflow's web server."""
 
 
 def base_path() -> str:
@@ -34,9 +36,8 @@ class _Pages:
         if self._app is None:
             with self._lock:
                 if self._app is None:
-                    from nightscribe.airflow.pages import pages
-
-                    self._app = pages(base_path())
+                    pages = importlib.import_module("nightscribe.airflow.pages")
+                    self._app = pages.pages(base_path())
         await self._app(scope, receive, send)
 
 
@@ -49,8 +50,10 @@ class NightscribePlugin(AirflowPlugin):
     """What Airflow reads of this plugin."""
 
     name = "nightscribe"
-    fastapi_apps = [{"app": _Pages(), "url_prefix": PREFIX, "name": "Nightscribe"}]
-    external_views = [
+    fastapi_apps: list[Any] = [  # noqa: RUF012
+        {"app": _Pages(), "url_prefix": PREFIX, "name": "Nightscribe"}
+    ]
+    external_views: list[Any] = [  # noqa: RUF012
         _view(
             "Nightscribe",
             "/",

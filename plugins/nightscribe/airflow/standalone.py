@@ -91,6 +91,7 @@ class Standalone:
             # OpenMP's threads spin while they wait. Airflow's processes keep the cores busy, so
             # that spinning slows down the threads that are waited for.
             "GOMP_SPINCOUNT": "20000",
+            "NIGHTSCRIBE_UPLOADS": f"{home}/uploads",
             **self.environment,
         }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +21,10 @@ from nightscribe.stages.plan import plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
-from nightscribe.uris import join_uri, places_of
+from nightscribe.storage import locate
+from nightscribe.uris import canonical_uri, join_uri, places_of
 
-__all__ = ["ingest_upload", "publish_upload", "recording_of"]
+__all__ = ["check_place", "ingest_upload", "publish_upload", "recording_of"]
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
     lake = lake_of(settings)
     order = _upload_order(params, settings)
     [uri] = order.wanted(settings).archives
+    check_place(uri, settings)
     scanned = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
     for spec in scanned.specs:
         ingest_scanned(lake, spec, run_id, settings=settings)
@@ -44,6 +48,27 @@ def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
     planned = plan_run(lake, order, run_id, settings, 1)
     log.info(planned.summary())
     return planned.specs
+
+
+def check_place(uri: str, settings: Settings) -> None:
+    """Raise `ConfigurationError` unless a canonical URI lies in a place that uploads may be from.
+
+    Whoever may start the DAG must not read every file that a worker can read.
+    """
+    for place in (settings.uploads, *settings.upload_places):
+        root, given = _real(canonical_uri(place)), _real(uri)
+        if given == root or given.startswith(root.rstrip("/") + "/"):
+            return
+    raise ConfigurationError(
+        f"{uri} is not below a place from which uploads are taken: put it into the folder of "
+        f"uploads ({settings.uploads}), or add its folder to NIGHTSCRIBE_UPLOAD_PLACES"
+    )
+
+
+def _real(uri: str) -> str:
+    """The URI without links and `..`."""
+    place = locate(uri)
+    return os.path.realpath(place.path) if place.filesystem is None else posixpath.normpath(uri)
 
 
 def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:

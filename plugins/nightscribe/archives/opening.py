@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import BinaryIO, Protocol, cast
 
@@ -23,7 +23,7 @@ __all__ = ["open_sources"]
 
 def open_sources(
     sources: Sequence[tuple[str, str]], limits: ArchiveLimits
-) -> Iterator[tuple[tuple[str, str], BinaryIO | Rejection]]:
+) -> Generator[tuple[tuple[str, str], BinaryIO | Rejection], None, None]:
     """Open many sources, given as (archive URI, member path); yields each once, with its file.
 
     Sources come archive by archive. The members of a container come in its own order, so that it is

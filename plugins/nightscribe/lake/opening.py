@@ -14,7 +14,7 @@ from nightscribe.lake.location import canonical_lake_uri
 from nightscribe.lake.schema import ADDED_LATER, LAKE_FORMAT, SCHEMAS
 from nightscribe.lake.tables import Lake
 
-__all__ = ["lake_exists", "open_lake"]
+__all__ = ["lake_exists", "open_lake", "open_to_read"]
 
 
 def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
@@ -29,11 +29,6 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
         lake_format = _read_format(lake)
         if lake_format is None:
             lake.put_file("lake.json", json.dumps({"format": LAKE_FORMAT}).encode() + b"\n")
-        elif lake_format > LAKE_FORMAT:
-            raise LakeError(
-                f"lake {lake.uri} has format {lake_format}, written by a newer Nightscribe; this "
-                f"one reads formats up to {LAKE_FORMAT}: upgrade it, or choose another lake"
-            )
         for name, schema in SCHEMAS.items():
             # A user who may only read an older lake cannot create its missing, empty tables.
             ignored = (OSError, DeltaError) if lake_format and name in ADDED_LATER else ()
@@ -42,6 +37,22 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
                     _create_table(lake, name, schema)
     except (OSError, DeltaError) as error:
         raise LakeError(f"lake {lake.uri} cannot be opened: {error}") from error
+    return lake
+
+
+def open_to_read(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
+    """Open a lake without writing anything.
+
+    Raises:
+        LakeError: there is no lake, it has a newer format, or it cannot be read.
+        ConfigurationError: the URI cannot be used.
+    """
+    lake = Lake(canonical_lake_uri(uri), dict(storage_options or {}))
+    if _read_format(lake) is None:
+        raise LakeError(
+            f"there is no lake at {lake.uri} yet: the first run creates it, or NIGHTSCRIBE_LAKE "
+            "names another place"
+        )
     return lake
 
 
@@ -68,7 +79,7 @@ def lake_exists(uri: str, storage_options: dict[str, str] | None = None) -> bool
 def _read_format(lake: Lake) -> int | None:
     try:
         content = json.loads(lake.filesystem.cat_file(lake.native_path("lake.json")))
-        return int(content["format"])
+        lake_format = int(content["format"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -78,3 +89,9 @@ def _read_format(lake: Lake) -> int | None:
         raise LakeError(
             f"lake {lake.uri} cannot be opened: {type(error).__name__}: {error}"
         ) from error
+    if lake_format > LAKE_FORMAT:
+        raise LakeError(
+            f"lake {lake.uri} has format {lake_format}, written by a newer Nightscribe; this "
+            f"one reads formats up to {LAKE_FORMAT}: upgrade it, or choose another lake"
+        )
+    return lake_format

@@ -138,9 +138,7 @@ def _decoded(file: BinaryIO) -> PlayableFile:
         part = samples.samples[first // 2 : (last + 1) // 2].tobytes()
         return head + part[first % 2 : first % 2 + count - len(head)]
 
-    return PlayableFile(
-        len(header) + 2 * len(outcome.samples), "audio/wav", read_at, samples
-    )
+    return PlayableFile(len(header) + 2 * len(outcome.samples), "audio/wav", read_at, samples)
 
 
 def _wav_header(data_bytes: int) -> bytes:

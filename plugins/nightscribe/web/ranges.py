@@ -18,8 +18,8 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
 
     What is no single range of bytes is ignored, as the RFC allows.
 
-    >>> byte_range("bytes=0-99", 1000), byte_range("bytes=900-", 1000), byte_range("bytes=-10", 1000)
-    ((0, 100), (900, 1000), (990, 1000))
+    >>> byte_range("bytes=0-99", 1000), byte_range("bytes=-10", 1000)
+    ((0, 100), (990, 1000))
 
     Raises:
         NotSatisfiable: the range begins behind the end

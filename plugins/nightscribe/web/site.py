@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol, TypeAlias
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
@@ -14,7 +14,7 @@ from nightscribe.web.access import Access
 from nightscribe.web.audio_files import AudioFiles
 from nightscribe.web.snapshot import Snapshots
 
-__all__ = ["Runs", "Site", "Upload", "UploadState", "site_of"]
+__all__ = ["Runs", "Site", "SiteHere", "Upload", "UploadState"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,11 @@ class Site:
         object.__setattr__(self, "audio", AudioFiles(self.settings.limits))
 
 
-def site_of(request: Request) -> Site:
+def _site_of(request: Request) -> Site:
     """The site of a request: a dependency of routes."""
     site: Site = request.app.state.site
     return site
+
+
+SiteHere: TypeAlias = Annotated[Site, Depends(_site_of)]
+"""The site of a request, as a parameter of a route."""

@@ -52,7 +52,10 @@ class Snapshots:
     def rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
         """The rows of a query."""
         with self.cursor() as cursor:
-            return cursor.sql(query, params=parameters or []).to_arrow_table().to_pylist()
+            found: list[dict[str, Any]] = (
+                cursor.sql(query, params=parameters or []).to_arrow_table().to_pylist()
+            )
+            return found
 
     def _current(self) -> duckdb.DuckDBPyConnection:
         now = time.monotonic()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 
 __all__ = ["router"]
 
@@ -44,7 +44,7 @@ FROM latest_baselines GROUP BY ALL ORDER BY ALL LIMIT 50"""
 
 
 @router.get("/", response_class=HTMLResponse)
-def home(request: Request, site: Site = Depends(site_of)) -> HTMLResponse:
+def home(request: Request, site: SiteHere) -> HTMLResponse:
     """The page."""
     snapshots = site.snapshots
     [totals] = snapshots.rows(_TOTALS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 from nightscribe.web.snapshot import Snapshots
 
 __all__ = ["Filters", "router"]
@@ -108,11 +108,7 @@ class Filters(BaseModel):
 
 
 @router.get("/recordings", response_class=HTMLResponse)
-def library(
-    request: Request,
-    filters: Annotated[Filters, Query()],
-    site: Site = Depends(site_of),
-) -> HTMLResponse:
+def library(request: Request, filters: Annotated[Filters, Query()], site: SiteHere) -> HTMLResponse:
     """The page."""
     snapshots = site.snapshots
     condition, values = filters.condition()
@@ -208,10 +204,7 @@ def _choices(snapshots: Snapshots) -> dict[str, list[str]]:
 
 @router.get("/rejected", response_class=HTMLResponse)
 def rejected(
-    request: Request,
-    reason: str = "",
-    after: int = Query(0, ge=0),
-    site: Site = Depends(site_of),
+    request: Request, site: SiteHere, reason: str = "", after: int = Query(0, ge=0)
 ) -> HTMLResponse:
     """Inputs that cannot be used, newest first."""
     condition, values = ("reason = ?", [reason]) if reason else ("true", [])
@@ -235,9 +228,7 @@ def rejected(
 
 
 @router.get("/warnings", response_class=HTMLResponse)
-def warnings(
-    request: Request, after: int = Query(0, ge=0), site: Site = Depends(site_of)
-) -> HTMLResponse:
+def warnings(request: Request, site: SiteHere, after: int = Query(0, ge=0)) -> HTMLResponse:
     """Recordings that are used with a flaw, with the most missing seconds first."""
     rows = site.snapshots.rows(
         f"""SELECT w.recording_id, w.kind, w.detail, w.missing_s,
@@ -250,6 +241,4 @@ def warnings(
         "FROM warnings"
     )
     following = after + _PAGE if len(rows) > _PAGE else None
-    return page(
-        request, "warnings.html", rows=rows[:_PAGE], count=count, following=following
-    )
+    return page(request, "warnings.html", rows=rows[:_PAGE], count=count, following=following)

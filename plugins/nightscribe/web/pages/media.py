@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from nightscribe.errors import NightscribeError
 from nightscribe.web.pages.recording import RecordingId
 from nightscribe.web.ranges import NotSatisfiable, byte_range
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 
 __all__ = ["router"]
 
@@ -20,11 +20,7 @@ _CHUNK = 256 * 1024
 
 
 @router.api_route("/media/{recording_id}", methods=["GET", "HEAD"])
-def media(
-    request: Request,
-    recording_id: str = Depends(RecordingId),
-    site: Site = Depends(site_of),
-) -> Response:
+def media(request: Request, recording_id: RecordingId, site: SiteHere) -> Response:
     """The file as it is if browsers play it, else its decoded samples as WAV."""
     found = site.snapshots.rows(
         "SELECT recording_id, container, codec, size_bytes FROM recordings WHERE recording_id = ?",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 
 __all__ = ["router"]
 
@@ -37,9 +37,7 @@ ORDER BY created_at DESC LIMIT 30"""
 
 
 @router.get("/quality", response_class=HTMLResponse)
-def quality(
-    request: Request, evaluation: str = "", site: Site = Depends(site_of)
-) -> HTMLResponse:
+def quality(request: Request, site: SiteHere, evaluation: str = "") -> HTMLResponse:
     """The page; of the newest evaluation unless `evaluation` names another."""
     evaluations = site.snapshots.rows(_EVALUATIONS)
     shown = next(
@@ -68,7 +66,7 @@ def quality(
 
 
 @router.get("/quality/{evaluation}/report")
-def report(evaluation: str, site: Site = Depends(site_of)) -> Response:
+def report(evaluation: str, site: SiteHere) -> Response:
     """The report of an evaluation, as it was written."""
     known = site.snapshots.rows(
         "SELECT score_id FROM scores WHERE score_id = ? LIMIT 1", [evaluation]

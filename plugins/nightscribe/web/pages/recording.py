@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from nightscribe.export import formats
 from nightscribe.lake.transcripts import result_of
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 
 __all__ = ["RecordingId", "router"]
 
@@ -24,19 +24,19 @@ _DOUBT = (-1.0, -0.7, -0.45)
 is Whisper's own threshold for another attempt."""
 
 
-def RecordingId(recording_id: str) -> str:  # noqa: N802 - a dependency of routes
-    """The id in an address. Raises 404 for what cannot be one."""
+def _checked(recording_id: str) -> str:
     if not _ID.fullmatch(recording_id):
         raise HTTPException(404, "There is no such recording.")
     return recording_id
 
 
+RecordingId: TypeAlias = Annotated[str, Depends(_checked)]
+"""The id in an address; 404 for what cannot be one."""
+
+
 @router.get("/recordings/{recording_id}", response_class=HTMLResponse)
 def recording(
-    request: Request,
-    recording_id: str = Depends(RecordingId),
-    transcript: str = "",
-    site: Site = Depends(site_of),
+    request: Request, recording_id: RecordingId, site: SiteHere, transcript: str = ""
 ) -> HTMLResponse:
     """The page. `transcript` chooses another than the newest of a task."""
     snapshots = site.snapshots
@@ -68,7 +68,9 @@ def recording(
         transcripts=transcripts,
         shown=shown,
         segments={
-            row["transcript_id"]: [s for s in segments if s["transcript_id"] == row["transcript_id"]]
+            row["transcript_id"]: [
+                s for s in segments if s["transcript_id"] == row["transcript_id"]
+            ]
             for row in shown
         },
         options={
@@ -98,9 +100,7 @@ def _shown(transcripts: list[dict[str, Any]], chosen: str) -> list[dict[str, Any
 
 @router.get("/transcripts/{transcript_id}.{form}")
 def download(
-    transcript_id: str,
-    form: Literal["txt", "vtt", "srt", "tsv", "json"],
-    site: Site = Depends(site_of),
+    transcript_id: str, form: Literal["txt", "vtt", "srt", "tsv", "json"], site: SiteHere
 ) -> Response:
     """A transcript as a file, with the bytes of `nightscribe export`."""
     found = site.snapshots.rows("FROM transcripts WHERE transcript_id = ?", [transcript_id])

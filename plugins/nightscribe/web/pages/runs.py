@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 
 __all__ = ["router"]
 
@@ -16,9 +16,7 @@ _MOST = 500
 
 
 @router.get("/runs/{dag_id}/{run_id}", response_class=HTMLResponse)
-def run(
-    request: Request, dag_id: str, run_id: str, site: Site = Depends(site_of)
-) -> HTMLResponse:
+def run(request: Request, dag_id: str, run_id: str, site: SiteHere) -> HTMLResponse:
     """The account, the transcripts and the rejections of a run."""
     snapshots = site.snapshots
     return page(
@@ -26,9 +24,7 @@ def run(
         "run.html",
         dag_id=dag_id,
         run_id=run_id,
-        accounts=snapshots.rows(
-            "FROM accounts WHERE run_id = ? ORDER BY collection", [run_id]
-        ),
+        accounts=snapshots.rows("FROM accounts WHERE run_id = ? ORDER BY collection", [run_id]),
         transcripts=snapshots.rows(
             f"""SELECT t.recording_id, t.task, t.language, t.model, t.duration_s,
                   (SELECT min(member) FROM sources AS s

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Right, needs
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, Upload, site_of
+from nightscribe.web.site import Site, SiteHere, Upload
 from nightscribe.web.uploading import Received, Refused, receive
 
 __all__ = ["router"]
@@ -31,7 +31,7 @@ class How(BaseModel):
 
 
 @router.get("/upload", response_class=HTMLResponse)
-def upload(request: Request, site: Site = Depends(site_of)) -> HTMLResponse:
+def upload(request: Request, site: SiteHere) -> HTMLResponse:
     """The form."""
     return page(
         request,
@@ -44,7 +44,7 @@ def upload(request: Request, site: Site = Depends(site_of)) -> HTMLResponse:
 
 @router.put("/uploads/{name}")
 async def put(
-    request: Request, name: str, how: Annotated[How, Query()], site: Site = Depends(site_of)
+    request: Request, name: str, how: Annotated[How, Query()], site: SiteHere
 ) -> JSONResponse:
     """Receive one file as the body; answers with the address of what comes of it."""
     length = request.headers.get("content-length", "")
@@ -59,10 +59,7 @@ async def put(
 
 @router.post("/uploads")
 async def post(
-    request: Request,
-    files: list[UploadFile],
-    how: Annotated[How, Form()],
-    site: Site = Depends(site_of),
+    request: Request, files: list[UploadFile], how: Annotated[How, Form()], site: SiteHere
 ) -> Response:
     """Receive the files of the form, for browsers without scripts."""
     address = f"{site.prefix}/upload"
@@ -89,9 +86,7 @@ async def _begin(request: Request, site: Site, received: Received, how: How) -> 
         return f"{site.prefix}/recordings/{received.recording_id}"
     run_id = await site.runs.start(
         request,
-        Upload(
-            str(received.path), how.model or None, how.task or None, how.language or None
-        ),
+        Upload(str(received.path), how.model or None, how.task or None, how.language or None),
     )
     return f"{site.prefix}/uploads/{quote(run_id, safe='')}?recording={received.recording_id}"
 
@@ -107,9 +102,7 @@ def _known_tasks(site: Site, recording_id: str, how: How) -> set[str]:
 
 
 @router.get("/uploads/{run_id}", response_class=HTMLResponse)
-async def progress(
-    request: Request, run_id: str, recording: str = "", site: Site = Depends(site_of)
-) -> Response:
+async def progress(request: Request, run_id: str, site: SiteHere, recording: str = "") -> Response:
     """How far a run is; the recording's page when it is done."""
     state = await _state(request, site, run_id, recording)
     if state["address"]:
@@ -119,7 +112,7 @@ async def progress(
 
 @router.get("/uploads/{run_id}/state")
 async def progress_state(
-    request: Request, run_id: str, recording: str = "", site: Site = Depends(site_of)
+    request: Request, run_id: str, site: SiteHere, recording: str = ""
 ) -> JSONResponse:
     """The same for a script."""
     return JSONResponse(await _state(request, site, run_id, recording))
