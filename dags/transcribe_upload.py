@@ -18,6 +18,7 @@ SETTINGS = Settings()
 @dag(
     dag_display_name="Transcribe one upload",
     schedule=None,
+    is_paused_upon_creation=False,  # whoever uploads a file waits for its text
     start_date=datetime(2026, 1, 1),
     catchup=False,
     default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},

@@ -94,11 +94,16 @@ class _Runs:
         for one in instances.get("task_instances", []):
             by_state.setdefault(one["state"] or "none", []).append(one["task_id"])
         failed = by_state.get("failed", [])
+        detail = f"The task {failed[0]} failed; its log says why." if failed else ""
+        if run.json()["state"] == "queued":
+            dag = await self._call(request, "GET", f"/dags/{_UPLOAD}")
+            if dag.status_code == 200 and dag.json()["is_paused"]:
+                detail = f"The DAG {_UPLOAD} is paused in Airflow: unpause it to go on."
         run_page = f"{self._base}/dags/{_UPLOAD}/runs/{quote(run_id, safe='')}"
         return UploadState(
             state=run.json()["state"],
             step=next(iter(by_state.get("running", [])), ""),
-            detail=f"The task {failed[0]} failed; its log says why." if failed else "",
+            detail=detail,
             uri=str((run.json().get("conf") or {}).get("uri", "")),
             link=run_page,
         )

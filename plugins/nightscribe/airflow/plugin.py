@@ -59,7 +59,6 @@ class NightscribePlugin(AirflowPlugin):
             "/",
             destination="nav",
             url_route="nightscribe",
-            category="browse",
             nav_top_level=True,
         ),
         _view(

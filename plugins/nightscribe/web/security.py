@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -64,9 +63,5 @@ def _is_own(headers: Headers) -> bool:
         return True  # no other site can make a browser send it
     if site := headers.get("sec-fetch-site"):
         return site == "same-origin"
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc in _hosts(headers)
-
-
-def _hosts(headers: Headers) -> Iterable[str]:
-    return (headers.get("host", ""), headers.get("x-forwarded-host", ""))
+    origin = urlsplit(headers.get("origin", "")).netloc
+    return bool(origin) and origin in (headers.get("host"), headers.get("x-forwarded-host"))

@@ -34,7 +34,7 @@ class UploadState:
     Attributes:
         state: `queued`, `running`, `success` or `failed`
         step: the task that runs, such as `transcribe`; empty if none does
-        detail: why it failed
+        detail: why it failed, or waits
         uri: the file
         link: address of the run in Airflow
     """

@@ -59,9 +59,15 @@ async def put(
 
 @router.post("/uploads")
 async def post(
-    request: Request, files: list[UploadFile], how: Annotated[How, Form()], site: SiteHere
+    request: Request,
+    files: list[UploadFile],
+    site: SiteHere,
+    model: Annotated[str, Form()] = "",
+    task: Annotated[Literal["", "transcribe", "translate", "both"], Form()] = "",
+    language: Annotated[str, Form()] = "",
 ) -> Response:
     """Receive the files of the form, for browsers without scripts."""
+    how = How(model=model, task=task, language=language)
     address = f"{site.prefix}/upload"
     for file in files:
         try:

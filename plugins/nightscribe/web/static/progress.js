@@ -10,6 +10,11 @@ const look = async () => {
       state.textContent = `This file was not transcribed. ${answer.detail}`;
       return;
     }
+    if (answer.state === "queued" && answer.detail) {
+      state.textContent = answer.detail;
+      setTimeout(look, 3000);
+      return;
+    }
     const seconds = Math.round((Date.now() - started) / 1000);
     state.textContent = `${words[answer.step] ?? "waiting for a worker"} … ${seconds} s`;
   } catch {
