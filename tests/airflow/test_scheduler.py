@@ -61,11 +61,17 @@ def airflow(
     folder: Path,
     lake: Path,
     archive: Path,
+    samples: Path,
     settings_of: Callable[..., dict[str, str]],
     without_settings: Callable[[], AbstractContextManager[None]],
 ) -> Iterator[AirflowApi]:
     """An Airflow whose settings name a lake and an archive of their own; both DAGs unpaused."""
-    environment = settings_of(lake, NIGHTSCRIBE_ARCHIVES=str(archive), NIGHTSCRIBE_TASK="both")
+    environment = settings_of(
+        lake,
+        NIGHTSCRIBE_ARCHIVES=str(archive),
+        NIGHTSCRIBE_TASK="both",
+        NIGHTSCRIBE_UPLOAD_PLACES=str(samples),
+    )
     airflow = AirflowApi(folder / "airflow", free_port(), environment=environment)
     with without_settings():
         airflow.start()
@@ -342,6 +348,13 @@ def test_upload_gives_its_texts_and_a_bad_one_its_reason(
     assert _states(airflow, UPLOAD, runs[bad])["transcribe"] == "upstream_failed"
     log = _log(airflow, _task(airflow, UPLOAD, runs[bad], "ingest"))
     assert "silent-film.mp4 cannot be transcribed: no_audio_stream" in log
+
+
+def test_an_upload_from_another_place_is_refused(airflow: AirflowApi, lake: Path) -> None:
+    run_id = airflow.trigger(UPLOAD, {"uri": str(lake / "lake.json")})
+    assert airflow.wait_for_run(UPLOAD, run_id, 120) == "failed"
+    log = _log(airflow, _task(airflow, UPLOAD, run_id, "ingest"))
+    assert "is not below a place from which uploads are taken" in log
 
 
 @pytest.mark.parametrize(

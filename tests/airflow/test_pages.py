@@ -1,0 +1,260 @@
+"""The pages in a real Airflow: its logins and roles, and a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nightscribe.airflow.standalone import Standalone, free_port
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
+from nightscribe.settings import Settings
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+USERS = {"admin": "admin", "uwe": "user", "vera": "viewer"}
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory, make_archive: Callable[..., Path]) -> Path:
+    folder = tmp_path_factory.mktemp("pages in Airflow")
+    members = ("german/de-01.flac", "english/en-01.flac", "english/en-03.ogg", "bad/notes.mp3")
+    archive = make_archive(folder / "archive", *members)
+    made = open_lake(str(folder / "lake"))
+    run(made, Order((str(archive),), "demo", task="both"), Settings(device="cpu"))
+    return folder / "lake"
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    lake: Path,
+    settings_of: Callable[..., dict[str, str]],
+    without_settings: Callable[[], AbstractContextManager[None]],
+) -> Iterator[Standalone]:
+    users = ",".join(f"{name}:{role}" for name, role in USERS.items())
+    environment = settings_of(lake, AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=users)
+    airflow = Standalone(lake.parent / "airflow", free_port(), environment=environment)
+    with without_settings():
+        airflow.start()
+    try:
+        yield airflow
+    finally:
+        airflow.stop()
+
+
+@pytest.fixture(scope="module")
+def passwords(airflow: Standalone) -> dict[str, str]:
+    found: dict[str, str] = json.loads((airflow.home / "passwords.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def clients(airflow: Standalone, passwords: dict[str, str]) -> dict[str | None, httpx.Client]:
+    """A client for each user, and one that is not logged in."""
+    made: dict[str | None, httpx.Client] = {}
+    for name in (*USERS, None):
+        own = {"sec-fetch-site": "same-origin"}
+        client = httpx.Client(base_url=airflow.url, timeout=60, headers=own)
+        if name:
+            login = {"username": name, "password": passwords[name]}
+            token = client.post("/auth/token", json=login).json()["access_token"]
+            client.headers["authorization"] = f"Bearer {token}"
+        made[name] = client
+    return made
+
+
+READ = ["/", "/recordings", "/rejected", "/warnings", "/quality", "/static/pages.css", "/runs/a/b"]
+
+
+def test_roles_of_airflow_decide(clients: dict[str | None, httpx.Client], lake: Path) -> None:
+    [(identifier,)] = (
+        read(
+            open_lake(str(lake)),
+            "SELECT recording_id FROM sources WHERE member = 'german/de-01.flac'",
+        )
+        .to_pydict()
+        .values()
+    )
+    reading = [*READ, f"/recordings/{identifier}", f"/media/{identifier}"]
+    for name, client in clients.items():
+        for path in reading:
+            status = client.get(f"/nightscribe{path}").status_code
+            assert status == (401 if name is None else 200), (name, path)
+        expected = {None: 401, "vera": 403, "uwe": 200, "admin": 200}[name]
+        assert client.get("/nightscribe/upload").status_code == expected
+        answer = client.put("/nightscribe/uploads/a.wav", content=b"no audio")
+        assert answer.status_code == (422 if expected == 200 else expected), name
+    forged = {"authorization": "Bearer " + "a" * 30}
+    assert httpx.get(f"{clients[None].base_url}/nightscribe/", headers=forged).status_code == 401
+
+
+# A browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def cookies(airflow: Standalone, passwords: dict[str, str], browser: Any) -> list[dict[str, Any]]:
+    """Logs in with the form, as a person does."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(airflow.url)
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", passwords["admin"])
+    page.click("button[type=submit]")
+    page.wait_for_url(re.compile(rf"{airflow.url}/(?!auth)"))
+    found: list[dict[str, Any]] = context.cookies()
+    context.close()
+    return found
+
+
+@pytest.fixture
+def open_page(
+    airflow: Standalone, browser: Any, cookies: list[dict[str, Any]]
+) -> Iterator[Callable[..., Any]]:
+    """Opens an address of Airflow in a window of its own; fails on errors in its console."""
+    contexts = []
+    errors: list[str] = []
+
+    def opened(path: str, **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.add_cookies(cookies)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{airflow.url}{path}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@needs_browser
+def test_airflow_has_an_entry_that_opens_the_pages(open_page: Callable[..., Any]) -> None:
+    page = open_page("/")
+    page.get_by_text("Nightscribe", exact=True).first.click()
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("heading", name="Home").wait_for()
+    frame.get_by_role("link", name="Library").click()
+    frame.get_by_role("heading", name="Library").wait_for()
+
+
+@needs_browser
+@pytest.mark.parametrize("name", ["german/de-02.mp3", "english/en-06.wav", "russian/radio/ru-01.flac"])
+def test_an_upload_becomes_its_text_by_itself(
+    name: str, open_page: Callable[..., Any], samples: Path
+) -> None:
+    found = next(samples.rglob(Path(name).stem + ".*"))
+    page = open_page("/nightscribe/upload")
+    page.set_input_files("#files", str(found))
+    page.get_by_role("button", name="Upload").click()
+    page.wait_for_url(re.compile("/nightscribe/recordings/[0-9a-f]{64}"), timeout=120_000)
+    assert found.name in page.inner_text("h1")
+    assert len(page.inner_text(".segments")) > 10
+
+
+@needs_browser
+def test_a_file_that_cannot_be_used_says_why(open_page: Callable[..., Any], samples: Path) -> None:
+    page = open_page("/nightscribe/upload")
+    page.set_input_files("#files", str(samples / "bad" / "notes.mp3"))
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_text("notes.mp3 cannot be used").wait_for()
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait until an expression is true. The pages' policy forbids Playwright's own way."""
+    deadline = time.monotonic() + 30
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(100)
+
+
+@needs_browser
+def test_what_is_spoken_is_marked_and_a_click_seeks(open_page: Callable[..., Any]) -> None:
+    page = open_page("/nightscribe/recordings?language=de")
+    page.locator(".rows a.name").first.click()
+    segments = page.locator(".segments").first.locator("li")
+    assert segments.count() >= 2
+    until(page, "document.querySelector('audio').readyState >= 1")
+    segments.nth(1).locator(".said").click()
+    page.wait_for_selector(".segments li[aria-current]")
+    start = float(segments.nth(1).get_attribute("data-start"))
+    assert page.evaluate("document.querySelector('audio').currentTime") >= start - 0.1
+    assert segments.nth(1).get_attribute("aria-current") == "true"
+    assert page.url.endswith(f"#t={start:g}")
+    # By keyboard: the segment before, then play.
+    page.keyboard.press("p")
+    until(page, "document.querySelector('.segments li').ariaCurrent === 'true'")
+    page.keyboard.press("k")
+    page.keyboard.press("k")
+    page.goto(page.url)  # the address leads to the second
+    until(page, f"document.querySelector('audio').currentTime >= {start - 0.1}")
+
+
+@needs_browser
+def test_every_page_is_reached_and_left_by_keyboard(open_page: Callable[..., Any]) -> None:
+    page = open_page("/nightscribe/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for name in ("Home", "Library"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == name
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/recordings")
+    page.go_back()
+    page.wait_for_url("**/nightscribe/")
+
+
+PAGES = ["/", "/recordings", "/rejected", "/warnings", "/quality", "/upload", "recording"]
+
+
+@needs_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_serious_and_nothing_overflows(
+    theme: str, width: int, open_page: Callable[..., Any]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    for path in PAGES:
+        page = open_page(
+            f"/nightscribe{path if path != 'recording' else '/recordings?language=de'}",
+            viewport={"width": width, "height": 800},
+            color_scheme=theme,
+        )
+        if path == "recording":
+            page.locator(".rows a.name").first.click()
+            page.locator(".segments").first.wait_for()
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        found = axe.Axe().run(page).response["violations"]
+        serious = [
+            (one["id"], one["nodes"][0]["html"][:120])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+        assert serious == [], path
