@@ -44,18 +44,19 @@ COPY evaluation evaluation
 COPY dags dags
 COPY models models
 COPY samples samples
-RUN pip install --no-deps --editable .
+RUN pip install --no-deps --editable . && rm -r nightscribe.egg-info
 
 ENV AIRFLOW_HOME=/opt/airflow \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/nightscribe/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/nightscribe/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     NIGHTSCRIBE_LAKE=/data/lake \
+    NIGHTSCRIBE_UPLOADS=/data/uploads \
     NIGHTSCRIBE_MODEL_DIR=/data/models
 
 # A new named volume copies the owner and contents of the folder on which it is mounted.
 RUN install --directory --owner airflow --group airflow \
-    /opt/airflow/logs /opt/airflow/auth /data/lake /data/models
+    /opt/airflow/logs /opt/airflow/auth /data/lake /data/models /data/uploads
 
 USER airflow
 

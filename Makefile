@@ -61,11 +61,13 @@ $(VENV)/.venv: constraints.txt
 $(VENV)/.demo: $(VENV)/.venv pyproject.toml
 	@echo "installing Nightscribe into $(VENV) (takes a few minutes the first time) …"
 	$(BIN)/pip install --quiet -c constraints.txt -e .
+	@rm -rf nightscribe.egg-info # a second list of the same plugin, for Airflow
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 	@echo "installing Nightscribe and its test tools into $(VENV) (takes a few minutes the first time) …"
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[s3,gcs,celery,dev]'
+	@rm -rf nightscribe.egg-info # a second list of the same plugin, for Airflow
 	@touch $@ $(VENV)/.demo
 
 help: ## List these commands

@@ -68,6 +68,7 @@ def main() -> int:
         f"SQL:     {Path(sys.executable).parent / 'nightscribe'} sql --lake {settings.lake} "
         f'"SHOW TABLES"\n'
         "Airflow: `make up` opens its UI on http://127.0.0.1:8080 and prints the login\n"
+        "Pages:   http://127.0.0.1:8080/nightscribe/ then, or Nightscribe in Airflow's navigation\n"
         f"The demo took {time.monotonic() - started:.0f} s."
     )
     return 0
