@@ -165,7 +165,9 @@ def test_airflow_has_an_entry_that_opens_the_pages(open_page: Callable[..., Any]
 
 
 @needs_browser
-@pytest.mark.parametrize("name", ["german/de-02.mp3", "english/en-06.wav", "russian/radio/ru-01.flac"])
+@pytest.mark.parametrize(
+    "name", ["german/de-02.mp3", "english/en-06.wav", "russian/radio/ru-01.flac"]
+)
 def test_an_upload_becomes_its_text_by_itself(
     name: str, open_page: Callable[..., Any], samples: Path
 ) -> None:

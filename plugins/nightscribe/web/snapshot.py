@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = ["Snapshots"]
 
 _FRESH_S = 2.0  # the tables' versions are looked up after this time
 _MEMORY = "1GB"
+_KEPT = 256  # results
 
 
 class Snapshots:
@@ -30,6 +32,7 @@ class Snapshots:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._versions: dict[str, int] = {}
         self._checked = 0.0
+        self._kept: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
 
     @property
     def lake(self) -> Lake:
@@ -57,6 +60,22 @@ class Snapshots:
             )
             return found
 
+    def kept_rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+        """Like `rows`, for counts over whole tables: kept until the tables change."""
+        key = f"{query}\0{parameters!r}"
+        with self._lock:
+            self._current()
+            if key in self._kept:
+                return self._kept[key]
+            kept = self._kept
+        found = self.rows(query, parameters)
+        with self._lock:
+            # If the tables have changed meanwhile, this goes to what nobody reads any more.
+            kept[key] = found
+            while len(kept) > _KEPT:
+                kept.popitem(last=False)
+        return found
+
     def _current(self) -> duckdb.DuckDBPyConnection:
         now = time.monotonic()
         if self._connection is not None and now - self._checked < _FRESH_S:
@@ -66,6 +85,7 @@ class Snapshots:
             # The old connection lives until its last cursor is closed.
             self._connection = connect(self.lake, memory_limit=_MEMORY)
             self._versions = versions
+            self._kept = OrderedDict()
         self._checked = now
         return self._connection
 

@@ -47,8 +47,8 @@ FROM latest_baselines GROUP BY ALL ORDER BY ALL LIMIT 50"""
 def home(request: Request, site: SiteHere) -> HTMLResponse:
     """The page."""
     snapshots = site.snapshots
-    [totals] = snapshots.rows(_TOTALS)
-    last = snapshots.rows(_LAST_RUN)
+    [totals] = snapshots.kept_rows(_TOTALS)
+    last = snapshots.kept_rows(_LAST_RUN)
     accounts: list[dict[str, Any]] = []
     if last:
         accounts = snapshots.rows(
@@ -60,8 +60,8 @@ def home(request: Request, site: SiteHere) -> HTMLResponse:
         totals=totals,
         run=last[0] if last else None,
         accounts=accounts,
-        languages=snapshots.rows(_LANGUAGES),
-        reasons=snapshots.rows(_REASONS),
-        speed=snapshots.rows(_SPEED),
-        baselines=snapshots.rows(_GATE),
+        languages=snapshots.kept_rows(_LANGUAGES),
+        reasons=snapshots.kept_rows(_REASONS),
+        speed=snapshots.kept_rows(_SPEED),
+        baselines=snapshots.kept_rows(_GATE),
     )

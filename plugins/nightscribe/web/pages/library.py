@@ -112,7 +112,7 @@ def library(request: Request, filters: Annotated[Filters, Query()], site: SiteHe
     """The page."""
     snapshots = site.snapshots
     condition, values = filters.condition()
-    [count] = snapshots.rows(
+    [count] = snapshots.kept_rows(
         f"SELECT count(*) AS recordings, sum(duration_s) AS audio_s FROM recordings "
         f"WHERE {condition}",
         values,
@@ -189,7 +189,7 @@ def _choices(snapshots: Snapshots) -> dict[str, list[str]]:
     return {
         name: [
             row["value"]
-            for row in snapshots.rows(
+            for row in snapshots.kept_rows(
                 f"SELECT {name} AS value FROM {table} GROUP BY ALL ORDER BY count(*) DESC, value "
                 "LIMIT 100"
             )
