@@ -109,6 +109,10 @@ class LakeError(NightscribeError):
     """A lake that cannot be opened, read or written."""
 
 
+class SearchError(NightscribeError):
+    """A search index that cannot be built or read."""
+
+
 @contextmanager
 def explain_full_disk() -> Iterator[None]:
     """Turn errors about a full temporary folder into a `NightscribeError`.

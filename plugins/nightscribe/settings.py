@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     lake_conn_id: str | None = Field(
         None, description="Airflow connection (type aws) with the credentials of a lake on S3"
     )
+    index: str = Field(
+        "",
+        description="folder of the search index; empty: `index` in a local lake, and a folder of "
+        "its own in the user's cache (`~/.cache/nightscribe/index`) for a lake on S3",
+    )
     archives: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="archive URIs, separated by commas: folders, zips, tars, s3://, gs://"
     )

@@ -17,6 +17,7 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.index import index_published
 from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.order import Order
 from nightscribe.stages.outcome import outcome_of
@@ -151,9 +152,11 @@ def run_batch(spec: str, run_id: str) -> dict[str, Any]:
 
 
 def run_publish(run_id: str) -> dict[str, Any]:
-    """Refresh the catalog. Returns counts of the run's transcripts and of the lake's rows."""
-    lake = lake_of(Settings())
+    """Refresh catalog and search index. Returns counts of the run's transcripts and all rows."""
+    settings = Settings()
+    lake = lake_of(settings)
     catalog = publish(lake)
+    log.info(index_published(lake, settings))
     with connect(lake) as connection:
         [row] = connection.execute(
             """SELECT count(*), count(DISTINCT recording_id), coalesce(sum(duration_s), 0)

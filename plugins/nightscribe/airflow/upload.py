@@ -15,6 +15,7 @@ from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
 from nightscribe.settings import Settings
+from nightscribe.stages.index import index_published
 from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.order import Order
 from nightscribe.stages.plan import plan_run
@@ -72,7 +73,7 @@ def _real(uri: str) -> str:
 
 
 def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Refresh the catalog, and write the file's transcripts in every format into the lake.
+    """Refresh catalog and search index; write the file's transcripts in all formats into the lake.
 
     Returns the texts by task, and the URIs of the written files.
 
@@ -99,6 +100,7 @@ def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
             text = formats.render(result_of(transcript, segments), fmt)
             path = f"uploads/{recording_id}/{transcript['task']}.{fmt}"
             files.append(lake.put_file(path, text.encode()))
+    log.info(index_published(lake, settings))
     return {
         "recording_id": recording_id,
         "catalog": catalog,

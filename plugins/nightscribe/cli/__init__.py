@@ -32,6 +32,7 @@ COMMANDS = (
     "warnings",
     "sql",
     "export",
+    "index",
     "datasets",
     "evaluate",
     "baseline",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.index import index_published
 from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.ingest_queue import Ingested
 from nightscribe.stages.order import Order
@@ -78,4 +79,6 @@ def run(
     outcome = outcome_of(lake, run_id)
     for line in outcome.lines():
         say(line)
-    return Night(scanned, ingested, made, transcribed, outcome, publish(lake))
+    catalog = publish(lake)
+    say(index_published(lake, settings))
+    return Night(scanned, ingested, made, transcribed, outcome, catalog)

@@ -9,6 +9,8 @@ from typing import Annotated, Protocol, TypeAlias
 from fastapi import Depends, Request
 
 from nightscribe.lake.tables import Lake
+from nightscribe.search.generations import index_folder
+from nightscribe.search.reading import SearchIndex
 from nightscribe.settings import Settings
 from nightscribe.web.access import Access
 from nightscribe.web.audio_files import AudioFiles
@@ -76,10 +78,14 @@ class Site:
     home: str = "/"
     snapshots: Snapshots = field(init=False)
     audio: AudioFiles = field(init=False)
+    index: SearchIndex = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "snapshots", Snapshots(self.lake))
         object.__setattr__(self, "audio", AudioFiles(self.settings.limits))
+        folder = self.settings.index
+        index = SearchIndex(lambda: index_folder(self.snapshots.lake, folder))
+        object.__setattr__(self, "index", index)
 
 
 def _site_of(request: Request) -> Site:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from nightscribe.web.pages import home, library, media, quality, recording, runs, upload
+from nightscribe.web.pages import home, library, media, quality, recording, runs, search, upload
 
 __all__ = ["PAGES"]
 
-PAGES = [module.router for module in (home, library, recording, media, upload, quality, runs)]
+PAGES = [
+    module.router for module in (home, library, recording, media, search, upload, quality, runs)
+]
