@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightscribe.errors import ConfigurationError, SearchError
-from nightscribe.lake.tables import Lake
+from nightscribe.lake.location import LakeLocation
 
 __all__ = [
     "FORMAT",
@@ -62,7 +62,7 @@ class State(BaseModel):
     models: tuple[str, ...] = ()
 
 
-def index_folder(lake: Lake, setting: str = "") -> Path:
+def index_folder(lake: LakeLocation, setting: str = "") -> Path:
     """The folder of a lake's index. `setting` is `Settings().index`.
 
     Raises:
