@@ -124,7 +124,7 @@ def test_run_transcribes_an_archive(first_run: tuple[Path, Ran]) -> None:
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
     assert [re.split(r"\W", line)[0] for line in lines] == (
-        ["scan", "", "ingest", "plan", "batch", "account", "catalog"]
+        ["scan", "", "ingest", "plan", "batch", "account", "index", "catalog"]
     )
     assert "3 files new or changed" in lines[0]
     assert "2 new recordings" in lines[2]

@@ -114,6 +114,7 @@ def test_run_says_what_it_does_stage_by_stage_and_the_second_does_nothing(
         "plan:",
         "batch",
         "account:",
+        "index:",
     ]
     assert "2 files new or changed" in said[0]
     assert "4 transcripts" in said[3]
@@ -127,12 +128,13 @@ def test_run_says_what_it_does_stage_by_stage_and_the_second_does_nothing(
             0
         ].as_py(),
     }
-    assert said[-1].endswith("found 2 = 2 used + 0 rejected + 0 passed over")
+    assert said[-2].endswith("found 2 = 2 used + 0 rejected + 0 passed over")
     tables = SCHEMAS.keys() - {"account_parts"}  # every run has an account
     versions = {name: int(lake.table(name).version()) for name in tables}
     again = run(lake, order(archive, task="both"), CPU, say=said.append)
-    assert "nothing to transcribe, 4 transcripts exist already" in said[-2]
-    assert said[-1].endswith("found 2 = 2 known + 0 rejected + 0 passed over")
+    assert "nothing to transcribe, 4 transcripts exist already" in said[-3]
+    assert said[-2].endswith("found 2 = 2 known + 0 rejected + 0 passed over")
+    assert said[-1].startswith("index: 0 segments added, 0 removed")
     assert again.transcribed == []
     assert {name: int(lake.table(name).version()) for name in tables} == versions
 

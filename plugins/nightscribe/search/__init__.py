@@ -7,10 +7,11 @@
 - `reading`: hits of a query
 - `marks`: which parts of a text a query has found
 
-The index is Tantivy's. SQLite's FTS5 needs no further package, but it took up to 245 ms for a
-common word in ten million segments, where Tantivy took 2 ms. It also keeps everything in one file
-that is changed in place, so readers and a writer wait for each other's locks, which many network
-file systems do not hold. Tantivy's files never change once they are written.
+The index is Tantivy's. SQLite's FTS5 needs no further package, but in ten million segments of 12
+words it took up to 245 ms for a word, where Tantivy took 2 ms, and 14 ms for a phrase. FTS5 also
+keeps everything in one file that is changed in place, so readers and a writer wait for each other's
+locks, which many network file systems do not hold. Tantivy's files never change once they are
+written.
 
 The index is never the truth. All that is in it comes from the lake, and it can be deleted at any
 time.

@@ -26,7 +26,7 @@ def index_published(lake: Lake, settings: Settings) -> str:
     except Exception as error:
         # The transcripts are published. The pages say up to when the old index knows them.
         log.exception("the search index was not brought up to date")
-        return f"search index: not brought up to date, run `nightscribe index` again: {error}"
+        return f"index: not brought up to date, run `nightscribe index` again: {error}"
 
 
 def summary(built: Built) -> str:
@@ -34,7 +34,7 @@ def summary(built: Built) -> str:
     until = built.state.known_until
     made = "made anew, " if built.is_new else ""
     return (
-        f"search index: {made}{built.added:,} segments added, {built.removed:,} removed; knows "
+        f"index: {made}{built.added:,} segments added, {built.removed:,} removed; knows "
         f"{built.state.segments:,} segments of {built.state.transcripts:,} transcripts"
         + (f" up to {until:%Y-%m-%d %H:%M:%S} UTC" if until else "")
     )
