@@ -76,7 +76,16 @@ def clients(airflow: Standalone, passwords: dict[str, str]) -> dict[str | None, 
     return made
 
 
-READ = ["/", "/recordings", "/rejected", "/warnings", "/quality", "/static/pages.css", "/runs/a/b"]
+READ = [
+    "/",
+    "/search",
+    "/recordings",
+    "/rejected",
+    "/warnings",
+    "/quality",
+    "/static/pages.css",
+    "/runs/a/b",
+]
 
 
 def test_roles_of_airflow_decide(clients: dict[str | None, httpx.Client], lake: Path) -> None:
@@ -219,6 +228,21 @@ def test_what_is_spoken_is_marked_and_a_click_seeks(open_page: Callable[..., Any
 
 
 @needs_browser
+def test_a_word_is_found_and_its_second_is_one_click_away(open_page: Callable[..., Any]) -> None:
+    page = open_page("/nightscribe/search")
+    page.fill("input[name=q]", "morning OR nothing")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing was found").wait_for()
+    page.goto(page.url.partition("?")[0] + "?q=der&language=de")
+    page.locator("mark").first.wait_for()
+    link = page.locator(".hits a.time").first
+    second = float(link.get_attribute("href").partition("#t=")[2])
+    link.click()
+    page.locator(".segments li[aria-current]").first.wait_for()
+    until(page, f"document.querySelector('audio').currentTime >= {second - 0.1}")
+
+
+@needs_browser
 def test_every_page_is_reached_and_left_by_keyboard(open_page: Callable[..., Any]) -> None:
     page = open_page("/nightscribe/")
     page.keyboard.press("Tab")
@@ -232,7 +256,16 @@ def test_every_page_is_reached_and_left_by_keyboard(open_page: Callable[..., Any
     page.wait_for_url("**/nightscribe/")
 
 
-PAGES = ["/", "/recordings", "/rejected", "/warnings", "/quality", "/upload", "recording"]
+PAGES = [
+    "/",
+    "/search?q=the",
+    "/recordings",
+    "/rejected",
+    "/warnings",
+    "/quality",
+    "/upload",
+    "recording",
+]
 
 
 @needs_browser

@@ -25,6 +25,7 @@ ROUTES: dict[tuple[str, str], tuple[Right | None, str]] = {
     ("/quality", "GET"): (None, "/quality"),
     ("/quality/{evaluation}/report", "GET"): (None, "/quality/x/report"),
     ("/runs/{dag_id}/{run_id}", "GET"): (None, "/runs/a/b"),
+    ("/search", "GET"): (None, "/search"),
     ("/upload", "GET"): (Right.UPLOAD, "/upload"),
     ("/uploads/{name}", "PUT"): (Right.UPLOAD, "/uploads/a.txt"),
     ("/uploads", "POST"): (Right.UPLOAD, "/uploads"),

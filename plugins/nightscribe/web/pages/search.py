@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,7 +13,7 @@ from nightscribe.errors import ConfigurationError
 from nightscribe.search.marks import marked
 from nightscribe.search.reading import Found
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 from nightscribe.web.snapshot import Snapshots
 
 __all__ = ["router"]
@@ -49,7 +49,7 @@ class _Asked(BaseModel):
 def search(
     request: Request,
     asked: Annotated[_Asked, Query()],
-    site: Site = Depends(site_of),
+    site: SiteHere,
 ) -> HTMLResponse:
     """The page."""
     state = site.index.state()
@@ -116,5 +116,5 @@ def _names(snapshots: Snapshots, recording_ids: Iterable[str]) -> dict[str, str]
 
 def _newest(snapshots: Snapshots) -> Any:
     """When the newest transcript of the lake was created; None without any."""
-    [row] = snapshots.rows("SELECT max(created_at) AS newest FROM transcripts")
+    [row] = snapshots.kept_rows("SELECT max(created_at) AS newest FROM transcripts")
     return row["newest"]
