@@ -24,6 +24,7 @@ from nightscribe.settings import Settings
 from nightscribe.stages.index import index_published, summary
 from tests.search.dying import die_while_building
 from tests.search.said import say
+from tests.unprivileged import unprivileged
 
 START = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -226,3 +227,26 @@ def test_the_place_of_an_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     places = {index_folder(remote), index_folder(LakeLocation("s3://bucket/other"))}
     assert len(places) == 2
     assert {place.parent for place in places} == {tmp_path / "nightscribe" / "index"}
+
+
+_SEARCH = """
+import sys
+from pathlib import Path
+from nightscribe.search.reading import SearchIndex
+index = SearchIndex(lambda: Path(sys.argv[1]))
+print(index.search("word", limit=9, offset=0, language="", task="", model="").count)
+"""
+
+
+def test_who_may_only_read_the_index_can_search(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    say(lake, "r", " a word", " another word")
+    folder = tmp_path / "index"
+    build(lake, folder)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert unprivileged(_SEARCH, str(folder)) == ["2"]
+    finally:
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)

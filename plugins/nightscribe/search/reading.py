@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,15 +125,28 @@ class SearchIndex:
                 if self._opened is not None and self._opened[0] == state.generation:
                     return state, self._opened[1]
                 try:
-                    index = tantivy.Index.open(str(folder / state.generation))
-                except ValueError as error:
+                    searcher = _searcher(folder / state.generation)
+                except (ValueError, OSError) as error:
                     problem = error
                     continue
-                self._opened = state.generation, index.searcher()
-                return state, self._opened[1]
+                self._opened = state.generation, searcher
+                return state, searcher
         raise SearchError(
-            f"there is no search index at {folder} that can be used: `nightscribe index` makes it"
+            f"there is no search index at {folder} that can be used"
+            + (f" ({problem})" if problem else "")
+            + ": `nightscribe index` makes it"
         ) from problem
+
+
+def _searcher(generation: Path) -> tantivy.Searcher:
+    if os.access(generation, os.W_OK):
+        return tantivy.Index.open(str(generation)).searcher()
+    # Tantivy puts a lock beside the files that it opens. Open files outlive their links.
+    with tempfile.TemporaryDirectory(prefix="nightscribe-index-") as links:
+        for file in generation.iterdir():
+            if file.suffix != ".lock":
+                Path(links, file.name).symlink_to(file)
+        return tantivy.Index.open(links).searcher()
 
 
 def _tantivy_query(parts: Sequence[Part], filters: Mapping[str, str]) -> tantivy.Query:
