@@ -17,11 +17,14 @@ import errno
 import os
 import platform
 import resource
+import stat
 import struct
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["MEMORY_BYTES", "Confined", "confine", "confined"]
+__all__ = ["MEMORY_BYTES", "Confined", "confine", "confine_to", "confined"]
 
 MEMORY_BYTES = 2 * 1024**3
 """Address space of a worker. One that has started takes 0.25 GiB."""
@@ -29,7 +32,8 @@ MEMORY_BYTES = 2 * 1024**3
 _DESCRIPTORS = 16  # open files: the standard ones, the socket, two per job
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF, _LANDLOCK_VERSION = 444, 446, 1
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_LANDLOCK_VERSION, _LANDLOCK_PATH_BENEATH = 1, 1
 
 # Rights of Landlock by the ABI that added them: file system, network, scopes.
 _RIGHTS = {
@@ -40,6 +44,10 @@ _RIGHTS = {
     5: (1 << 15, 0, 0),  # ioctl on devices
     6: (0, 0, 0b11),  # abstract sockets, signals
 }
+
+_READ = 0b1100  # files, folders
+_EXECUTE = 0b1
+_OF_FILES = 0b1100_0000_0000_0111  # rights that a rule for a file may name
 
 # System calls that are denied, by their numbers on x86_64 and aarch64; None where there is none.
 _DENIED: dict[str, tuple[int, int | None]] = {
@@ -101,14 +109,24 @@ _DENIED: dict[str, tuple[int, int | None]] = {
     "setns": (308, 268),
     "chroot": (161, 51),
 }
+_FILE_CALLS = {
+    *("open", "openat", "creat", "truncate", "mkdir", "mkdirat", "rmdir"),
+    *("unlink", "unlinkat", "rename", "renameat", "renameat2"),
+}
+"""Calls that a process needs which may use some folders. Landlock bounds these."""
+
+_THREAD_CALLS = {"clone", "socketpair"}
+"""Calls with which thread pools start. A filter lets `clone` make threads only."""
+
 _CLONE3 = 435
 # Allowed for this process only. `abort` uses the first, `setrlimit` the second (as process 0).
 _TGKILL, _PRLIMIT = (234, 131), (302, 261)
+_CLONE, _CLONE_THREAD = (56, 220), 0x10000
 # AUDIT_ARCH, and the column of the tables above.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # instructions of the filter
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # instructions of the filter
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16  # offsets in `struct seccomp_data`
 _X32 = 0x40000000  # numbers from here on are a second table on x86_64
 
@@ -141,9 +159,26 @@ def confine() -> Confined:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
     abi, landlock_error = _landlock(libc)
-    seccomp_error = _seccomp(libc)
+    seccomp_error = _seccomp(libc, _DENIED)
     _confined = Confined(abi, landlock_error, not seccomp_error, seccomp_error)
     return _confined
+
+
+def confine_to(*, read: Iterable[Path], write: Iterable[Path]) -> Confined:
+    """Confine this process, and the threads that it starts from now on, to some folders and files.
+
+    It keeps its environment and limits. It has no network and starts no programs; where the kernel
+    lacks Landlock, it may use other files. No other thread may run yet: it would not be confined.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
+    folders = dict.fromkeys(read, _READ) | dict.fromkeys(write, ~_EXECUTE)
+    abi, landlock_error = _landlock(libc, folders)
+    kept = _FILE_CALLS | _THREAD_CALLS
+    denied = {name: numbers for name, numbers in _DENIED.items() if name not in kept}
+    seccomp_error = _seccomp(libc, denied)
+    return Confined(abi, landlock_error, not seccomp_error, seccomp_error)
 
 
 def confined() -> Confined | None:
@@ -151,18 +186,33 @@ def confined() -> Confined | None:
     return _confined
 
 
-def _landlock(libc: ctypes.CDLL) -> tuple[int | None, str]:
-    """The ABI that is in force, or None and why."""
+def _landlock(
+    libc: ctypes.CDLL, folders: Mapping[Path, int] | None = None
+) -> tuple[int | None, str]:
+    """The ABI that is in force, or None and why. `folders` have rights that stay."""
     abi = libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION)
     if abi < 1:
         return None, _refusal()
     rights = [added for version, added in _RIGHTS.items() if version <= abi]
-    ruleset = struct.pack("=QQQ", *(sum(column) for column in zip(*rights, strict=True)))
+    handled = [sum(column) for column in zip(*rights, strict=True)]
+    ruleset = struct.pack("=QQQ", *handled)
     size = 8 if abi < 4 else 16 if abi < 6 else 24  # older kernels know fewer fields
     descriptor = libc.syscall(_LANDLOCK_CREATE_RULESET, ruleset, ctypes.c_size_t(size), 0)
     if descriptor < 0:
         return None, _refusal()
     try:
+        for folder, wanted in (folders or {}).items():
+            opened = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            try:
+                if not stat.S_ISDIR(os.fstat(opened).st_mode):
+                    wanted &= _OF_FILES
+                rule = struct.pack("=Qi", wanted & handled[0], opened)
+                if libc.syscall(
+                    _LANDLOCK_ADD_RULE, descriptor, _LANDLOCK_PATH_BENEATH, rule, ctypes.c_uint(0)
+                ):
+                    return None, _refusal()
+            finally:
+                os.close(opened)
         if libc.syscall(_LANDLOCK_RESTRICT_SELF, descriptor, 0):
             return None, _refusal()
     finally:
@@ -170,18 +220,20 @@ def _landlock(libc: ctypes.CDLL) -> tuple[int | None, str]:
     return abi, ""
 
 
-def _seccomp(libc: ctypes.CDLL) -> str:
+def _seccomp(libc: ctypes.CDLL, calls: Mapping[str, tuple[int, int | None]]) -> str:
     """Install the filter; returns why it could not be installed, or nothing."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES or sys.maxsize < 2**32:
         return f"no filter for {machine}"
-    program = _filter(*_ARCHITECTURES[machine])
+    program = _filter(*_ARCHITECTURES[machine], calls)
     instructions = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
     return _refusal() if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) else ""
 
 
-def _filter(architecture: int, column: int) -> bytes:
+def _filter(
+    architecture: int, column: int, calls: Mapping[str, tuple[int, int | None]]
+) -> bytes:
     """The filter: instructions of 8 bytes each, run by the kernel before every system call."""
     denied, own = _ERROR | errno.EPERM, os.getpid()
     steps = [
@@ -195,7 +247,7 @@ def _filter(architecture: int, column: int) -> bytes:
         (_EQUAL, 0, 1, _CLONE3),
         (_RETURN, 0, 0, _ERROR | errno.ENOSYS),
     ]
-    for numbers in _DENIED.values():
+    for numbers in calls.values():
         number = numbers[column]
         if number is not None:
             steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, denied)]
@@ -205,6 +257,13 @@ def _filter(architecture: int, column: int) -> bytes:
             (_LOAD, 0, 0, _FIRST_ARGUMENT),
             (_EQUAL, 0, 1, allowed),
             (_RETURN, 0, 0, _ALLOW),
+            (_RETURN, 0, 0, denied),
+        ]
+    if "clone" not in calls:
+        steps += [
+            (_EQUAL, 0, 3, _CLONE[column]),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT),
+            (_ANY_BIT, 1, 0, _CLONE_THREAD),
             (_RETURN, 0, 0, denied),
         ]
     steps.append((_RETURN, 0, 0, _ALLOW))

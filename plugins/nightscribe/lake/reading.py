@@ -25,7 +25,11 @@ _QUERY_WORDS |= {"values", "with"}
 
 
 def connect(
-    lake: Lake, *, memory_limit: str | None = None, spill_to: str | Path | None = None
+    lake: Lake,
+    *,
+    memory_limit: str | None = None,
+    spill_to: str | Path | None = None,
+    spill_limit: str | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB connection with all views. Close it after use.
 
@@ -35,12 +39,15 @@ def connect(
     Args:
         memory_limit: of DuckDB, such as "300MB"; larger intermediate results are written to disk
         spill_to: folder for these; default: a new one in the temporary folder
+        spill_limit: size of that folder, such as "1GB"; a query that needs more fails
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     # DuckDB's default is `.tmp` in the working folder. It creates and removes the folder itself.
     folder = spill_to or Path(tempfile.gettempdir(), f"nightscribe-duckdb-{uuid.uuid4().hex}")
     connection.execute(f"SET temp_directory = {_quoted(str(folder))}")
+    if spill_limit is not None:
+        connection.execute(f"SET max_temp_directory_size = {_quoted(spill_limit)}")
     if memory_limit is not None:
         connection.execute(f"SET memory_limit = {_quoted(memory_limit)}")
         # Every thread needs memory that DuckDB cannot spill: 16 threads do not fit into 256 MB.
