@@ -126,7 +126,13 @@ _CLONE, _CLONE_THREAD = (56, 220), 0x10000
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # instructions of the filter
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = (
+    0x20,
+    0x15,
+    0x35,
+    0x45,
+    0x06,
+)  # instructions of the filter
 _NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16  # offsets in `struct seccomp_data`
 _X32 = 0x40000000  # numbers from here on are a second table on x86_64
 
@@ -231,9 +237,7 @@ def _seccomp(libc: ctypes.CDLL, calls: Mapping[str, tuple[int, int | None]]) -> 
     return _refusal() if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) else ""
 
 
-def _filter(
-    architecture: int, column: int, calls: Mapping[str, tuple[int, int | None]]
-) -> bytes:
+def _filter(architecture: int, column: int, calls: Mapping[str, tuple[int, int | None]]) -> bytes:
     """The filter: instructions of 8 bytes each, run by the kernel before every system call."""
     denied, own = _ERROR | errno.EPERM, os.getpid()
     steps = [

@@ -6,6 +6,7 @@ and says who may do what.
 - `app`: the application, from a `Site`; `site`: what it needs from outside
 - `access`: people and rights; `security`: headers, and writes from other sites
 - `snapshot`: the lake, as the pages read it; `rendering`: templates and how values are shown
+- `console/`: runs the SQL of people, in processes of their own
 - `pages/`: one module for each page
 - `templates/`, `static/`: HTML, styles and scripts of our own; nothing is loaded from elsewhere
 """

@@ -69,6 +69,7 @@ def create_app(site: Site) -> FastAPI:
 
 
 _TITLES = {
+    400: "This query has no result",
     401: "Not logged in",
     403: "Not allowed",
     404: "Not found",

@@ -14,6 +14,8 @@ from nightscribe.search.reading import SearchIndex
 from nightscribe.settings import Settings
 from nightscribe.web.access import Access
 from nightscribe.web.audio_files import AudioFiles
+from nightscribe.web.console.console import Console
+from nightscribe.web.console.limits import QueryLimits
 from nightscribe.web.snapshot import Snapshots
 
 __all__ = ["Runs", "Site", "SiteHere", "Upload", "UploadState"]
@@ -68,6 +70,7 @@ class Site:
         lake: opens the lake; raises `NightscribeError`
         prefix: path of the pages in the server, such as `/nightscribe`, without a slash at its end
         home: address of Airflow's own pages
+        query_limits: what a query of a person may use
     """
 
     settings: Settings
@@ -76,9 +79,11 @@ class Site:
     runs: Runs
     prefix: str = ""
     home: str = "/"
+    query_limits: QueryLimits = field(default_factory=QueryLimits)
     snapshots: Snapshots = field(init=False)
     audio: AudioFiles = field(init=False)
     index: SearchIndex = field(init=False)
+    console: Console = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "snapshots", Snapshots(self.lake))
@@ -86,6 +91,8 @@ class Site:
         folder = self.settings.index
         index = SearchIndex(lambda: index_folder(self.snapshots.lake, folder))
         object.__setattr__(self, "index", index)
+        console = Console(lambda: self.snapshots.lake, self.query_limits)
+        object.__setattr__(self, "console", console)
 
 
 def _site_of(request: Request) -> Site:

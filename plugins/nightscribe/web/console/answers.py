@@ -71,10 +71,7 @@ def read_answer(file: BinaryIO, most: int) -> Rows | None:
             return None
         return Rows(
             [Column(str(name), str(kind), bool(right)) for name, kind, right in answer["columns"]],
-            [
-                [None if value is None else str(value) for value in row]
-                for row in answer["rows"]
-            ],
+            [[None if value is None else str(value) for value in row] for row in answer["rows"]],
             int(answer["count"]),
             bool(answer["more"]),
             bool(answer["plan"]),

@@ -29,9 +29,7 @@ class Console:
         self._lock = threading.Lock()
         self._taken = {"query": 0, "file": 0}
 
-    async def rows(
-        self, text: str, offset: int, is_gone: Callable[[], Awaitable[bool]]
-    ) -> Rows:
+    async def rows(self, text: str, offset: int, is_gone: Callable[[], Awaitable[bool]]) -> Rows:
         """A page of the rows of a query.
 
         Raises:

@@ -18,7 +18,7 @@ _CLOUD = re.compile(
 
 
 def environment_for(lake: Lake, given: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:
-    """Of `given`, what Python needs to start; for a lake in an object store, what that needs too."""
+    """Of `given`, what Python needs to start; and what a lake in an object store needs."""
     kept = environment(given, path)
     # Each of glibc's pools of memory takes 64 MiB of address space.
     kept["MALLOC_ARENA_MAX"] = "2"

@@ -1,6 +1,6 @@
 """The program of a query's process: reads a job from standard input, answers on standard output.
 
-    python -P -m nightscribe.web.console.program
+python -P -m nightscribe.web.console.program
 """
 
 from __future__ import annotations

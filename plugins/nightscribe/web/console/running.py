@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,8 @@ def page_of(
         raise ValueError(f"{len(names)} columns: a page shows {limits.columns}")
     is_plan = names == ["explain_key", "explain_value"]
     longest = 20 * limits.cell if is_plan else limits.cell
-    cells = ", ".join(
-        f"left({_named(place)}::VARCHAR, {longest})" for place in range(len(names))
-    )
     most = limits.shown_rows
-    shown = _plainly_named(relation.limit(most + 1)).project(cells)
+    shown = _columns(relation.limit(most + 1), f"left({{}}::VARCHAR, {longest})")
     count, rows = 0, []
     for batch in shown.to_arrow_reader(_BATCH):
         first, last = max(offset - count, 0), min(offset, most) + limits.page_rows - count
@@ -48,8 +46,7 @@ def page_of(
         count += batch.num_rows
     return {
         "columns": [
-            (name, kind, kind.partition("(")[0] in _NUMBERS)
-            for name, kind in zip(names, kinds, strict=True)
+            (name, kind, _is_number(kind)) for name, kind in zip(names, kinds, strict=True)
         ],
         "rows": rows[: max(most - offset, 0)],
         "count": min(count, most),
@@ -64,12 +61,11 @@ def write_parquet(
 ) -> None:
     """All rows of a result, with their types. Raises as `query` does."""
     relation = query(connection, text)
-    plain = _plainly_named(relation.limit(limits.file_rows + 1))
     cells = [
-        f"{_named(place)} AS {_quoted(name)}"
-        for place, name in enumerate(_distinct(relation.columns))
+        f"c{place} AS {_quoted(name)}" for place, name in enumerate(_distinct(relation.columns))
     ]
-    _copy(plain, cells, "FORMAT parquet, COMPRESSION zstd", path, limits)
+    rows = _columns(relation.limit(limits.file_rows + 1), "{}")
+    _copy(rows, cells, "FORMAT parquet, COMPRESSION zstd", path, limits)
 
 
 def write_csv(
@@ -77,14 +73,14 @@ def write_csv(
 ) -> None:
     """All rows of a result, as text that no spreadsheet runs. Raises as `query` does."""
     relation = query(connection, text)
-    kinds = [str(kind).partition("(")[0] for kind in relation.types]
-    plain = _plainly_named(relation.limit(limits.file_rows + 1))
-    texts = ", ".join(f"{_named(place)}::VARCHAR AS {_named(place)}" for place in range(len(kinds)))
-    cells = [
-        f"{_named(place) if kind in _NUMBERS else _inert(_named(place))} AS {_quoted(_safe(name))}"
-        for place, (kind, name) in enumerate(zip(kinds, _distinct(relation.columns), strict=True))
-    ]
-    _copy(plain.project(texts), cells, "FORMAT csv, HEADER", path, limits)
+    cells = []
+    for place, (name, kind) in enumerate(
+        zip(_distinct(relation.columns), relation.types, strict=True)
+    ):
+        cell = f"c{place}" if _is_number(str(kind)) else _inert(f"c{place}")
+        cells.append(f"{cell} AS {_quoted(_inert_name(name))}")
+    rows = _columns(relation.limit(limits.file_rows + 1), "{}::VARCHAR")
+    _copy(rows, cells, "FORMAT csv, HEADER", path, limits)
 
 
 def _copy(
@@ -107,14 +103,16 @@ def _copy(
         )
 
 
-def _plainly_named(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The same rows with columns c0, c1 …: names of a result may be equal."""
-    names = ", ".join(f"c{place}" for place in range(len(relation.columns)))
-    return relation.query("result", f"SELECT * FROM result AS result({names})")
+def _columns(relation: duckdb.DuckDBPyRelation, cell: str) -> duckdb.DuckDBPyRelation:
+    """The rows with columns c0, c1 …, since names of a result may be equal. `{}` is a value."""
+    places = range(len(relation.columns))
+    return relation.project(
+        ", ".join(f"{cell.format(f'#{place + 1}')} AS c{place}" for place in places)
+    )
 
 
-def _named(place: int) -> str:
-    return f"c{place}"
+def _is_number(kind: str) -> bool:
+    return kind.partition("(")[0] in _NUMBERS
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -131,11 +129,12 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _inert(column: str) -> str:
-    return f"CASE WHEN regexp_matches({column}, '{_FORMULA}') THEN '''' || {column} ELSE {column} END"
+    is_formula = f"regexp_matches({column}, '{_FORMULA}')"
+    return f"CASE WHEN {is_formula} THEN chr(39) || {column} ELSE {column} END"
 
 
-def _safe(name: str) -> str:
-    return f"'{name}" if name[:1] in "=+-@\t\r\n " and name else name
+def _inert_name(name: str) -> str:
+    return f"'{name}" if re.search(_FORMULA, name) else name
 
 
 def _quoted(name: str) -> str:

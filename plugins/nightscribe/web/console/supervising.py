@@ -26,7 +26,9 @@ __all__ = ["supervise"]
 
 _LOOKS_S = 0.25  # how often it is asked whether the person is still there
 
-_UNEXPECTED = "The process of this query has ended: it needed more memory than it may use, or failed."
+_UNEXPECTED = (
+    "The process of this query has ended: it needed more memory than it may use, or failed."
+)
 
 
 async def supervise(
