@@ -83,6 +83,15 @@ NOT_QUERIES = [
     "PRAGMA version",
     "CALL pragma_version()",
     "CHECKPOINT",
+    "WITH a AS (COPY (SELECT 1) TO '{lake}/new.csv') FROM a",
+    "WITH a AS (\u200bCOPY (SELECT 1) TO '{lake}/new.csv') FROM a;",
+    "((WITH a AS (/* ) */ copy (SELECT 1) TO '{lake}/new.csv') FROM a)) -- end",
+    "WITH a AS (COPY (SELECT 1) TO '{lake}/new.csv') PIVOT (SELECT 1 AS x) ON x",
+    "EXPLAIN ANALYZE WITH a AS (\ufeffCOPY (SELECT 1) TO '{lake}/new.csv') FROM a",
+    "FROM JSON_execute_serialized_sql(json_serialize_sql("
+    "'WITH a AS (CO' || 'PY (SELECT 1) TO ''{lake}/new.csv'') FROM a'))",
+    "FROM query('FROM json_exec' || 'ute_serialized_sql(''{{}}'')')",
+    "FROM \"query\" /* */ ('SELECT 1')",
     "INSTALL httpfs",
     "LOAD httpfs",
     "SET threads = 3",
@@ -121,6 +130,10 @@ QUERIES = [
     "EXPLAIN ANALYZE (SELECT 1)",
     "EXPLAIN (FORMAT json) SELECT 1",
     "EXPLAIN (ANALYZE, FORMAT json) (SELECT 1)",
+    "SELECT 'copy (COPY' AS copy",
+    "SELECT count(copy) FROM (SELECT 1 AS copy) -- copy",
+    "PIVOT (SELECT 'a copy' AS copy) ON copy",
+    "SELECT 'a query (SELECT 1)' AS query",
     "-- why\nEXPLAIN /* /* a */ comment */ ANALYZE FROM recordings",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -12,16 +13,23 @@ import duckdb
 import pyarrow as pa
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.lake.read_only import ReadOnly
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import create_views
 
 __all__ = ["connect", "count_rows", "query", "read"]
 
-# DuckDB may write below an allowed folder (COPY, EXPORT and ATTACH, also after EXPLAIN ANALYZE). So
-# only statements that are known to read are run.
+# DuckDB may write below an allowed folder (COPY, EXPORT and ATTACH, also after EXPLAIN ANALYZE, and
+# COPY as the body of a WITH). So only statements that are known to read are run.
 _QUERY_WORDS = {"(", "describe", "from", "pivot", "select", "show", "summarize", "table", "unpivot"}
 _QUERY_WORDS |= {"values", "with"}
 """First words of statements that return rows and write nothing."""
+
+_SERIALIZED = "json_execute_serialized_sql"
+"""A function that runs any statement of a text, one that writes as well."""
+
+# DuckDB's parser takes these for spaces; its tokenizer does not.
+_SPACES = dict.fromkeys([0xA0, *range(0x2000, 0x200E), 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF], " ")
 
 
 def connect(
@@ -53,7 +61,7 @@ def connect(
         # Every thread needs memory that DuckDB cannot spill: 16 threads do not fit into 256 MB.
         connection.execute("SET threads = 2")
     if not lake.is_local:
-        connection.register_filesystem(lake.filesystem)
+        connection.register_filesystem(ReadOnly(lake.filesystem))
     connection.execute(f"SET allowed_directories = [{_quoted(lake.uri)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -78,7 +86,7 @@ def query(
     statements = connection.extract_statements(text)
     if len(statements) != 1:
         raise ConfigurationError(f"{text!r} is {len(statements)} statements: give one")
-    if not _is_query(statements[0]):
+    if not _is_query(statements[0]) or _copies(connection, statements[0]) or _runs_text(text):
         raise ConfigurationError(
             f"{text!r} is not a query: give one that begins with SELECT, FROM, WITH, PIVOT, "
             "DESCRIBE, SHOW, SUMMARIZE or EXPLAIN (`nightscribe sql --output FILE` writes the rows "
@@ -102,8 +110,35 @@ def _is_query(statement: duckdb.Statement) -> bool:
     return words[0] in _QUERY_WORDS
 
 
+def _copies(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+    """Whether a query has a COPY, which may be the body of a WITH. Raises `duckdb.Error`."""
+    text = statement.query
+    if "copy" not in text.lower():
+        return False
+    if statement.type.name == "SELECT":
+        # DuckDB has no COPY in a subquery, and DESCRIBE runs nothing.
+        try:
+            connection.execute(f"DESCRIBE FROM ({text.rstrip().removesuffix(';')}\n)").fetchall()
+        except duckdb.BinderException as error:
+            if "COPY statement" in str(error):
+                return True
+            raise
+        return False
+    words = _words(text)
+    return any(pair == ("(", "copy") for pair in itertools.pairwise(words))
+
+
+def _runs_text(text: str) -> bool:
+    """Whether a query runs a text that could be a statement, by one function or a call of it."""
+    if _SERIALIZED in text.lower():
+        return True
+    words = [word.strip('"') for word in _words(text)]
+    return any(pair == ("query", "(") for pair in itertools.pairwise(words))
+
+
 def _words(text: str) -> list[str]:
     """The tokens of a statement in lower case, without comments."""
+    text = text.translate(_SPACES)
     encoded = text.encode()  # the tokens' positions are in bytes
     tokens = duckdb.tokenize(text)
     ends = [start for start, _ in tokens[1:]] + [len(encoded)]
