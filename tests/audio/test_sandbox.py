@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +104,73 @@ def test_the_sound_of_a_video_is_decoded_and_its_pictures_are_not(
     with opened(content) as recording:
         # A decoder would have found the format of the pixels.
         assert recording.container.streams.video[0].codec_context.pix_fmt is None
+
+
+CONFINED = """
+import json, os, socket, subprocess, sys, threading
+from pathlib import Path
+from nightscribe.audio.sandbox import confine_to
+
+read, write, other = map(Path, sys.argv[1:])
+confined = confine_to(read=[read, Path("/proc/self/cgroup")], write=[write])
+found = {"landlock": confined.landlock_abi, "seccomp": confined.seccomp}
+ways = {
+    "read": lambda: (read / "file").read_text(),
+    "list": lambda: os.listdir(read),
+    "cgroup": lambda: Path("/proc/self/cgroup").read_text(),
+    "write": lambda: ((write / "new").mkdir(), (write / "new" / "file").write_text("x")),
+    "remove": lambda: ((write / "new" / "file").unlink(), (write / "new").rmdir()),
+    "thread": lambda: threading.Thread(target=lambda: None).start(),
+    "write where it reads": lambda: (read / "new").write_text("x"),
+    "overwrite": lambda: (read / "file").open("r+"),
+    "remove where it reads": lambda: (read / "file").unlink(),
+    "move into reach": lambda: (other / "file").rename(write / "file"),
+    "other": lambda: (other / "file").read_text(),
+    "through a thread": lambda: in_thread(),
+    "link": lambda: (write / "link").symlink_to(other / "file"),
+    "network": lambda: socket.socket(),
+    "program": lambda: subprocess.run(["true"]),
+    "process": lambda: os.fork(),
+    "environment of others": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
+}
+
+def in_thread():
+    failed = []
+    def run():
+        try:
+            (other / "file").read_text()
+        except OSError as error:
+            failed.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+for name, way in ways.items():
+    try:
+        way()
+        found[name] = True
+    except OSError:
+        found[name] = False
+print(json.dumps(found))
+"""
+
+
+def test_a_process_can_be_confined_to_folders(tmp_path: Path) -> None:
+    for name in ("read", "write", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("content")
+    done = subprocess.run(
+        [sys.executable, "-c", CONFINED, *(tmp_path / name for name in ("read", "write", "other"))],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=60,
+    )
+    found = json.loads(done.stdout)
+    if not found.pop("seccomp") or not found.pop("landlock"):
+        pytest.skip("the kernel lacks Landlock or seccomp")
+    possible = {name for name, did in found.items() if did}
+    assert possible == {"read", "list", "cgroup", "write", "remove", "thread"}

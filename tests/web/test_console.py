@@ -323,6 +323,13 @@ REFUSED = {
     "copy of a pivot": "COPY (PIVOT (SELECT 1 AS a) ON a) TO '{lake}/new.csv'",
     "copy through query()": "FROM query('COPY (SELECT 1) TO ''{outside2}.new''')",
     "copy in a with": "WITH a AS (COPY (SELECT 1) TO '{lake}/new.csv') FROM a",
+    "copy in a with and zero width": "WITH a AS (\u200bCOPY (SELECT 1) TO '{lake}/new.csv') FROM a",
+    "copy in a with of a pivot": "WITH a AS (COPY (SELECT 1) TO '{lake}/new.csv') "
+    "PIVOT (SELECT 1 AS x) ON x",
+    "copy in a with in a plan": "EXPLAIN ANALYZE WITH a AS (COPY (SELECT 1) TO '{lake}/n') FROM a",
+    "copy in a serialized with": "FROM json_execute_serialized_sql(json_serialize_sql("
+    "'WITH a AS (COPY (SELECT 1) TO ''{lake2}/new.csv'') FROM a'))",
+    "serialized through query()": "FROM query('FROM json_exec' || 'ute_serialized_sql(''{}'')')",
     "prepare": "PREPARE p AS COPY (SELECT 1) TO '{lake}/new.csv'",
     "two statements": "SELECT 1; COPY (SELECT 1) TO '{lake}/new.csv'",
     "attach": "ATTACH '{lake}/new.db'",
@@ -353,8 +360,9 @@ REFUSED = {
     "a huge string": "SELECT repeat('x', 10_000_000_000)",
     "a large string": "SELECT length(repeat('x', 4_000_000_000))",
     "a huge list": "SELECT range(2_000_000_000)",
-    "an exploding list": "SELECT list_transform(range(100_000), x -> range(100_000))",
-    "a huge sort": "SELECT i, repeat('x', 100) || i AS t FROM range(50_000_000) AS r(i) ORDER BY t",
+    "an exploding list": "SELECT list_transform(range(100_000), lambda x: range(100_000))",
+    "a huge sort": "SELECT count(r) FROM (SELECT row_number() OVER (ORDER BY hash(i)) AS r "
+    "FROM range(50_000_000) AS t(i))",
     "many columns": f"SELECT {', '.join(['1'] * 600)}",
     "a large page": "SELECT " + ", ".join(["repeat('x', 9000)"] * 50) + " FROM range(100)",
     "too long": "SELECT " + "1 + " * 6_000 + "1",
@@ -364,8 +372,9 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def ways_out(place: Path) -> dict[str, tuple[int, str]]:
     """What came of each way out, tried two at a time."""
-    client = pages(place, QueryLimits(wall_s=3, memory_mib=100, spill_mib=20, page_mib=4))
+    client = pages(place, QueryLimits(wall_s=2.5, memory_mib=100, spill_mib=20, page_mib=4))
     lake = str(place / "the lake's").replace("'", "''")
+    twice = lake.replace("'", "''")
     parent = str(place)
     free = threading.Semaphore(2)
 
@@ -373,6 +382,7 @@ def ways_out(place: Path) -> dict[str, tuple[int, str]]:
         for mark, value in (
             ("{outside2}", f"{parent}/outside"),
             ("{outside}", f"{parent}/outside"),
+            ("{lake2}", twice),
             ("{lake}", lake),
             ("{parent}", parent),
         ):

@@ -99,6 +99,8 @@ def _answer(
 def _told(error: BaseException, folder: Path) -> str:
     """The message of an error, without places of the server and without a stack trace."""
     text = str(error).partition("Stack Trace:")[0].strip()
+    # What follows are settings, which a query cannot change.
+    text = text.partition("\n\nPossible solutions:")[0]
     return text.replace(str(folder), "(temporary folder)")[:4_000]
 
 
