@@ -91,6 +91,7 @@ NOT_QUERIES = [
     "FROM JSON_execute_serialized_sql(json_serialize_sql("
     "'WITH a AS (CO' || 'PY (SELECT 1) TO ''{lake}/new.csv'') FROM a'))",
     "FROM query('FROM json_exec' || 'ute_serialized_sql(''{{}}'')')",
+    "FROM \"destroy_External_resource\"('json_exec' || 'ute_serialized_sql', '{{}}')",
     "FROM \"query\" /* */ ('SELECT 1')",
     "INSTALL httpfs",
     "LOAD httpfs",

@@ -349,6 +349,9 @@ REFUSED = {
     "copy in a serialized with": "FROM json_execute_serialized_sql(json_serialize_sql("
     "'WITH a AS (COPY (SELECT 1) TO ''{lake2}/new.csv'') FROM a'))",
     "serialized through query()": "FROM query('FROM json_exec' || 'ute_serialized_sql(''{}'')')",
+    "serialized by its name": "FROM destroy_external_resource('json_exec' || "
+    "'ute_serialized_sql', json_serialize_sql("
+    "'WITH a AS (COPY (SELECT 1) TO ''{lake2}/new.csv'') FROM a'))",
     "prepare": "PREPARE p AS COPY (SELECT 1) TO '{lake}/new.csv'",
     "two statements": "SELECT 1; COPY (SELECT 1) TO '{lake}/new.csv'",
     "attach": "ATTACH '{lake}/new.db'",

@@ -9,7 +9,7 @@ from fsspec import AbstractFileSystem
 __all__ = ["ReadOnly"]
 
 
-class ReadOnly(AbstractFileSystem):
+class ReadOnly(AbstractFileSystem):  # type: ignore[misc]
     """Another file system without its writes."""
 
     cachable = False
@@ -45,7 +45,7 @@ class ReadOnly(AbstractFileSystem):
         """When a file was changed."""
         return self._filesystem.modified(path)
 
-    def _strip_protocol(self, path: str) -> Any:  # type: ignore[override]
+    def _strip_protocol(self, path: str) -> Any:
         return self._filesystem._strip_protocol(path)
 
     def unstrip_protocol(self, name: str) -> Any:

@@ -25,8 +25,8 @@ _QUERY_WORDS = {"(", "describe", "from", "pivot", "select", "show", "summarize",
 _QUERY_WORDS |= {"values", "with"}
 """First words of statements that return rows and write nothing."""
 
-_SERIALIZED = "json_execute_serialized_sql"
-"""A function that runs any statement of a text, one that writes as well."""
+_RUN_TEXT = ("json_execute_serialized_sql", "external_resource")
+"""In the names of functions that run a text as a statement, or a function whose name is a text."""
 
 # DuckDB's parser takes these for spaces; its tokenizer does not.
 _SPACES = dict.fromkeys([0xA0, *range(0x2000, 0x200E), 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF], " ")
@@ -129,9 +129,10 @@ def _copies(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) 
 
 
 def _runs_text(text: str) -> bool:
-    """Whether a query runs a text that could be a statement, by one function or a call of it."""
-    if _SERIALIZED in text.lower():
+    """Whether a query calls a function that runs a text, which may be a statement that writes."""
+    if any(name in text.lower() for name in _RUN_TEXT):
         return True
+    # Its text may call one of the others by a name that is put together.
     words = [word.strip('"') for word in _words(text)]
     return any(pair == ("query", "(") for pair in itertools.pairwise(words))
 
