@@ -30,6 +30,8 @@ from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.web.access import Person, Right
 from nightscribe.web.app import create_app
+from nightscribe.web.console.answers import QueryFailed
+from nightscribe.web.console.console import Console
 from nightscribe.web.console.environment import environment_for
 from nightscribe.web.console.limits import QueryLimits
 from nightscribe.web.site import Site
@@ -292,6 +294,20 @@ async def two_heavy_queries(folder: Path) -> None:
 
 def test_a_third_query_is_refused_and_pages_answer_meanwhile(place: Path) -> None:
     asyncio.run(two_heavy_queries(place))
+
+
+def test_a_query_ends_when_nobody_waits_for_it(place: Path, temporary: Path) -> None:
+    lake = Lake(str(place / "the lake's"))
+    console = Console(lambda: lake, QueryLimits())
+
+    async def closes_the_page() -> None:
+        await asyncio.sleep(1)
+
+    start = time.monotonic()
+    with pytest.raises(QueryFailed, match="Nobody waits"):
+        asyncio.run(console.rows(HEAVY, 0, closes_the_page))
+    assert time.monotonic() - start < 5
+    assert not list(temporary.iterdir())
 
 
 def test_the_environment_has_no_credentials(place: Path) -> None:

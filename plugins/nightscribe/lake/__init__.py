@@ -5,5 +5,6 @@
 - `tables`, `rows`: exactly-once commits; dictionaries as Arrow rows
 - `specs`: descriptions of work that stages pass to each other
 - `views`, `reading`: the views over the tables; SQL queries
+- `read_only`: an object store without writes, for queries
 - `transcripts`: conversion between rows and Whisper's results
 """

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nightscribe.lake.tables import Lake
 from nightscribe.web.console.answers import QueryFailed, Rows
@@ -29,36 +29,38 @@ class Console:
         self._lock = threading.Lock()
         self._taken = {"query": 0, "file": 0}
 
-    async def rows(self, text: str, offset: int, is_gone: Callable[[], Awaitable[bool]]) -> Rows:
-        """A page of the rows of a query.
+    async def rows(
+        self, text: str, offset: int, until_gone: Callable[[], Coroutine[Any, Any, None]]
+    ) -> Rows:
+        """A page of the rows of a query. It is stopped when `until_gone` returns.
 
         Raises:
             QueryFailed: the query failed or reached a limit, or too many others run.
             NightscribeError: the lake cannot be opened, or the temporary folder is full.
         """
         with self._place("query"):
-            rows = await self._run(text, "page", offset, is_gone)
+            rows = await self._run(text, "page", offset, until_gone)
         assert isinstance(rows, Rows)
         return rows
 
     async def download(
-        self, text: str, form: str, is_gone: Callable[[], Awaitable[bool]]
+        self, text: str, form: str, until_gone: Callable[[], Coroutine[Any, Any, None]]
     ) -> Download:
         """All rows of a query as a file (`csv` or `parquet`). Raises as `rows` does."""
         if self._taken["file"] >= self.limits.waiting_files:
             raise _busy("downloads")
         with self._place("query"):
-            file = await self._run(text, form, 0, is_gone)
+            file = await self._run(text, form, 0, until_gone)
         assert not isinstance(file, Rows)
         return Download(file, os.fstat(file.fileno()).st_size, self)
 
     async def _run(
-        self, text: str, form: str, offset: int, is_gone: Callable[[], Awaitable[bool]]
+        self, text: str, form: str, offset: int, until_gone: Callable[[], Coroutine[Any, Any, None]]
     ) -> Rows | BinaryIO:
         if len(text) > self.limits.text:
             raise QueryFailed(f"A query has at most {self.limits.text:,} characters.")
         lake = await asyncio.to_thread(self._open)
-        return await supervise(lake, text, form, offset, self.limits, is_gone)
+        return await supervise(lake, text, form, offset, self.limits, until_gone)
 
     @contextmanager
     def _place(self, kind: str) -> Iterator[None]:

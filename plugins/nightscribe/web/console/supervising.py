@@ -10,10 +10,9 @@ import shutil
 import stat
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nightscribe.errors import explain_full_disk
 from nightscribe.lake.tables import Lake
@@ -23,8 +22,6 @@ from nightscribe.web.console.limits import QueryLimits
 from nightscribe.web.console.program import FILE, Job
 
 __all__ = ["supervise"]
-
-_LOOKS_S = 0.25  # how often it is asked whether the person is still there
 
 _UNEXPECTED = (
     "The process of this query has ended: it needed more memory than it may use, or failed."
@@ -37,12 +34,12 @@ async def supervise(
     form: str,
     offset: int,
     limits: QueryLimits,
-    is_gone: Callable[[], Awaitable[bool]],
+    until_gone: Callable[[], Coroutine[Any, Any, None]],
 ) -> Rows | BinaryIO:
     """Run a query in a process of its own. Returns a page of rows, or the open file of a download.
 
     Raises:
-        QueryFailed: the query failed, reached a limit, or the person has gone.
+        QueryFailed: the query failed, reached a limit, or `until_gone` has returned.
         NightscribeError: the temporary folder is full.
     """
     with explain_full_disk():
@@ -67,7 +64,7 @@ async def supervise(
             env=environment_for(lake, os.environ, sys.path),
             cwd=folder,
         )
-        await _end(process, json.dumps(dataclasses.asdict(job)).encode(), limits, is_gone)
+        await _end(process, json.dumps(dataclasses.asdict(job)).encode(), limits, until_gone)
         if process.returncode:
             raise QueryFailed(_UNEXPECTED)
         rows = await asyncio.to_thread(read_answer, answer, limits.page_bytes)
@@ -82,22 +79,20 @@ async def _end(
     process: asyncio.subprocess.Process,
     job: bytes,
     limits: QueryLimits,
-    is_gone: Callable[[], Awaitable[bool]],
+    until_gone: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
     """Wait for the end of a process. Raises `QueryFailed` if it must be killed first."""
-    deadline = time.monotonic() + limits.wall_s
     talk = asyncio.ensure_future(process.communicate(job))
+    gone = asyncio.ensure_future(until_gone())
     try:
-        while True:
-            left = deadline - time.monotonic()
-            done, _ = await asyncio.wait({talk}, timeout=max(0.0, min(left, _LOOKS_S)))
-            if done:
-                return
-            if left <= 0:
-                raise QueryFailed(f"The query was stopped after {limits.wall_s:g} seconds.")
-            if await is_gone():
-                raise QueryFailed("Nobody waits for this query any more.")
+        await asyncio.wait({talk, gone}, timeout=limits.wall_s, return_when=asyncio.FIRST_COMPLETED)
+        if talk.done():
+            return
+        if gone.done():
+            raise QueryFailed("Nobody waits for this query any more.")
+        raise QueryFailed(f"The query was stopped after {limits.wall_s:g} seconds.")
     finally:
+        gone.cancel()
         if not talk.done():
             process.kill()
             talk.cancel()

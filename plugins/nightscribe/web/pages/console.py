@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -59,7 +60,7 @@ async def sql(
     rows, error, status = None, "", 200
     if q.strip():
         try:
-            rows = await site.console.rows(q, after, request.is_disconnected)
+            rows = await site.console.rows(q, after, partial(_gone, request))
         except QueryFailed as failed:
             error, status = failed.detail, failed.status
     size = site.console.limits.page_rows
@@ -77,6 +78,12 @@ async def sql(
         views=_views(columns),
         limits=site.console.limits,
     )
+
+
+async def _gone(request: Request) -> None:
+    """Wait until the browser has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _following(rows: Rows | None, after: int, size: int) -> int | None:
@@ -101,7 +108,7 @@ async def result(
 ) -> Response:
     """All rows of a query as a file."""
     try:
-        found = await site.console.download(q, form, request.is_disconnected)
+        found = await site.console.download(q, form, partial(_gone, request))
     except QueryFailed as failed:
         raise HTTPException(failed.status, failed.detail) from failed
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
