@@ -21,6 +21,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def test_rows_come_as_arrow_with_parameters(lake: Lake) -> None:
+    assert read(lake, "SELECT $text AS copy", text="copy").to_pylist() == [{"copy": "copy"}]
     assert read(lake, "SELECT $text AS said", text="hello").to_pylist() == [{"said": "hello"}]
 
 

@@ -86,7 +86,8 @@ def query(
     statements = connection.extract_statements(text)
     if len(statements) != 1:
         raise ConfigurationError(f"{text!r} is {len(statements)} statements: give one")
-    if not _is_query(statements[0]) or _copies(connection, statements[0]) or _runs_text(text):
+    [statement] = statements
+    if not _is_query(statement) or _runs_text(text) or _copies(connection, statement, parameters):
         raise ConfigurationError(
             f"{text!r} is not a query: give one that begins with SELECT, FROM, WITH, PIVOT, "
             "DESCRIBE, SHOW, SUMMARIZE or EXPLAIN (`nightscribe sql --output FILE` writes the rows "
@@ -110,7 +111,11 @@ def _is_query(statement: duckdb.Statement) -> bool:
     return words[0] in _QUERY_WORDS
 
 
-def _copies(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+def _copies(
+    connection: duckdb.DuckDBPyConnection,
+    statement: duckdb.Statement,
+    parameters: dict[str, Any] | None,
+) -> bool:
     """Whether a query has a COPY, which may be the body of a WITH. Raises `duckdb.Error`."""
     text = statement.query
     if "copy" not in text.lower():
@@ -118,7 +123,8 @@ def _copies(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) 
     if statement.type.name == "SELECT":
         # DuckDB has no COPY in a subquery, and DESCRIBE runs nothing.
         try:
-            connection.execute(f"DESCRIBE FROM ({text.rstrip().removesuffix(';')}\n)").fetchall()
+            nested = f"DESCRIBE FROM ({text.rstrip().removesuffix(';')}\n)"
+            connection.execute(nested, parameters).fetchall()
         except duckdb.BinderException as error:
             if "COPY statement" in str(error):
                 return True
