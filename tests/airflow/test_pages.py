@@ -243,6 +243,18 @@ def test_a_word_is_found_and_its_second_is_one_click_away(open_page: Callable[..
 
 
 @needs_browser
+def test_a_query_is_run_and_its_rows_are_downloaded(open_page: Callable[..., Any]) -> None:
+    page = open_page("/nightscribe/sql")
+    page.locator("textarea").fill("SELECT member FROM sources WHERE member LIKE 'german/de-01%'")
+    page.keyboard.press("Control+Enter")
+    page.locator("table").get_by_text("german/de-01.flac").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    text = Path(download.value.path()).read_text()
+    assert text.split() == ["member", "german/de-01.flac"]
+
+
+@needs_browser
 def test_every_page_is_reached_and_left_by_keyboard(open_page: Callable[..., Any]) -> None:
     page = open_page("/nightscribe/")
     page.keyboard.press("Tab")
@@ -259,6 +271,7 @@ def test_every_page_is_reached_and_left_by_keyboard(open_page: Callable[..., Any
 PAGES = [
     "/",
     "/search?q=the",
+    "/sql?q=FROM%20recordings",
     "/recordings",
     "/rejected",
     "/warnings",

@@ -26,6 +26,8 @@ ROUTES: dict[tuple[str, str], tuple[Right | None, str]] = {
     ("/quality/{evaluation}/report", "GET"): (None, "/quality/x/report"),
     ("/runs/{dag_id}/{run_id}", "GET"): (None, "/runs/a/b"),
     ("/search", "GET"): (None, "/search"),
+    ("/sql", "GET"): (None, "/sql"),
+    ("/sql/result.{form}", "GET"): (None, "/sql/result.csv"),
     ("/upload", "GET"): (Right.UPLOAD, "/upload"),
     ("/uploads/{name}", "PUT"): (Right.UPLOAD, "/uploads/a.txt"),
     ("/uploads", "POST"): (Right.UPLOAD, "/uploads"),

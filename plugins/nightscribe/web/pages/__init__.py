@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from nightscribe.web.pages import home, library, media, quality, recording, runs, search, upload
+from nightscribe.web.pages import (
+    console,
+    home,
+    library,
+    media,
+    quality,
+    recording,
+    runs,
+    search,
+    upload,
+)
 
 __all__ = ["PAGES"]
 
 PAGES = [
-    module.router for module in (home, library, recording, media, search, upload, quality, runs)
+    module.router
+    for module in (
+        home,
+        library,
+        recording,
+        media,
+        search,
+        upload,
+        quality,
+        console,
+        runs,
+    )
 ]

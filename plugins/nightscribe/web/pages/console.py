@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from nightscribe.lake.views import VIEWS
 from nightscribe.web.console.answers import QueryFailed, Rows
 from nightscribe.web.rendering import page
-from nightscribe.web.site import Site, site_of
+from nightscribe.web.site import SiteHere
 
 __all__ = ["EXAMPLES", "router"]
 
@@ -51,12 +51,12 @@ WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"""
 @router.get("/sql", response_class=HTMLResponse)
 async def sql(
     request: Request,
+    site: SiteHere,
     q: str = "",
     after: int = Query(0, ge=0, le=1_000_000),
-    site: Site = Depends(site_of),
 ) -> HTMLResponse:
     """The editor; with `q`, the rows of the query from row `after` on."""
-    columns = await run_in_threadpool(site.snapshots.rows, _COLUMNS)
+    columns = await run_in_threadpool(site.snapshots.kept_rows, _COLUMNS)
     rows, error, status = None, "", 200
     if q.strip():
         try:
@@ -103,8 +103,8 @@ def _views(columns: list[dict[str, Any]]) -> list[tuple[str, str, list[tuple[str
 async def result(
     request: Request,
     form: Literal["csv", "parquet"],
+    site: SiteHere,
     q: str = "",
-    site: Site = Depends(site_of),
 ) -> Response:
     """All rows of a query as a file."""
     try:
