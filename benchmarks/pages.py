@@ -1,25 +1,35 @@
 """How fast the pages are on a large lake: `python -m benchmarks.pages --recordings 1000000`.
 
-Makes a lake with recordings, one source and one transcript each, and ten segments each, then asks
-for pages as a browser does, in this process. Prints the median and the slowest of several requests.
+Makes a lake with recordings, one source and one transcript each, and ten segments each. Then a
+server process answers: to one reader, page by page; to 50 readers at once beside a heavy query; and
+to 10,000 requests, before and after which its memory is read.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
+import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
+import httpx
 import numpy as np
+import psutil
 import pyarrow as pa
+import uvicorn
 from fastapi import Request
-from fastapi.testclient import TestClient
 
+from nightscribe.airflow.standalone import HOST, free_port
 from nightscribe.lake.opening import open_lake, open_to_read
 from nightscribe.lake.schema import WRITTEN_SCHEMAS
 from nightscribe.lake.tables import Lake
@@ -131,11 +141,108 @@ def make(lake: Lake, recordings: int) -> None:
             lake.append(name, rows)
 
 
+_HEAVY = "SELECT sum(a.start_s * b.start_s) FROM segments AS a, segments AS b"
+
+
+def serve(uri: str, port: int) -> None:
+    """Serve the pages of a lake, to everybody."""
+
+    async def access(request: Request) -> Person:
+        return Person("bench", frozenset(Right))
+
+    site = Site(Settings(lake=uri), lambda: open_to_read(uri), access, _NoRuns())
+    uvicorn.run(create_app(site), host=HOST, port=port, log_level="error")
+
+
+@contextmanager
+def _server(uri: str) -> Iterator[tuple[str, psutil.Process]]:
+    port = free_port()
+    program = f"from benchmarks.pages import serve; serve({uri!r}, {port})"
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        url = f"http://{HOST}:{port}"
+        try:
+            for _ in range(300):
+                try:
+                    httpx.get(f"{url}/static/pages.css")
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.1)
+            yield url, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def _paths(recordings: int) -> list[str]:
+    """Addresses of pages, other ones at each call."""
+    number = random.randrange(recordings)
+    one = hashlib.sha256(str(number).encode()).hexdigest()
+    at = (_START + timedelta(seconds=7 * number)).isoformat()
+    return [
+        "/",
+        "/recordings",
+        f"/recordings?after={quote(f'{at},{one}')}",
+        "/recordings?language=de",
+        "/recordings?sort=longest&doubtful=1",
+        f"/recordings?name=programme-{number:07}",
+        f"/recordings/{one}",
+        "/quality",
+    ]
+
+
+def _one_reader(client: httpx.Client, recordings: int, repeats: int) -> None:
+    took: list[list[float]] = [[] for _ in _paths(recordings)]
+    for _ in range(repeats):
+        for times, path in zip(took, _paths(recordings), strict=True):
+            begin = time.monotonic()
+            assert client.get(path).status_code == 200
+            times.append(1000 * (time.monotonic() - begin))
+    for times, path in zip(took, _paths(recordings), strict=True):
+        print(f"{statistics.median(times):7.0f} ms (slowest {max(times):.0f})  {path[:60]}")
+
+
+async def _many_readers(url: str, recordings: int, readers: int, seconds: float) -> None:
+    took: list[float] = []
+    end = time.monotonic() + seconds
+    async with httpx.AsyncClient(
+        base_url=url, timeout=120, limits=httpx.Limits(max_connections=readers + 5)
+    ) as client:
+
+        async def read() -> None:
+            while time.monotonic() < end:
+                path = random.choice(_paths(recordings))
+                begin = time.monotonic()
+                assert (await client.get(path)).status_code == 200
+                took.append(1000 * (time.monotonic() - begin))
+                await asyncio.sleep(random.uniform(0, 4))  # somebody reads
+
+        heavy = asyncio.create_task(client.get("/sql", params={"q": _HEAVY}))
+        await asyncio.gather(*(read() for _ in range(readers)))
+        answer = await heavy
+    took.sort()
+    print(
+        f"{readers} readers beside a query that ended with {answer.status_code}: {len(took)} pages, "
+        f"median {statistics.median(took):.0f} ms, 95th percentile "
+        f"{took[int(0.95 * len(took))]:.0f} ms"
+    )
+
+
+def _memory(client: httpx.Client, process: psutil.Process, recordings: int, count: int) -> None:
+    paths = ["/", "/static/pages.css", "/quality", "/rejected"]
+    for done in range(count + 1):
+        if done % (count // 4) == 0:
+            print(f"memory after {done:6,} requests: {process.memory_info().rss / 1e6:.0f} MB")
+        path = paths[done % len(paths)] if done % 50 else random.choice(_paths(recordings))
+        assert client.get(path).status_code == 200
+
+
 def main() -> None:
     """Make the lake, ask for the pages, print the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--readers", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--lake", help="use or make this one (default: a temporary one)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -146,30 +253,12 @@ def main() -> None:
         if is_new:
             make(lake, arguments.recordings)
             print(f"{arguments.recordings:,} recordings made in {time.monotonic() - started:.0f} s")
-
-        async def access(request: Request) -> Person:
-            return Person("bench", frozenset(Right))
-
-        site = Site(Settings(lake=uri), lambda: open_to_read(uri), access, _NoRuns())
-        client = TestClient(create_app(site), headers={"accept": "text/html"})
-        one = hashlib.sha256(b"77").hexdigest()
-        last = f"2026-02-01T00:00:00+00:00,{'0' * 64}"
-        for path in (
-            "/",
-            "/recordings",
-            f"/recordings?after={last.replace('+', '%2B')}",
-            "/recordings?language=de",
-            "/recordings?sort=longest&doubtful=1",
-            "/recordings?name=0000777",
-            f"/recordings/{one}",
-            "/quality",
-        ):
-            took = []
-            for _ in range(arguments.repeats):
-                begin = time.monotonic()
-                assert client.get(path).status_code == 200
-                took.append(1000 * (time.monotonic() - begin))
-            print(f"{statistics.median(took):7.0f} ms (slowest {max(took):.0f})  {path}")
+        with _server(uri) as (url, process), httpx.Client(base_url=url, timeout=120) as client:
+            _one_reader(client, arguments.recordings, arguments.repeats)
+            asyncio.run(
+                _many_readers(url, arguments.recordings, arguments.readers, arguments.seconds)
+            )
+            _memory(client, process, arguments.recordings, arguments.requests)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ __all__ = ["Snapshots"]
 _FRESH_S = 2.0  # the tables' versions are looked up after this time
 _MEMORY = "1GB"
 _KEPT = 256  # results
+_AT_ONCE = 4  # queries; each may need a part of the memory, and there are few cores
 
 
 class Snapshots:
@@ -28,6 +29,7 @@ class Snapshots:
     def __init__(self, lake: Callable[[], Lake]) -> None:
         self._open = lake
         self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._lake: Lake | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._versions: dict[str, int] = {}
@@ -43,14 +45,14 @@ class Snapshots:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor with the lake's views. Raises `NightscribeError`."""
-        with self._lock:
-            connection = self._current()
-            cursor = connection.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
+        """A cursor with the lake's views, when its turn comes. Raises `NightscribeError`."""
+        with self._turns:
+            with self._lock:
+                cursor = self._current().cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     def rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
         """The rows of a query."""
