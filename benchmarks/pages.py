@@ -220,8 +220,8 @@ async def _many_readers(url: str, recordings: int, readers: int, seconds: float)
         answer = await heavy
     took.sort()
     print(
-        f"{readers} readers beside a query that ended with {answer.status_code}: {len(took)} pages, "
-        f"median {statistics.median(took):.0f} ms, 95th percentile "
+        f"{readers} readers beside a query that ended with {answer.status_code}: "
+        f"{len(took)} pages, median {statistics.median(took):.0f} ms, 95th percentile "
         f"{took[int(0.95 * len(took))]:.0f} ms"
     )
 

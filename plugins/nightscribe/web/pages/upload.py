@@ -129,11 +129,24 @@ async def _state(request: Request, site: Site, run_id: str, recording: str) -> d
     if found is None:
         raise HTTPException(404, "There is no such upload.")
     finished = found.state == "success" and recording
+    expected = await asyncio.to_thread(_expected_s, site, recording) if recording else None
     return {
         "state": found.state,
         "step": found.step,
         "detail": found.detail,
+        "expected_s": expected,
         "link": found.link,
         "name": found.uri.rpartition("/")[2],
         "address": f"{site.prefix}/recordings/{quote(recording, safe='')}" if finished else None,
     }
+
+
+def _expected_s(site: Site, recording_id: str) -> float | None:
+    """How long a recording takes at the median speed of this lake's batches; None if unknown."""
+    found = site.snapshots.rows(
+        "SELECT duration_s FROM recordings WHERE recording_id = ?", [recording_id]
+    )
+    [speed] = site.snapshots.kept_rows("SELECT median(rtfx) AS rtfx FROM batches")
+    if not found or not speed["rtfx"]:
+        return None
+    return float(found[0]["duration_s"] / speed["rtfx"])

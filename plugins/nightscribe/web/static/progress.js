@@ -16,7 +16,8 @@ const look = async () => {
       return;
     }
     const seconds = Math.round((Date.now() - started) / 1000);
-    state.textContent = `${words[answer.step] ?? "waiting for a worker"} … ${seconds} s`;
+    const expected = answer.expected_s ? `, about ${Math.ceil(answer.expected_s)} s of work` : "";
+    state.textContent = `${words[answer.step] ?? "waiting for a worker"} … ${seconds} s${expected}`;
   } catch {
     state.textContent = "Airflow does not answer; trying again …";
   }

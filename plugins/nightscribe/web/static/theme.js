@@ -30,4 +30,15 @@
       });
     }
   });
+  // The frame's sandbox lets nothing in it move the page around it, so a link there does it.
+  addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[target=_top]");
+    if (!link || parent === self) return;
+    event.preventDefault();
+    const outer = parent.document.createElement("a");
+    outer.href = link.href;
+    parent.document.body.append(outer);
+    outer.click();
+    outer.remove();
+  });
 })();
