@@ -208,12 +208,13 @@ async def _many_readers(url: str, recordings: int, readers: int, seconds: float)
     ) as client:
 
         async def read() -> None:
+            await asyncio.sleep(random.uniform(0, 20))
             while time.monotonic() < end:
                 path = random.choice(_paths(recordings))
                 begin = time.monotonic()
                 assert (await client.get(path)).status_code == 200
                 took.append(1000 * (time.monotonic() - begin))
-                await asyncio.sleep(random.uniform(0, 4))  # somebody reads
+                await asyncio.sleep(random.uniform(0, 20))  # somebody reads
 
         heavy = asyncio.create_task(client.get("/sql", params={"q": _HEAVY}))
         await asyncio.gather(*(read() for _ in range(readers)))
@@ -241,7 +242,7 @@ def main() -> None:
     parser.add_argument("--recordings", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--readers", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--lake", help="use or make this one (default: a temporary one)")
     arguments = parser.parse_args()
