@@ -17,6 +17,7 @@ ROUTES: dict[tuple[str, str], tuple[Right | None, str]] = {
     ("/", "GET"): (None, "/"),
     ("/recordings", "GET"): (None, "/recordings"),
     ("/recordings/{recording_id}", "GET"): (None, f"/recordings/{ID}"),
+    ("/recordings/{recording_id}/waveform.svg", "GET"): (None, f"/recordings/{ID}/waveform.svg"),
     ("/media/{recording_id}", "GET"): (None, f"/media/{ID}"),
     ("/media/{recording_id}", "HEAD"): (None, f"/media/{ID}"),
     ("/transcripts/{transcript_id}.{form}", "GET"): (None, "/transcripts/x.txt"),

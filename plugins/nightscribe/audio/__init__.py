@@ -5,6 +5,7 @@
 - `parts`: what FFmpeg must decode apart: the links of an Ogg chain, what follows tags
 - `samples`: decoded frames → 16-bit samples; `stored`: samples on disk
 - `stated_length`: the size of a file beside its header
+- `levels`: sound that the mono mix loses; `waveform`: loudness over time, for pages
 - `damage`: the warning about a damaged recording
 - `workers`: decodes files in worker processes; `worker_process`: starts one and talks to it
 - `worker_program`: the program of a worker process, and its protocol

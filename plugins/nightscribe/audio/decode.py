@@ -30,6 +30,7 @@ from nightscribe.audio.damage import Damage
 from nightscribe.audio.levels import Levels
 from nightscribe.audio.parts import parts
 from nightscribe.audio.samples import SAMPLE_RATE, as_float, check_rate, in_blocks, quantised
+from nightscribe.audio.waveform import Waveform
 from nightscribe.errors import AudioWarning, Reason, Rejected, WarningKind, warning_text
 
 __all__ = ["BLOCK_S", "Decoded", "Inspected", "blocks", "decode", "inspect"]
@@ -58,6 +59,7 @@ class Inspected:
     info: AudioInfo
     duration_s: float  # of the decoded audio
     warnings: tuple[AudioWarning, ...]
+    waveform: Waveform
 
     @property
     def warning(self) -> str | None:
@@ -77,11 +79,12 @@ def inspect(
         OSError: the file could not be read.
     """
     with _binary(file) as binary:
-        chain = _Chain(binary)
+        waveform = Waveform()
+        chain = _Chain(binary, waveform)
         frames = chain.frames(min_duration_s, max_duration_s)
         deque(quantised(islice(frames, 1)), maxlen=0)  # raises if it cannot be resampled
         deque(frames, maxlen=0)
-        return Inspected(chain.info, float(chain.decoded_s), chain.warnings())
+        return Inspected(chain.info, float(chain.decoded_s), chain.warnings(), waveform)
 
 
 def blocks(
@@ -146,8 +149,9 @@ class _Chain:
     A part that cannot be decoded is skipped if others can.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, waveform: Waveform | None = None) -> None:
         self._file = file
+        self._waveform = waveform
         self._found: list[tuple[int, AudioWarning]] = []  # number of the part, warning
         self._links = 0
         self._info: AudioInfo | None = None
@@ -169,7 +173,9 @@ class _Chain:
         for number, encoded in enumerate(parts(self._file), start=1):
             self._links = number
             try:
-                for frame in self._frames_of(number, encoded):
+                for frame, loudness in self._frames_of(number, encoded):
+                    if self._waveform is not None and loudness is not None:
+                        self._waveform.add(float(self.decoded_s), loudness)
                     self.decoded_s += Fraction(frame.samples, frame.sample_rate)
                     if max_duration_s is not None and self.decoded_s > max_duration_s:
                         raise Rejected(
@@ -205,13 +211,18 @@ class _Chain:
             merged.append(AudioWarning(kind, detail, sum(known) if known else None))
         return tuple(merged)
 
-    def _frames_of(self, number: int, encoded: BinaryIO) -> Iterator[AudioFrame]:
-        """The frames of a part: of its preferred audio stream, else of the next that has audio."""
+    def _frames_of(
+        self, number: int, encoded: BinaryIO
+    ) -> Iterator[tuple[AudioFrame, float | None]]:
+        """The frames of a part: of its preferred audio stream, else of the next that has audio.
+
+        Each with its loudness, if it was measured.
+        """
         passed_over: frozenset[int] = frozenset()
         rejected: Rejected | None = None
         while True:
             with opened(encoded, passed_over) as recording:
-                decoder = _Decoder(recording)
+                decoder = _Decoder(recording, is_measured=self._waveform is not None)
                 try:
                     yield from decoder.frames()
                 except Rejected as error:
@@ -245,7 +256,7 @@ def _beside(
     """A warning if the stream `other`, of all the audio `streams`, has sound."""
     try:
         with opened(encoded, frozenset(streams) - {other}) as recording:
-            decoder = _Decoder(recording)
+            decoder = _Decoder(recording, is_measured=True)
             deque(decoder.frames(), maxlen=0)
     except Rejected:
         return ()  # it is empty
@@ -262,17 +273,19 @@ def _beside(
 class _Decoder:
     """Decodes an open recording; counts its seconds, records its damage, measures its levels."""
 
-    def __init__(self, recording: Opened) -> None:
+    def __init__(self, recording: Opened, *, is_measured: bool) -> None:
         self._recording = recording
         self._damage = Damage()
         self.levels = Levels()
         self.decoded_s = Fraction(0)
         # A single mono stream has nothing that could be lost beside it.
         self._is_measured = (
-            recording.info.channels != 1 or len(recording.container.streams.audio) > 1
+            is_measured
+            or recording.info.channels != 1
+            or len(recording.container.streams.audio) > 1
         )
 
-    def frames(self) -> Iterator[AudioFrame]:
+    def frames(self) -> Iterator[tuple[AudioFrame, float | None]]:
         """Decode frame by frame. Packets that cannot be decoded are skipped, as by ffmpeg, and
         recorded as damage.
 
@@ -287,9 +300,7 @@ class _Decoder:
                         self._damage.note_gap(float(self.decoded_s), frame.time - expected_s)
                     expected_s = frame.time + frame.samples / frame.sample_rate
                 self.decoded_s += Fraction(frame.samples, frame.sample_rate)
-                if self._is_measured:
-                    self.levels.add(frame)
-                yield frame
+                yield frame, self.levels.add(frame) if self._is_measured else None
         if not self.decoded_s:
             raise self._nothing_decoded()
 

@@ -52,11 +52,14 @@ class Levels:
         """Seconds in which a channel was as loud as quiet speech, or louder."""
         return self._audible_s
 
-    def add(self, frame: AudioFrame) -> None:
-        """Measure a decoded frame if its turn has come."""
+    def add(self, frame: AudioFrame) -> float | None:
+        """Measure a decoded frame if its turn has come.
+
+        Returns the mean square of its loudest channel; None if it was not measured.
+        """
         self._unmeasured_s += frame.samples / frame.sample_rate
         if self._unmeasured_s < _EVERY_S and self._form:
-            return
+            return None
         seconds, self._unmeasured_s = self._unmeasured_s, 0.0
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         try:
@@ -67,15 +70,17 @@ class Levels:
                 self._channels = [channel.name for channel in frame.layout.channels]
                 self._form = form
             if self._weights is None:
-                return
+                return None
             pieces = self._unpacker.resample(frame)
         except (av.FFmpegError, ValueError):
-            return  # what cannot be mixed is reported where it is mixed
+            return None  # what cannot be mixed is reported where it is mixed
+        loudest: float | None = None
         for piece in pieces:
             if not piece.samples:
                 continue
             samples = piece.to_ndarray().reshape(-1, len(self._channels)).astype(np.float32)
-            self._measure(samples, self._weights, seconds)
+            loudest = max(loudest or 0.0, self._measure(samples, self._weights, seconds))
+        return loudest
 
     def warnings(self) -> tuple[AudioWarning, ...]:
         """What the mono mix has lost of this stream."""
@@ -96,26 +101,27 @@ class Levels:
 
     def _measure(
         self, samples: NDArray[np.float32], weights: NDArray[np.float32], seconds: float
-    ) -> None:
+    ) -> float:
         """Add samples of shape (n, channels) that stand for so many seconds."""
         power = np.nan_to_num(np.einsum("nc,nc->c", samples, samples) / len(samples))
         loudest = int(np.argmax(power))
         self._loudest = max(self._loudest, float(power[loudest]))
         if power[loudest] < _AUDIBLE:
-            return
+            return float(power[loudest])
         self._audible_s += seconds
         if len(power) == 1:
-            return
+            return float(power[loudest])
         weak = weights < _WEAK * weights.max()
         if power[weak].sum() >= _ONLY * power.sum():
             key = (self._channels[loudest], bool(weights[loudest]))
             if self._channels[loudest] == "NONE":  # a channel without a place
                 key = (str(loudest + 1), key[1])
             self._weak_s[key] = self._weak_s.get(key, 0.0) + seconds
-            return
+            return float(power[loudest])
         mixed = samples @ weights
         if mixed @ mixed / len(mixed) < _CANCELLED * (power @ weights**2):
             self._cancelled_s += seconds
+        return float(power[loudest])
 
 
 def _weights(layout: AudioLayout) -> NDArray[np.float32]:

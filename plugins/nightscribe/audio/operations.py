@@ -14,6 +14,7 @@ from nightscribe.audio.containers import AudioFile, AudioInfo
 from nightscribe.audio.decode import Inspected, inspect
 from nightscribe.audio.sandbox import confined
 from nightscribe.audio.stored import Samples, Stored, decode_to
+from nightscribe.audio.waveform import Waveform
 from nightscribe.errors import AudioWarning, WarningKind, warning_text
 
 __all__ = ["Decoding", "Inspection", "Operation", "Trial"]
@@ -54,7 +55,8 @@ class Inspection(Operation[Inspected]):
             AudioWarning(WarningKind(warning["kind"]), warning["detail"], warning["missing_s"])
             for warning in answer["warnings"]
         )
-        return Inspected(AudioInfo(**answer["info"]), answer["duration_s"], warnings)
+        waveform = Waveform(**answer["waveform"])
+        return Inspected(AudioInfo(**answer["info"]), answer["duration_s"], warnings, waveform)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "annotations": ("manifest", "archive", "member"),
     "account_parts": ("run_id", "collection", "part"),
     "warnings": ("recording_id", "kind"),
+    "waveforms": ("recording_id",),
     "source_states": ("archive", "member"),
     "transcripts": ("recording_id", "model_id", "task", "options_key"),
 }

@@ -300,6 +300,18 @@ WARNINGS = pa.schema(
     ]
 )
 
+WAVEFORMS = pa.schema(
+    [
+        _RECORDING_ID,
+        _required("step_s", pa.float64(), "seconds of a level"),
+        _required(
+            "levels", pa.binary(), "a byte for each step: 0 is -60 dBFS or less, 255 is 0 dBFS"
+        ),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 SOURCE_STATES = pa.schema(
     [
         _required("archive", pa.string(), "as in `sources`"),
@@ -329,6 +341,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "account_parts": ACCOUNT_PARTS,
     "warnings": WARNINGS,
     "source_states": SOURCE_STATES,
+    "waveforms": WAVEFORMS,
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 

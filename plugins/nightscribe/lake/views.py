@@ -22,6 +22,7 @@ _DUCKDB_TYPES = {
     "int32": "INTEGER",
     "int64": "BIGINT",
     "bool": "BOOLEAN",
+    "binary": "BLOB",
     "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
     "list<element: int32>": "INTEGER[]",
 }
@@ -96,6 +97,10 @@ VIEWS: dict[str, tuple[str, str]] = {
              run_id, created_at
            FROM files.recordings ANTI JOIN files.warnings USING (recording_id)
            WHERE warning IS NOT NULL""",
+    ),
+    "waveforms": (
+        "Loudness of recordings over time, as pages draw it.",
+        "SELECT * FROM files.waveforms",
     ),
     "disappeared": (
         "Sources that the newest scan of their collection did not find.",

@@ -91,6 +91,7 @@ class IngestQueue:
     rows: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: {
             "warnings": [],
+            "waveforms": [],
             "recordings": [],
             "sources": [],
             "rejected": [],
@@ -225,6 +226,12 @@ class IngestQueue:
             self.counts.recordings += 1
             self.counts.audio_s += found.duration_s
             self.rows["recordings"].append(_recording(entry, found))
+            waveform = {
+                "recording_id": entry.recording_id,
+                "step_s": found.waveform.step_s,
+                "levels": bytes(found.waveform.levels),
+            }
+            self.rows["waveforms"].append(waveform)
             self.rows["warnings"].extend(_warnings(entry.recording_id, found.warnings))
             for warning in found.warnings:
                 log.warning("%s: used with a warning: %s", entry.uri, warning.detail)
@@ -235,11 +242,12 @@ class IngestQueue:
     def commit(self) -> None:
         """Commit the rows.
 
-        Every source has its recording, every recording its warnings, and a container is noted as
-        read after its members.
+        Every source has its recording, every recording its warnings and its waveform, and a
+        container is noted as read after its members.
         """
         tables = {name: rows_of(name, rows, self.run_id) for name, rows in self.rows.items()}
         self.lake.upsert("warnings", tables["warnings"], KEYS["warnings"])
+        self.lake.insert_new("waveforms", tables["waveforms"], KEYS["waveforms"])
         self.lake.insert_new("recordings", tables["recordings"], KEYS["recordings"])
         self.lake.upsert("sources", tables["sources"], KEYS["sources"])
         self.lake.insert_new("rejected", tables["rejected"], KEYS["rejected"])

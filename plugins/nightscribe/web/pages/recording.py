@@ -86,6 +86,9 @@ def recording(
             [recording_id],
         ),
         formats=list(formats.FORMATS),
+        has_waveform=bool(
+            snapshots.rows("SELECT 1 AS one FROM waveforms WHERE recording_id = ?", [recording_id])
+        ),
     )
 
 
@@ -96,6 +99,34 @@ def _shown(transcripts: list[dict[str, Any]], chosen: str) -> list[dict[str, Any
         if row["task"] not in shown or row["transcript_id"] == chosen:
             shown[row["task"]] = row
     return list(shown.values())
+
+
+@router.get("/recordings/{recording_id}/waveform.svg")
+def waveform(recording_id: RecordingId, site: SiteHere) -> Response:
+    """The loudness over time, as a picture as wide as the player."""
+    found = site.snapshots.rows(
+        "SELECT levels FROM waveforms WHERE recording_id = ?", [recording_id]
+    )
+    if not found:
+        raise HTTPException(404, "This recording has no waveform.")
+    return Response(
+        _drawn(found[0]["levels"]),
+        media_type="image/svg+xml",
+        headers={"cache-control": "private, max-age=3600"},
+    )
+
+
+def _drawn(levels: bytes) -> str:
+    """An outline that is symmetrical about the middle; quiet stretches are a line."""
+    # A recording is drawn up to its own loudest level.
+    loudest = max(levels, default=0) or 1
+    heights = [max(1, round(50 * level / loudest)) for level in levels] or [1]
+    top = " ".join(f"{at},{50 - height}" for at, height in enumerate(heights))
+    bottom = " ".join(f"{at},{50 + height}" for at, height in reversed(list(enumerate(heights))))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {max(1, len(heights) - 1)} 100" '
+        f'preserveAspectRatio="none"><polygon fill="#7d8da1" points="{top} {bottom}"/></svg>'
+    )
 
 
 @router.get("/transcripts/{transcript_id}.{form}")

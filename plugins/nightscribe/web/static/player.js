@@ -23,9 +23,12 @@ const at = (segments, time) => {
   return low - 1;
 };
 
+const waveform = document.getElementById("waveform");
+const cursor = document.getElementById("now");
 const marked = new Map();
 const show = () => {
   const time = audio.currentTime;
+  if (cursor && audio.duration) cursor.style.left = `${(100 * time) / audio.duration}%`;
   for (const segments of lists) {
     const index = at(segments, time + 0.01);
     const now = index >= 0 && time < segments[index].end + 0.5 ? segments[index] : null;
@@ -62,6 +65,10 @@ document.addEventListener("click", (event) => {
   const start = Number((word ?? item).dataset.start);
   history.replaceState(null, "", `#t=${start}`);
   seek(start, true);
+});
+waveform?.addEventListener("click", (event) => {
+  const box = waveform.getBoundingClientRect();
+  if (audio.duration) seek((audio.duration * (event.clientX - box.left)) / box.width, !audio.paused);
 });
 const step = (by) => {
   const index = at(main, audio.currentTime + 0.01) + by;
