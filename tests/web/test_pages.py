@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
-from collections.abc import Callable
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -16,6 +22,8 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
+from nightscribe.web import audio_files
+from nightscribe.web.uploading import Refused, receive
 from tests.nights import SAMPLES
 from tests.web.conftest import HOSTILE, Pages
 
@@ -384,3 +392,110 @@ def test_a_full_disk_is_told(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("nightscribe.web.uploading._LEFT_FREE", 1 << 60)
     answer = pages.client.put("/uploads/a.wav", content=b"x")
     assert (answer.status_code, "disk" in answer.text) == (507, True)
+
+
+def test_the_same_content_is_kept_once_and_a_known_one_not_at_all(
+    pages: Pages, tmp_path: Path
+) -> None:
+    content = (SAMPLES / "german" / "de-02.mp3").read_bytes()
+    for name in ("one.mp3", "two.mp3", "three.mp3"):
+        assert pages.client.put(f"/uploads/{name}", content=content).status_code == 201
+    known = (SAMPLES / "english" / "en-01.flac").read_bytes()
+    for name in ("a.flac", "b.flac"):
+        answer = pages.client.put(f"/uploads/{name}?task=transcribe", content=known)
+        assert "/recordings/" in answer.json()["address"]
+    kept = [path.name for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+    assert kept == ["one.mp3"]
+    assert {Path(one.path).name for one in pages.runs.started} == {"one.mp3"}
+
+
+def test_a_sender_that_stops_does_not_keep_its_place(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("nightscribe.web.uploading._IDLE_S", 0.2)
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"RIFF"
+        await asyncio.sleep(60)
+
+    async def gone() -> bool:
+        return False
+
+    async def five() -> list[int]:
+        statuses = []
+        for _ in range(5):
+            with pytest.raises(Refused) as refused:
+                await receive("a.wav", None, stalled(), pages.settings, gone)
+            statuses.append(refused.value.status)
+        return statuses
+
+    assert asyncio.run(five()) == [408] * 5
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_what_nobody_waits_for_any_more_is_not_kept(pages: Pages, tmp_path: Path) -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield (SAMPLES / "german" / "de-02.mp3").read_bytes()
+
+    async def gone() -> bool:
+        return True
+
+    with pytest.raises(Refused):
+        asyncio.run(receive("a.mp3", None, content(), pages.settings, gone))
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_what_a_killed_server_left_is_removed_after_a_day(pages: Pages, tmp_path: Path) -> None:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    for name, age_s in ((".partial-old", 100_000), (".partial-new", 10)):
+        (folder / name).write_bytes(b"x")
+        then = time.time() - age_s
+        os.utime(folder / name, (then, then))
+    pages.client.put("/uploads/a.wav", content=b"no audio")
+    assert [path.name for path in folder.iterdir()] == [".partial-new"]
+
+
+def test_a_folder_that_cannot_be_used_is_told(pages: Pages, tmp_path: Path) -> None:
+    (tmp_path / "uploads").write_text("a file")
+    answer = pages.client.put("/uploads/a.wav", content=b"x")
+    assert answer.status_code == 503
+    assert "folder of the uploads cannot be written" in answer.text
+
+
+def test_many_requests_for_a_recording_decode_it_once(
+    pages: Pages, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightscribe.web.audio_files._DIRECT", {})
+    decoded = []
+    real = audio_files._decoded
+
+    def count(file: BinaryIO) -> audio_files.PlayableFile:
+        decoded.append(file)
+        return real(file)
+
+    monkeypatch.setattr(audio_files, "_decoded", count)
+    address = f"/media/{recordings(lake)['en-01.flac']}"
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: pages.client.get(address), range(12)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("page", ["rejected", "warnings"])
+def test_an_offset_beyond_all_rows_is_told(page: str, pages: Pages) -> None:
+    assert pages.client.get(f"/{page}?after=999999999").status_code == 200
+    assert pages.client.get(f"/{page}?after={10**30}").status_code == 422
+
+
+@pytest.mark.parametrize("missing", ["waveforms", "annotations", "warnings", "source_states"])
+def test_a_lake_without_a_later_table_has_pages(
+    missing: str, lake: Lake, tmp_path: Path, pages_over: Callable[[str], Pages]
+) -> None:
+    copied = tmp_path / "older"
+    shutil.copytree(lake.uri, copied)
+    shutil.rmtree(copied / missing)
+    older = pages_over(str(copied))
+    for identifier in recordings(lake).values():
+        assert older.client.get(f"/recordings/{identifier}").status_code == 200
+    assert older.client.get("/").status_code == 200

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from typing import Any
+
 import pytest
 from fastapi.routing import APIRoute
 
@@ -129,3 +132,40 @@ def test_every_answer_has_the_headers(pages: Pages) -> None:
             assert "unsafe" not in policy
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["cache-control"].startswith("private")
+
+
+def test_who_may_read_nothing_gets_no_page_at_all(pages: Pages) -> None:
+    for rights in (None, frozenset[Right]()):
+        pages.rights = rights
+        for method, address in (
+            ("GET", "/nothing"),
+            ("DELETE", "/recordings"),
+            ("POST", "/upload"),
+            ("POST", "/uploads"),
+        ):
+            answer = pages.client.request(method, address, content=b"malformed")
+            assert answer.status_code >= 400
+            assert "<" not in answer.text
+
+
+def test_nothing_of_a_form_is_kept_before_its_sender_is_known(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+    real = tempfile.SpooledTemporaryFile.write
+
+    def write(self: Any, data: bytes) -> int:
+        nonlocal written
+        written += len(data)
+        return real(self, data)
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", write)
+    pages.client.headers.clear()
+    for rights, status in ((None, 401), (READ, 403)):
+        pages.rights = rights
+        answer = pages.client.post(
+            "/uploads",
+            files=[("files", ("a.wav", bytes(5_000_000)))],
+            headers={"authorization": "Bearer nonsense"},
+        )
+        assert (answer.status_code, written) == (status, 0)

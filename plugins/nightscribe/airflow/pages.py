@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import httpx
 from airflow.api_fastapi.app import cached_app, get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
+from airflow.models.dag import DagModel
 from fastapi import FastAPI, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
 
 from nightscribe.airflow.plugin import PREFIX
 from nightscribe.credentials import storage_options
@@ -49,18 +52,28 @@ async def _person(request: Request) -> Person | None:
         user = await get_user(request, None, await bearer_scheme(request))
     except HTTPException:
         return None
+    # Some auth managers ask a database or another server.
+    rights = await run_in_threadpool(_rights, user)
+    return Person(user.get_name(), rights)
+
+
+def _rights(user: BaseUser) -> frozenset[Right]:
     manager = get_auth_manager()
     rights = set()
-    if manager.is_authorized_dag(method="GET", details=DagDetails(id=_NIGHTLY), user=user):
+    if manager.is_authorized_dag(method="GET", details=_details(_NIGHTLY), user=user):
         rights.add(Right.READ)
     if manager.is_authorized_dag(
         method="POST",
         access_entity=DagAccessEntity.RUN,
-        details=DagDetails(id=_UPLOAD),
+        details=_details(_UPLOAD),
         user=user,
     ):
         rights.add(Right.UPLOAD)
-    return Person(user.get_name(), frozenset(rights))
+    return frozenset(rights)
+
+
+def _details(dag_id: str) -> DagDetails:
+    return DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
 
 
 class _Runs:

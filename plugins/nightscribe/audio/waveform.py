@@ -31,7 +31,7 @@ class Waveform:
         >>> made.add(0.2, 1.0)
         >>> made.add(1.2, 1e-3)
         >>> made.levels
-        [255, 127, 127]
+        [255, 128, 128]
         """
         decibels = 10 * math.log10(mean_square) if mean_square > 0 else _QUIETEST_DB
         level = round(255 * min(1.0, max(0.0, 1 - decibels / _QUIETEST_DB)))

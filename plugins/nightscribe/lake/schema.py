@@ -345,7 +345,9 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 
-ADDED_LATER = frozenset({"annotations", "baselines", "account_parts", "warnings", "source_states"})
+ADDED_LATER = frozenset(
+    {"annotations", "baselines", "account_parts", "warnings", "source_states", "waveforms"}
+)
 """Tables that an older lake of the same format may not have."""
 
 

@@ -36,6 +36,7 @@ async def person_of(request: Request) -> Person:
     person: Person | None = await request.app.state.site.access(request)
     if person is None:
         raise HTTPException(401, "Log in to Airflow to see this page.")
+    request.state.person = person
     return person
 
 

@@ -79,8 +79,11 @@ _TITLES = {
 
 
 def _failure(request: Request, status: int, detail: str) -> Response:
-    if status in (401, 403) or not _wants_page(request):
-        # Somebody who may read nothing sees nothing of the pages.
+    person = getattr(request.state, "person", None)
+    may_read = person is not None and Right.READ in person.rights
+    if status in (401, 403) or not may_read or not _wants_page(request):
+        # Somebody who may read nothing sees nothing of the pages. An address that no route has is
+        # refused before anybody asks who it is.
         return Response(detail + "\n", status, media_type="text/plain; charset=utf-8")
     return page(request, "failure.html", status, title=_TITLES.get(status, "Error"), detail=detail)
 

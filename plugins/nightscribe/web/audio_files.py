@@ -21,6 +21,8 @@ from nightscribe.settings import ArchiveLimits
 
 __all__ = ["AudioFiles", "PlayableFile", "type_in_browsers"]
 
+_DISK_BYTES = 4 << 30  # of decoded samples that are kept
+_DECODERS = threading.BoundedSemaphore(2)  # processes that decode for players
 _OPEN = 8  # files that are kept open: a player sends many requests for ranges of one file
 _DIRECT = {
     ("mp3", "mp3"): "audio/mpeg",
@@ -52,6 +54,7 @@ class PlayableFile:
     size: int
     media_type: str
     read_at: Callable[[int, int], bytes]
+    disk_bytes: int  # of the temporary folder that it takes
     keeps: object  # what must live as long as this file is read
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,6 +71,7 @@ class AudioFiles:
         self._limits = limits
         self._lock = threading.Lock()
         self._open: OrderedDict[str, PlayableFile] = OrderedDict()
+        self._opening: dict[str, threading.Lock] = {}
 
     def of(self, recording: dict[str, Any], sources: list[tuple[str, str]]) -> PlayableFile:
         """The audio of a row of `recordings` that lies at these sources (archive, member).
@@ -75,17 +79,36 @@ class AudioFiles:
         Raises `NightscribeError` if no source has it any more, or it cannot be decoded.
         """
         key = recording["recording_id"]
+        if (file := self._kept(key)) is not None:
+            return file
+        with self._lock:
+            turn = self._opening.setdefault(key, threading.Lock())
+        with turn:  # a player asks for several ranges at once
+            try:
+                if (file := self._kept(key)) is not None:
+                    return file
+                made = self._opened(recording, sources)
+                with self._lock:
+                    self._open[key] = made
+                    self._make_room()
+                return made
+            finally:
+                with self._lock:
+                    self._opening.pop(key, None)
+
+    def _kept(self, key: str) -> PlayableFile | None:
         with self._lock:
             if key in self._open:
                 self._open.move_to_end(key)
-                return self._open[key]
-        made = self._opened(recording, sources)
-        with self._lock:
-            self._open.setdefault(key, made)
-            while len(self._open) > _OPEN:
-                # It closes itself when the last player that reads it has gone.
-                self._open.popitem(last=False)
-            return self._open[key]
+            return self._open.get(key)
+
+    def _make_room(self) -> None:
+        """Drop the files that were read longest ago; they close when their players have gone."""
+        while len(self._open) > 1 and (
+            len(self._open) > _OPEN
+            or sum(file.disk_bytes for file in self._open.values()) > _DISK_BYTES
+        ):
+            self._open.popitem(last=False)
 
     def _opened(self, recording: dict[str, Any], sources: list[tuple[str, str]]) -> PlayableFile:
         reasons = []
@@ -104,7 +127,7 @@ class AudioFiles:
                 if media_type is None:
                     return _decoded(file)
                 kept = stack.pop_all()
-                return PlayableFile(size, media_type, _reader(file), kept)
+                return PlayableFile(size, media_type, _reader(file), 0, kept)
         raise NightscribeError(
             "The audio of this recording cannot be read any more: " + "; ".join(reasons)
         )
@@ -121,7 +144,7 @@ def _reader(file: BinaryIO) -> Callable[[int, int], bytes]:
 def _decoded(file: BinaryIO) -> PlayableFile:
     """The samples that Whisper hears, as a WAV file."""
     file.seek(0)
-    with Workers(1, Decoding()) as workers:
+    with _DECODERS, Workers(1, Decoding()) as workers:
         workers.submit(file)
         [(_, outcome)] = workers.finished(wait_for_one=True)
     if isinstance(outcome, Rejected):
@@ -138,7 +161,8 @@ def _decoded(file: BinaryIO) -> PlayableFile:
         part = samples.samples[first // 2 : (last + 1) // 2].tobytes()
         return head + part[first % 2 : first % 2 + count - len(head)]
 
-    return PlayableFile(len(header) + 2 * len(outcome.samples), "audio/wav", read_at, samples)
+    size = len(header) + 2 * len(outcome.samples)
+    return PlayableFile(size, "audio/wav", read_at, size, samples)
 
 
 def _wav_header(data_bytes: int) -> bytes:

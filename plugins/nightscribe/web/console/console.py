@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -47,12 +47,13 @@ class Console:
         self, text: str, form: str, until_gone: Callable[[], Coroutine[Any, Any, None]]
     ) -> Download:
         """All rows of a query as a file (`csv` or `parquet`). Raises as `rows` does."""
-        if self._taken["file"] >= self.limits.waiting_files:
-            raise _busy("downloads")
-        with self._place("query"):
-            file = await self._run(text, form, 0, until_gone)
-        assert not isinstance(file, Rows)
-        return Download(file, os.fstat(file.fileno()).st_size, self)
+        with ExitStack() as held:
+            held.enter_context(self._place("file"))
+            with self._place("query"):
+                file = await self._run(text, form, 0, until_gone)
+            assert not isinstance(file, Rows)
+            held.enter_context(file)
+            return Download(file, os.fstat(file.fileno()).st_size, held.pop_all())
 
     async def _run(
         self, text: str, form: str, offset: int, until_gone: Callable[[], Coroutine[Any, Any, None]]
@@ -78,17 +79,20 @@ class Console:
 
 @dataclass
 class Download:
-    """The file of a download, open and without a name."""
+    """The file of a download, open and without a name. It holds a place until it is closed."""
 
     file: BinaryIO
     size: int
-    console: Console
+    held: ExitStack
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Its bytes. Closes it at the end."""
-        with self.file, self.console._place("file"):
-            while chunk := await asyncio.to_thread(self.file.read, _CHUNK):
-                yield chunk
+        """Its bytes."""
+        while chunk := await asyncio.to_thread(self.file.read, _CHUNK):
+            yield chunk
+
+    def close(self) -> None:
+        """Close the file and leave its place; also more than once."""
+        self.held.close()
 
 
 def _busy(what: str) -> QueryFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -9,9 +10,11 @@ from typing import Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Scope, Send
 
 from nightscribe.lake.views import VIEWS
 from nightscribe.web.console.answers import QueryFailed, Rows
+from nightscribe.web.console.console import Download
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 
@@ -43,6 +46,7 @@ EXAMPLES = (
 )
 """Title → query."""
 
+_STALLED_S = 60.0  # a reader that takes nothing for so long has gone
 _TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 _COLUMNS = """SELECT table_name, column_name, data_type FROM information_schema.columns
 WHERE table_schema = 'main' ORDER BY table_name, ordinal_position"""
@@ -99,6 +103,24 @@ def _views(columns: list[dict[str, Any]]) -> list[tuple[str, str, list[tuple[str
     return [(name, comment, found[name]) for name, (comment, _) in VIEWS.items()]
 
 
+class _Sent(StreamingResponse):
+    """Sends a download, and closes it however that ends."""
+
+    def __init__(self, download: Download, media_type: str, headers: dict[str, str]) -> None:
+        super().__init__(download.chunks(), media_type=media_type, headers=headers)
+        self._download = download
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_soon(message: Message) -> None:
+            async with asyncio.timeout(_STALLED_S):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_soon)
+        finally:
+            self._download.close()
+
+
 @router.get("/sql/result.{form}")
 async def result(
     request: Request,
@@ -112,8 +134,8 @@ async def result(
     except QueryFailed as failed:
         raise HTTPException(failed.status, failed.detail) from failed
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return StreamingResponse(
-        found.chunks(),
+    return _Sent(
+        found,
         media_type=_TYPES[form],
         headers={
             "content-disposition": f'attachment; filename="nightscribe-{now}.{form}"',

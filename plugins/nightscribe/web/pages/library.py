@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
@@ -24,6 +24,10 @@ _SORTS = {
     "longest": ("duration_s", "DESC"),
     "shortest": ("duration_s", "ASC"),
 }
+
+
+Offset: TypeAlias = Annotated[int, Query(ge=0, le=1_000_000_000)]
+"""Rows on the pages before."""
 
 
 class Filters(BaseModel):
@@ -204,7 +208,10 @@ def _choices(snapshots: Snapshots) -> dict[str, list[str]]:
 
 @router.get("/rejected", response_class=HTMLResponse)
 def rejected(
-    request: Request, site: SiteHere, reason: str = "", after: int = Query(0, ge=0)
+    request: Request,
+    site: SiteHere,
+    reason: str = "",
+    after: Offset = 0,
 ) -> HTMLResponse:
     """Inputs that cannot be used, newest first."""
     condition, values = ("reason = ?", [reason]) if reason else ("true", [])
@@ -228,7 +235,7 @@ def rejected(
 
 
 @router.get("/warnings", response_class=HTMLResponse)
-def warnings(request: Request, site: SiteHere, after: int = Query(0, ge=0)) -> HTMLResponse:
+def warnings(request: Request, site: SiteHere, after: Offset = 0) -> HTMLResponse:
     """Recordings that are used with a flaw, with the most missing seconds first."""
     rows = site.snapshots.rows(
         f"""SELECT w.recording_id, w.kind, w.detail, w.missing_s,

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
 
 from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Right, needs
 from nightscribe.web.rendering import page
 from nightscribe.web.site import Site, SiteHere, Upload
-from nightscribe.web.uploading import Received, Refused, receive
+from nightscribe.web.uploading import Received, Refused, check_room, receive
 
 __all__ = ["router"]
 
 router = APIRouter(dependencies=[Depends(needs(Right.UPLOAD))])
+
+
+_FILES = 20  # of one form
 
 
 class How(BaseModel):
@@ -48,9 +54,10 @@ async def put(
 ) -> JSONResponse:
     """Receive one file as the body; answers with the address of what comes of it."""
     length = request.headers.get("content-length", "")
+    size = int(length) if length.isdigit() else None
     try:
         received = await receive(
-            name, int(length) if length.isdigit() else None, request.stream(), site.settings
+            name, size, request.stream(), site.settings, request.is_disconnected
         )
     except Refused as refused:
         return JSONResponse({"detail": refused.detail}, refused.status)
@@ -58,23 +65,36 @@ async def put(
 
 
 @router.post("/uploads")
-async def post(
-    request: Request,
-    files: list[UploadFile],
-    site: SiteHere,
-    model: Annotated[str, Form()] = "",
-    task: Annotated[Literal["", "transcribe", "translate", "both"], Form()] = "",
-    language: Annotated[str, Form()] = "",
-) -> Response:
-    """Receive the files of the form, for browsers without scripts."""
-    how = How(model=model, task=task, language=language)
-    address = f"{site.prefix}/upload"
-    for file in files:
-        try:
-            received = await receive(file.filename or "", file.size, _parts(file), site.settings)
-        except Refused as refused:
-            raise HTTPException(refused.status, refused.detail) from refused
-        address = await _begin(request, site, received, how)
+async def post(request: Request, site: SiteHere) -> Response:
+    """Receive the files of the form, for browsers without scripts.
+
+    The form is read here: as parameters of the route, its files would be read before anybody asks
+    who sends them.
+    """
+    length = request.headers.get("content-length", "")
+    if not length.isdigit():
+        raise HTTPException(411, "Send the length of the form.")
+    try:
+        check_room(Path(tempfile.gettempdir()), int(length), site.settings)
+        async with request.form(max_files=_FILES, max_fields=10) as form:
+            values = {name: form.get(name, "") for name in How.model_fields}
+            try:
+                how = How.model_validate(values)
+            except ValidationError as error:
+                raise HTTPException(422, str(error.errors()[0]["msg"])) from error
+            files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
+            address = f"{site.prefix}/upload"
+            for file in files:
+                received = await receive(
+                    file.filename or "",
+                    file.size,
+                    _parts(file),
+                    site.settings,
+                    request.is_disconnected,
+                )
+                address = await _begin(request, site, received, how)
+    except Refused as refused:
+        raise HTTPException(refused.status, refused.detail) from refused
     return RedirectResponse(address, 303)
 
 
@@ -89,6 +109,7 @@ async def _begin(request: Request, site: Site, received: Received, how: How) -> 
     wanted = how.task or site.settings.task
     tasks = {"transcribe", "translate"} if wanted == "both" else {wanted}
     if tasks <= known:
+        received.discard()
         return f"{site.prefix}/recordings/{received.recording_id}"
     run_id = await site.runs.start(
         request,

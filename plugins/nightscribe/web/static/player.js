@@ -35,6 +35,7 @@ const show = () => {
     const before = marked.get(segments);
     if (before !== now) {
       before?.item.removeAttribute("aria-current");
+      for (const word of before?.words ?? []) word.classList.remove("now");
       now?.item.setAttribute("aria-current", "true");
       marked.set(segments, now);
       if (now && !audio.paused && segments === main && Date.now() - scrolled > 4000)

@@ -4,8 +4,17 @@ const words = { ingest: "reading", transcribe: "transcribing", publish: "writing
 const started = Date.now();
 const look = async () => {
   try {
-    const answer = await (await fetch(state.dataset.address)).json();
+    const response = await fetch(state.dataset.address);
+    if ([401, 403, 404].includes(response.status)) {
+      state.textContent = await response.text();
+      return;
+    }
+    const answer = await response.json();
     if (answer.address) return location.replace(answer.address);
+    if (answer.state === "success") {
+      state.textContent = "Done.";
+      return;
+    }
     if (answer.state === "failed") {
       state.textContent = `This file was not transcribed. ${answer.detail}`;
       return;

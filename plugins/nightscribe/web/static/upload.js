@@ -36,7 +36,8 @@ const send = (file, parts) =>
     request.open("PUT", address);
     request.upload.onprogress = (event) => {
       parts.bar.value = event.loaded / event.total;
-      parts.state.textContent = event.loaded === event.total ? "being examined" : "being sent";
+      const sent = event.loaded === event.total;
+      parts.state.textContent = sent ? "being examined" : "being sent";
     };
     const end = (text, link) => {
       parts.bar.remove();
