@@ -176,6 +176,7 @@ def test_an_upload_that_cannot_be_used_fails_with_its_reason(
 ) -> None:
     exceptions = pytest.importorskip("airflow.sdk.exceptions")
     monkeypatch.setenv("NIGHTSCRIBE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("NIGHTSCRIBE_UPLOADS", str(radio))
     expected = {"notes.mp3": "not_audio", "damaged.zip": "corrupt_archive"}[name]
     message = rf"{name} cannot be transcribed: {expected}: "
     with pytest.raises(exceptions.AirflowFailException, match=message):

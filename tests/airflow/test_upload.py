@@ -112,6 +112,7 @@ def test_account_of_an_upload_has_nothing_unfinished(
     file = tmp_path / "talk.flac"
     shutil.copyfile(samples / "english" / "en-01.flac", file)
     monkeypatch.setenv("NIGHTSCRIBE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("NIGHTSCRIBE_UPLOADS", str(tmp_path))
     ingest_upload({"uri": str(file), "model": "demo"}, "upload")
     accounts = read(
         open_lake(str(tmp_path / "lake")), "SELECT found, used, unfinished FROM accounts"
