@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,13 @@ from nightscribe.whisper.engines import engine_named, model_loader
 from tests.audio.crashes import crash_decoders
 from tests.nights import write_noise
 
+# Not every library checks what it gets when there is no memory: then the process crashes.
+_NO_MEMORY = r"memory limit of 2 GiB|signal (6|11)\b"
 DETAILS = {
-    "crashing": "signal 11",
-    "killed": "signal 9",
-    "hungry": "memory limit of 2 GiB",
-    "starving": "memory limit of 2 GiB",
+    "crashing": r"signal 11\b",
+    "killed": r"signal 9\b",
+    "hungry": _NO_MEMORY,
+    "starving": _NO_MEMORY,
     "asleep": "time limit",
 }
 SETTINGS = Settings(device="cpu")
@@ -57,7 +60,7 @@ def test_at_ingestion(death: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert night(1) == [4]
     [row] = read(lake, "SELECT uri, reason, detail FROM rejected").to_pylist()
     assert (row["uri"], row["reason"]) == (f"file://{folder}!/bad.wav", "unreadable")
-    assert DETAILS[death] in row["detail"]
+    assert re.search(DETAILS[death], row["detail"])
     assert read(lake, "FROM recordings").num_rows == 3
     assert night(2) == []
     write_noise(folder / "bad.wav", seed=9)
@@ -81,7 +84,7 @@ def test_at_transcription(death: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert (done.transcripts, done.rejections) == (3, 1)
     [row] = read(lake, "SELECT uri, reason, detail FROM rejected").to_pylist()
     assert (row["uri"], row["reason"]) == (f"file://{folder}!/bad.wav", "transcription_failed")
-    assert DETAILS[death] in row["detail"]
+    assert re.search(DETAILS[death], row["detail"])
     night = run(lake, order, SETTINGS)
     assert (night.scanned.specs, night.plan.specs) == ([], [])
     write_noise(folder / "bad.wav", seed=9)
