@@ -38,7 +38,6 @@ def pages(base: str) -> FastAPI:
             access=_person,
             runs=_Runs(base),
             prefix=f"{base}{PREFIX}",
-            home=f"{base}/",
         )
     )
 

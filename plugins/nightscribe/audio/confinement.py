@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from nightscribe.audio.operations import Trial
 from nightscribe.audio.sandbox import MEMORY_BYTES
-from nightscribe.audio.workers import Workers
-from nightscribe.errors import Rejected
+from nightscribe.audio.workers import run_one
 
 __all__ = ["Confinement", "worker_confinement"]
 
@@ -27,11 +26,7 @@ def worker_confinement() -> Confinement:
 
     Raises `NightscribeError` if a worker does not start.
     """
-    with Workers(1, Trial()) as workers:
-        workers.submit(io.BytesIO(b"trial"))
-        [(_, tried)] = workers.finished(wait_for_one=True)
-    if isinstance(tried, Rejected):
-        raise tried
+    tried = run_one(Trial(), io.BytesIO(b"trial"))
     abi = tried["landlock_abi"]
     seccomp = "seccomp" if tried["seccomp"] else f"no seccomp: {tried['seccomp_error']}"
     files = f"Landlock ABI {abi}" if abi else f"no Landlock: {tried['landlock_error']}"

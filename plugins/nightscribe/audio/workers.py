@@ -26,7 +26,7 @@ from nightscribe.audio.worker_process import Worker
 from nightscribe.audio.worker_program import Exhausted, read_answer
 from nightscribe.errors import NightscribeError, Reason, Rejected
 
-__all__ = ["Crashed", "Workers"]
+__all__ = ["Crashed", "Workers", "run_one"]
 
 _FULL_MEMORY_BYTES = 256 * 1024**2
 _FULL_DISK_BYTES = 2 * 1024**3
@@ -256,3 +256,19 @@ class Workers(Generic[Result]):
         self._selector.unregister(worker.pipe)
         worker.end()
         return list(worker.recordings)
+
+
+def run_one(operation: Operation[Result], encoded: BinaryIO | str) -> Result:
+    """Run an operation on one recording in a worker of its own.
+
+    Raises:
+        Rejected: the recording cannot be used.
+        OSError: it cannot be opened or read.
+        NightscribeError: the worker does not start.
+    """
+    with Workers(1, operation) as workers:
+        workers.submit(encoded)
+        [(_, outcome)] = workers.finished(wait_for_one=True)
+    if isinstance(outcome, Rejected):
+        raise outcome
+    return outcome

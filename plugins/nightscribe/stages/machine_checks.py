@@ -13,7 +13,7 @@ from pathlib import Path
 import nightscribe
 from nightscribe.audio.cores import usable_cores
 from nightscribe.cgroups import cpu_quota, memory_left
-from nightscribe.errors import ConfigurationError, ModelError, Rejected
+from nightscribe.errors import ConfigurationError, ModelError
 from nightscribe.settings import GIB, MIB, Settings
 from nightscribe.stages.findings import Finding, fail, ok, warn
 from nightscribe.whisper import checkpoints
@@ -51,13 +51,9 @@ def decoder_findings() -> Iterator[Finding]:
     import av
 
     from nightscribe.audio.operations import Inspection
-    from nightscribe.audio.workers import Workers
+    from nightscribe.audio.workers import run_one
 
-    with Workers(1, Inspection()) as workers:
-        workers.submit(_silent_wav())
-        [(_, outcome)] = workers.finished(wait_for_one=True)
-    if isinstance(outcome, Rejected):
-        raise outcome
+    outcome = run_one(Inspection(), _silent_wav())
     if abs(outcome.duration_s - _PROBE_S) > 0.01:
         yield fail(
             "decoder", f"{_PROBE_S} s decode to {outcome.duration_s} s", "install PyAV again"

@@ -14,8 +14,7 @@ from nightscribe.archives.entries import Rejection
 from nightscribe.archives.opening import open_sources
 from nightscribe.audio.operations import Decoding
 from nightscribe.audio.samples import SAMPLE_RATE
-from nightscribe.audio.stored import Samples
-from nightscribe.audio.workers import Workers
+from nightscribe.audio.workers import run_one
 from nightscribe.errors import NightscribeError, Rejected
 from nightscribe.settings import ArchiveLimits
 
@@ -144,13 +143,14 @@ def _reader(file: BinaryIO) -> Callable[[int, int], bytes]:
 def _decoded(file: BinaryIO) -> PlayableFile:
     """The samples that Whisper hears, as a WAV file."""
     file.seek(0)
-    with _DECODERS, Workers(1, Decoding()) as workers:
-        workers.submit(file)
-        [(_, outcome)] = workers.finished(wait_for_one=True)
-    if isinstance(outcome, Rejected):
-        raise NightscribeError(f"This recording cannot be decoded any more: {outcome.detail}")
-    header = _wav_header(2 * len(outcome.samples))
-    samples: Samples = outcome
+    try:
+        with _DECODERS:
+            samples = run_one(Decoding(), file)
+    except Rejected as rejected:
+        raise NightscribeError(
+            f"This recording cannot be decoded any more: {rejected.detail}"
+        ) from rejected
+    header = _wav_header(2 * len(samples.samples))
 
     def read_at(start: int, count: int) -> bytes:
         head = header[start : start + count]
@@ -161,7 +161,7 @@ def _decoded(file: BinaryIO) -> PlayableFile:
         part = samples.samples[first // 2 : (last + 1) // 2].tobytes()
         return head + part[first % 2 : first % 2 + count - len(head)]
 
-    size = len(header) + 2 * len(outcome.samples)
+    size = len(header) + 2 * len(samples.samples)
     return PlayableFile(size, "audio/wav", read_at, size, samples)
 
 

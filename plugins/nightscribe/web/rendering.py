@@ -116,12 +116,10 @@ _environment.globals.update(query=query)
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """An HTML page from a template.
 
-    Besides `values`, templates get `root` (path of the pages), `home` (Airflow) and `here` (path of
-    this page, below `root`).
+    Besides `values`, templates get `root` (path of the pages) and `here` (path of this page, below
+    `root`).
     """
     site = request.app.state.site
     here = request.url.path.removeprefix(site.prefix) or "/"
-    html = _environment.get_template(template).render(
-        root=site.prefix, home=site.home, here=here, request=request, **values
-    )
+    html = _environment.get_template(template).render(root=site.prefix, here=here, **values)
     return HTMLResponse(html, status)

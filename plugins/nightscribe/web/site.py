@@ -69,7 +69,6 @@ class Site:
     Attributes:
         lake: opens the lake; raises `NightscribeError`
         prefix: path of the pages in the server, such as `/nightscribe`, without a slash at its end
-        home: address of Airflow's own pages
         query_limits: what a query of a person may use
     """
 
@@ -78,7 +77,6 @@ class Site:
     access: Access
     runs: Runs
     prefix: str = ""
-    home: str = "/"
     query_limits: QueryLimits = field(default_factory=QueryLimits)
     snapshots: Snapshots = field(init=False)
     audio: AudioFiles = field(init=False)

@@ -25,8 +25,8 @@ from starlette.requests import ClientDisconnect
 from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.audio.decode import Inspected
 from nightscribe.audio.operations import Inspection
-from nightscribe.audio.workers import Workers
-from nightscribe.errors import ConfigurationError, Rejected
+from nightscribe.audio.workers import run_one
+from nightscribe.errors import Rejected
 from nightscribe.settings import GIB, Settings
 
 __all__ = ["Received", "Refused", "check_room", "receive", "safe_name"]
@@ -209,11 +209,4 @@ async def _without_pauses(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]
 def _inspected(path: Path, settings: Settings) -> Inspected:
     """Decode the file to its end, in a worker process. Raises `Rejected`."""
     inspection = Inspection(settings.min_duration_s, settings.max_duration_s)
-    with Workers(1, inspection) as workers:
-        workers.submit(str(path))
-        [(_, outcome)] = workers.finished(wait_for_one=True)
-    if isinstance(outcome, Rejected):
-        raise outcome
-    if not isinstance(outcome, Inspected):
-        raise ConfigurationError(f"{path}: the decoder gave {outcome!r}")
-    return outcome
+    return run_one(inspection, str(path))
