@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +26,8 @@ from nightscribe.web.site import Site, Upload, UploadState
 
 __all__ = ["pages"]
 
-_NIGHTLY, _UPLOAD = "transcribe_archives", "transcribe_upload"
+_NIGHTLY, _UPLOAD, _REVIEW = "transcribe_archives", "transcribe_upload", "commit_reviews"
+_SLOT_S = 30  # there is one run for all decisions of such a time
 _WORDS = {"model", "task", "language"}
 
 
@@ -45,7 +48,8 @@ def pages(base: str) -> FastAPI:
 async def _person(request: Request) -> Person | None:
     """The user, by the token or the cookie of a request, and what they may do with our DAGs.
 
-    Whoever may see the nightly DAG may read; whoever may start the DAG of uploads may upload.
+    Whoever may see the nightly DAG may read; whoever may start the DAG of uploads may upload, and
+    whoever may start the DAG that commits reviews may review.
     """
     try:
         user = await get_user(request, None, await bearer_scheme(request))
@@ -61,13 +65,14 @@ def _rights(user: BaseUser) -> frozenset[Right]:
     rights = set()
     if manager.is_authorized_dag(method="GET", details=_details(_NIGHTLY), user=user):
         rights.add(Right.READ)
-    if manager.is_authorized_dag(
-        method="POST",
-        access_entity=DagAccessEntity.RUN,
-        details=_details(_UPLOAD),
-        user=user,
-    ):
-        rights.add(Right.UPLOAD)
+    for dag_id, right in ((_UPLOAD, Right.UPLOAD), (_REVIEW, Right.REVIEW)):
+        if manager.is_authorized_dag(
+            method="POST",
+            access_entity=DagAccessEntity.RUN,
+            details=_details(dag_id),
+            user=user,
+        ):
+            rights.add(right)
     return frozenset(rights)
 
 
@@ -119,6 +124,20 @@ class _Runs:
             uri=str((run.json().get("conf") or {}).get("uri", "")),
             link=run_page,
         )
+
+    async def commit_reviews(self, request: Request) -> None:
+        """Start a run that commits all decisions of this half minute when it is over."""
+        end = (int(time.time()) // _SLOT_S + 1) * _SLOT_S
+        # The clock of the scheduler may be a little ahead.
+        after = datetime.fromtimestamp(end + 2, UTC)
+        body = {
+            "dag_run_id": f"reviews__{after:%Y-%m-%dT%H-%M-%S}",
+            "logical_date": None,
+            "run_after": after.isoformat(),
+        }
+        answer = await self._call(request, "POST", f"/dags/{_REVIEW}/dagRuns", body)
+        if answer.status_code not in (200, 409):  # 409: there is one already
+            raise HTTPException(answer.status_code, _detail(answer))
 
     async def _call(
         self, request: Request, method: str, path: str, body: dict[str, Any] | None = None

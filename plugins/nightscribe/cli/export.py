@@ -1,7 +1,8 @@
 """Write the transcripts of a lake as text or subtitle files.
 
 Writes the latest transcripts, one file for each place where a recording was seen, in the folders
-of the archive. Translations are named `….translate.FORMAT`.
+of the archive. Translations are named `….translate.FORMAT`. Each file has the model's text; with
+`--corrected`, it has the changes that people made on the review page.
 
 examples:
   nightscribe export --format srt --out subtitles
@@ -36,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="condition on the columns of latest_transcripts and sources: language, task, model, "
         "archive, member … (default: all transcripts)",
     )
+    parser.add_argument(
+        "--corrected",
+        action="store_true",
+        help="write the text of record: with what people have corrected on the review page",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -47,7 +53,9 @@ def execute(arguments: argparse.Namespace) -> int:
     count = 0
     try:
         for fmt in chosen:
-            for exported in export(lake, fmt, arguments.out, arguments.where):
+            for exported in export(
+                lake, fmt, arguments.out, arguments.where, corrected=arguments.corrected
+            ):
                 print(exported.path)
                 count += 1
     except BrokenPipeError:  # of standard output, not of a file

@@ -16,7 +16,7 @@ from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.export import formats
 from nightscribe.lake.reading import connect, query
 from nightscribe.lake.tables import Lake
-from nightscribe.lake.transcripts import result_of
+from nightscribe.lake.transcripts import of_record, result_of
 
 __all__ = ["Exported", "export"]
 
@@ -31,7 +31,9 @@ class Exported:
     transcript_id: str
 
 
-def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iterator[Exported]:
+def export(
+    lake: Lake, fmt: str, folder: Path, where: str | None = None, *, corrected: bool = False
+) -> Iterator[Exported]:
     """Write the latest transcripts in one format, a file for each place of a recording.
 
     A file has the name of its recording and the suffix of the format: `talk.wav` gives `talk.srt`,
@@ -43,6 +45,7 @@ def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iter
         fmt: one of `formats.FORMATS`
         where: SQL condition over the columns of `latest_transcripts` and `sources`, such as
             language, task, model, archive, member; None for all transcripts
+        corrected: write the text of record: with the corrections of people
 
     Raises:
         ConfigurationError: unknown format.
@@ -56,7 +59,7 @@ def export(lake: Lake, fmt: str, folder: Path, where: str | None = None) -> Iter
         names = _names(places)
         ids = list(dict.fromkeys(place["transcript_id"] for place in places))
         for start in range(0, len(ids), _CHUNK):
-            results = _results(connection, ids[start : start + _CHUNK])
+            results = _results(connection, ids[start : start + _CHUNK], corrected)
             for place, name in zip(places, names, strict=True):
                 if (result := results.get(place["transcript_id"])) is None:
                     continue
@@ -112,21 +115,26 @@ def _path_in_collection(place: dict[str, Any]) -> PurePosixPath:
     return folder / _path(place, keep_suffix=True)
 
 
-def _results(connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, dict[str, Any]]:
+def _results(
+    connection: duckdb.DuckDBPyConnection, ids: list[str], corrected: bool
+) -> dict[str, dict[str, Any]]:
     """Transcript id → Whisper's result. Ids that no longer exist are missing."""
+    suffix = "_of_record" if corrected else ""
     transcripts = connection.sql(
-        "SELECT transcript_id, text, language FROM transcripts "
+        f"SELECT transcript_id, text, language FROM transcripts{suffix} "
         "WHERE transcript_id IN (SELECT unnest($ids))",
         params={"ids": ids},
     ).to_arrow_table()
     segments = connection.sql(
-        "SELECT * FROM segments WHERE transcript_id IN (SELECT unnest($ids)) "
+        f"SELECT * FROM segments{suffix} WHERE transcript_id IN (SELECT unnest($ids)) "
         'ORDER BY transcript_id, "index"',
         params={"ids": ids},
     ).to_arrow_table()
     by_transcript: dict[str, list[dict[str, Any]]] = {}
     for segment in segments.to_pylist():
         by_transcript.setdefault(segment["transcript_id"], []).append(segment)
+    if corrected:
+        by_transcript = {name: of_record(rows) for name, rows in by_transcript.items()}
     return {
         row["transcript_id"]: result_of(row, by_transcript.get(row["transcript_id"], []))
         for row in transcripts.to_pylist()

@@ -15,6 +15,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "warnings": ("recording_id", "kind"),
     "waveforms": ("recording_id",),
     "source_states": ("archive", "member"),
+    "corrections": ("decision_id", "index"),
+    "reviews": ("decision_id",),
     "transcripts": ("recording_id", "model_id", "task", "options_key"),
 }
 """Table → columns whose values identify a row."""

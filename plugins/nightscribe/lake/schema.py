@@ -312,6 +312,52 @@ WAVEFORMS = pa.schema(
     ]
 )
 
+_DECISION_ID = _required(
+    "decision_id", pa.string(), "identifies what one person decided at one moment"
+)
+_PERSON = _required("person", pa.string(), "who decided, as Airflow names them")
+
+CORRECTIONS = pa.schema(
+    [
+        _DECISION_ID,
+        _required("transcript_id", pa.string(), "its row of `transcripts`"),
+        _RECORDING_ID,
+        _TASK,
+        _required("index", pa.int32(), "the segment, as in `segments`"),
+        _required("start_s", pa.float64(), "start of the segment, s"),
+        _required("end_s", pa.float64(), "end of the segment, s"),
+        _required("is_added", pa.bool_(), "whether the model wrote no such segment"),
+        _required("version", pa.int32(), "1, 2 … for the corrections of a segment"),
+        _required("replaced", pa.string(), "text before: the model's, or of the version before"),
+        _required("text", pa.string(), "text after; empty if nothing is said"),
+        _PERSON,
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
+REVIEWS = pa.schema(
+    [
+        _DECISION_ID,
+        _required("transcript_id", pa.string(), "transcript that was reviewed"),
+        _RECORDING_ID,
+        _TASK,
+        _required("version", pa.int32(), "1, 2 … for the reviews of a recording and task"),
+        _required("verdict", pa.string(), "`accepted`, `skipped`, or `reopened` by undoing these"),
+        _required(
+            "queue",
+            pa.string(),
+            "how the transcript was chosen: `sample` (at random), `doubtful`, or `selected` by "
+            "the person",
+        ),
+        _required("language", pa.string(), "spoken language that the person heard, as a code"),
+        _column("text", pa.string(), "whole text that was accepted; null for other verdicts"),
+        _PERSON,
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 SOURCE_STATES = pa.schema(
     [
         _required("archive", pa.string(), "as in `sources`"),
@@ -342,11 +388,22 @@ SCHEMAS: dict[str, pa.Schema] = {
     "warnings": WARNINGS,
     "source_states": SOURCE_STATES,
     "waveforms": WAVEFORMS,
+    "corrections": CORRECTIONS,
+    "reviews": REVIEWS,
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 
 ADDED_LATER = frozenset(
-    {"annotations", "baselines", "account_parts", "warnings", "source_states", "waveforms"}
+    {
+        "annotations",
+        "baselines",
+        "account_parts",
+        "warnings",
+        "source_states",
+        "waveforms",
+        "corrections",
+        "reviews",
+    }
 )
 """Tables that an older lake of the same format may not have."""
 

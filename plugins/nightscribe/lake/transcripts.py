@@ -13,7 +13,7 @@ from typing import Any
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 
-__all__ = ["result_of", "segment_rows", "segments_of", "transcripts_of"]
+__all__ = ["of_record", "result_of", "segment_rows", "segments_of", "transcripts_of"]
 
 Row = dict[str, Any]
 
@@ -69,6 +69,19 @@ def result_of(transcript: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) 
         "segments": segments_of(rows),
         "language": transcript["language"],
     }
+
+
+def of_record(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows of `segments_of_record` as a file shows them.
+
+    Without segments in which nothing is said. If a text was corrected, no segment has timed words:
+    writers of subtitles want the words of all segments or of none.
+    """
+    kept = [dict(row) for row in rows if row["text"].strip()]
+    if any(row["text"] != row["model_text"] for row in kept):
+        for row in kept:
+            row["words"] = None
+    return kept
 
 
 def transcripts_of(lake: Lake, recording_id: str, model_id: str) -> list[tuple[Row, list[Row]]]:

@@ -36,9 +36,34 @@ VIEWS: dict[str, tuple[str, str]] = {
     ),
     "scans": ("Zips, tars and manifests that were read to their end.", "SELECT * FROM files.scans"),
     "rejected": ("Inputs that cannot be used, with the reason.", "SELECT * FROM files.rejected"),
+    "corrections": (
+        "What people changed in segments, and what it replaced.",
+        "SELECT * FROM files.corrections",
+    ),
+    "latest_corrections": (
+        "The newest correction of each segment that has one.",
+        """SELECT * FROM files.corrections QUALIFY row_number() OVER (
+             PARTITION BY transcript_id, "index"
+             ORDER BY version DESC, created_at DESC, decision_id) = 1""",
+    ),
+    "reviews": ("What people decided about transcripts.", "SELECT * FROM files.reviews"),
+    "latest_reviews": (
+        "The newest decision about each recording and task; `is_sampled` if it is of the sample.",
+        """SELECT *, bool_or(queue = 'sample' AND verdict = 'accepted') OVER (
+             PARTITION BY recording_id, task) AS is_sampled
+           FROM files.reviews QUALIFY row_number() OVER (
+             PARTITION BY recording_id, task
+             ORDER BY version DESC, created_at DESC, decision_id) = 1""",
+    ),
     "reference_texts": (
-        "True texts: one row per recording, task and data set.",
-        "SELECT * FROM files.reference_texts",
+        "True texts: one row per recording, task and data set. Accepted reviews are the data sets "
+        "`corrections` (the random sample) and `corrections-selected` (all others).",
+        r"""SELECT * FROM files.reference_texts UNION ALL BY NAME
+            SELECT recording_id, task, dataset, language, text, run_id, created_at FROM (
+              SELECT *, if(is_sampled, 'corrections', 'corrections-selected') AS dataset
+              FROM latest_reviews)
+            ANTI JOIN files.reference_texts USING (recording_id, task, dataset)
+            WHERE verdict = 'accepted' AND regexp_matches(text, '[\p{L}\p{N}]')""",
     ),
     "annotations": (
         "What each manifest says about each file.",
@@ -51,6 +76,30 @@ VIEWS: dict[str, tuple[str, str]] = {
     "segments": (
         "Timed segments of the transcripts, with tokens and probabilities.",
         "SELECT * FROM files.segments SEMI JOIN files.transcripts USING (transcript_id)",
+    ),
+    "segments_of_record": (
+        "Segments with the newest corrections of people; `model_text` is what the model wrote.",
+        """SELECT s.* EXCLUDE (text, words), coalesce(c.text, s.text) AS text,
+             if(c.text <> s.text, NULL, s.words) AS words, s.text AS model_text,
+             c.person AS corrected_by, c.created_at AS corrected_at
+           FROM segments AS s LEFT JOIN latest_corrections AS c USING (transcript_id, "index")
+           UNION ALL BY NAME
+           SELECT transcript_id, recording_id, "index", start_s, end_s, text,
+             person AS corrected_by, created_at AS corrected_at
+           FROM latest_corrections SEMI JOIN files.transcripts USING (transcript_id)
+           WHERE is_added""",
+    ),
+    "transcripts_of_record": (
+        "Transcripts with the newest corrections of people; `model_text` is what the model wrote.",
+        """SELECT t.* EXCLUDE (text), coalesce(c.text, t.text) AS text, t.text AS model_text,
+             coalesce(r.verdict, 'open') AS verdict, r.person AS reviewed_by,
+             r.created_at AS reviewed_at
+           FROM files.transcripts AS t
+           LEFT JOIN (
+             SELECT transcript_id, string_agg(text, '' ORDER BY "index") AS text
+             FROM segments_of_record SEMI JOIN files.corrections USING (transcript_id)
+             GROUP BY transcript_id) AS c USING (transcript_id)
+           LEFT JOIN latest_reviews AS r USING (transcript_id)""",
     ),
     "batches": (
         "Attempts at batches whose transcripts are visible.",

@@ -17,6 +17,7 @@ class Right(StrEnum):
 
     READ = "read"
     UPLOAD = "upload"
+    REVIEW = "review"
 
 
 @dataclass(frozen=True)

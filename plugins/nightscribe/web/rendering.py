@@ -116,10 +116,12 @@ _environment.globals.update(query=query)
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """An HTML page from a template.
 
-    Besides `values`, templates get `root` (path of the pages) and `here` (path of this page, below
-    `root`).
+    Besides `values`, templates get `root` (path of the pages), `here` (path of this page, below
+    `root`) and `rights` (of the person who asks).
     """
     site = request.app.state.site
     here = request.url.path.removeprefix(site.prefix) or "/"
-    html = _environment.get_template(template).render(root=site.prefix, here=here, **values)
+    html = _environment.get_template(template).render(
+        root=site.prefix, here=here, rights=request.state.person.rights, **values
+    )
     return HTMLResponse(html, status)

@@ -51,7 +51,7 @@ class UploadState:
 
 
 class Runs(Protocol):
-    """Starts runs for uploads, as the person who sends the request."""
+    """Starts runs, as the person who sends the request."""
 
     async def start(self, request: Request, upload: Upload) -> str:
         """Start a run. Returns its id. Raises `HTTPException`."""
@@ -59,6 +59,13 @@ class Runs(Protocol):
 
     async def state(self, request: Request, run_id: str) -> UploadState | None:
         """How far a run is; None if there is none."""
+        ...
+
+    async def commit_reviews(self, request: Request) -> None:
+        """See to it that the decisions of reviewers are in the lake soon.
+
+        Raises `HTTPException` if no run can be started.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from nightscribe.export import formats
-from nightscribe.lake.transcripts import result_of
+from nightscribe.lake.transcripts import of_record, result_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 
@@ -131,15 +131,26 @@ def _drawn(levels: bytes) -> str:
 
 @router.get("/transcripts/{transcript_id}.{form}")
 def download(
-    transcript_id: str, form: Literal["txt", "vtt", "srt", "tsv", "json"], site: SiteHere
+    transcript_id: str,
+    form: Literal["txt", "vtt", "srt", "tsv", "json"],
+    site: SiteHere,
+    corrected: bool = False,
 ) -> Response:
-    """A transcript as a file, with the bytes of `nightscribe export`."""
-    found = site.snapshots.rows("FROM transcripts WHERE transcript_id = ?", [transcript_id])
+    """A transcript as a file, with the bytes of `nightscribe export`.
+
+    `corrected` gives the text of record, with the corrections that the lake has.
+    """
+    suffix = "_of_record" if corrected else ""
+    found = site.snapshots.rows(
+        f"FROM transcripts{suffix} WHERE transcript_id = ?", [transcript_id]
+    )
     if not found:
         raise HTTPException(404, "There is no such transcript.")
     segments = site.snapshots.rows(
-        'FROM segments WHERE transcript_id = ? ORDER BY "index"', [transcript_id]
+        f'FROM segments{suffix} WHERE transcript_id = ? ORDER BY "index"', [transcript_id]
     )
+    if corrected:
+        segments = of_record(segments)
     text = formats.render(result_of(found[0], segments), form)
     name = f"{found[0]['recording_id'][:16]}.{found[0]['task']}.{form}"
     return Response(

@@ -59,6 +59,7 @@ const seek = (time, play) => {
   if (play) audio.play();
 };
 document.addEventListener("click", (event) => {
+  if (event.target.closest("textarea")) return;
   const word = event.target.closest(".w");
   const item = event.target.closest(".segments li");
   if (!item || getSelection().toString()) return;

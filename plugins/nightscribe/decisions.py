@@ -1,0 +1,158 @@
+"""What reviewers decide, from their page into the lake.
+
+The web server may not write the lake. It puts each decision as a file into a folder that the
+workers can read; `nightscribe.stages.reviews` commits the files' rows. The pages show a decision at
+once; the lake has it within a minute.
+
+A file lies at `<folder>/<transcript_id>/<decision_id>.json` and holds rows of the tables
+`corrections` and `reviews`, all of one person and one moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from nightscribe.errors import NightscribeError
+from nightscribe.lake.rows import rows_of
+from nightscribe.settings import Settings
+
+__all__ = ["Decision", "Decisions"]
+
+_SUFFIX = ".json"
+_TABLES = ("corrections", "reviews")
+_ID = re.compile(r"[0-9a-zA-Z-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one person decided about one transcript at one moment.
+
+    Attributes:
+        corrections: rows of `corrections` without `run_id`
+        reviews: rows of `reviews` without `run_id`, one at most
+    """
+
+    decision_id: str
+    transcript_id: str
+    corrections: list[dict[str, Any]] = field(default_factory=list)
+    reviews: list[dict[str, Any]] = field(default_factory=list)
+
+    def rows(self, table: str, run_id: str) -> pa.Table:
+        """Its rows of a table."""
+        return rows_of(table, getattr(self, table), run_id)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The folder of decisions that may not be in the lake yet."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Decisions:
+        """The folder beside the uploads, which web server and workers share."""
+        return cls(Path(settings.uploads).absolute() / ".reviews")
+
+    def add(self, decision: Decision) -> None:
+        """Keep a decision. Raises `OSError` if the folder cannot be written."""
+        place = self._place(decision.transcript_id)
+        place.mkdir(parents=True, exist_ok=True)
+        content = {name: getattr(decision, name) for name in _TABLES}
+        unfinished = place / f".{uuid.uuid4().hex}"
+        try:
+            with unfinished.open("x", encoding="utf-8") as file:
+                json.dump(content, file, ensure_ascii=False, default=datetime.isoformat)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(place / f"{decision.decision_id}{_SUFFIX}")
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def about(self, transcript_id: str) -> list[Decision]:
+        """The decisions about a transcript, oldest first."""
+        return _oldest_first(_read(path) for path in _files(self._place(transcript_id)))
+
+    def paths(self) -> list[Path]:
+        """The files of all decisions."""
+        if not self.folder.is_dir():
+            return []
+        return [file for place in sorted(self.folder.iterdir()) for file in _files(place)]
+
+    def all(self) -> list[Decision]:
+        """All decisions, oldest first. Raises `NightscribeError` if one cannot be read."""
+        return _oldest_first(_read(path) for path in self.paths())
+
+    def read(self, path: Path) -> Decision | None:
+        """The decision in a file; None if it was removed meanwhile, because the lake has it.
+
+        Raises `NightscribeError` if the file holds none.
+        """
+        return _read(path)
+
+    def remove(self, decision: Decision, older_than_s: float) -> None:
+        """Remove a decision that the lake has, if its file has this age."""
+        path = self._place(decision.transcript_id) / f"{decision.decision_id}{_SUFFIX}"
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
+                with suppress(OSError):  # other decisions are there
+                    path.parent.rmdir()
+
+    def _place(self, transcript_id: str) -> Path:
+        if not _ID.fullmatch(transcript_id):
+            raise NightscribeError(f"{transcript_id!r} cannot be the id of a transcript")
+        return self.folder / transcript_id
+
+
+def _files(place: Path) -> list[Path]:
+    try:
+        return sorted(
+            file
+            for file in place.iterdir()
+            if file.suffix == _SUFFIX and not file.name.startswith(".")
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _read(path: Path) -> Decision | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        rows = {name: [_with_time(row) for row in content[name]] for name in _TABLES}
+        decision = Decision(path.stem, path.parent.name, **rows)
+        for name in _TABLES:
+            decision.rows(name, "check")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise NightscribeError(
+            f"{path} is no decision of a reviewer: {error}. Remove it, or restore it from a copy"
+        ) from error
+    return decision
+
+
+def _with_time(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "created_at": datetime.fromisoformat(row["created_at"])}
+
+
+def _oldest_first(decisions: Iterator[Decision | None]) -> list[Decision]:
+    def moment(decision: Decision) -> datetime:
+        times: list[datetime] = [
+            row["created_at"] for row in (*decision.corrections, *decision.reviews)
+        ]
+        return min(times)
+
+    found = [d for d in decisions if d is not None and (d.corrections or d.reviews)]
+    return sorted(found, key=lambda d: (moment(d), d.decision_id))
