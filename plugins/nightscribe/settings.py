@@ -159,7 +159,8 @@ class Settings(BaseSettings):
 
     uploads: str = Field(
         "uploads",
-        description="folder into which the upload page writes, and from which the workers read",
+        description="folder into which the pages write uploads and the decisions of reviewers, and "
+        "from which the workers read",
     )
     upload_places: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

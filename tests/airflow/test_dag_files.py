@@ -19,6 +19,7 @@ import pytest
 import whisper
 import yaml
 
+from nightscribe.airflow.readiness import DAGS
 from nightscribe.airflow.standalone import POOLS
 from nightscribe.settings import Settings
 
@@ -170,7 +171,7 @@ def test_dag_file_does_not_make_airflow_load_its_providers(
 
 def test_every_dag_file_holds_the_dag_of_its_name(dags: dict[str, Any]) -> None:
     assert sorted(f"{dag_id}.py" for dag_id in dags) == DAG_FILES
-    assert {"transcribe_archives", "evaluate_transcripts", "transcribe_upload"} <= dags.keys()
+    assert set(DAGS) <= dags.keys()
 
 
 def test_nightly_dag_runs_once_a_night_and_never_beside_itself(dags: dict[str, Any]) -> None:

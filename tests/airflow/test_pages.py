@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from evaluation.lake import evaluate_lake
 from nightscribe.airflow.standalone import Standalone, free_port
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
@@ -29,10 +30,14 @@ USERS = {"admin": "admin", "uwe": "user", "vera": "viewer"}
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, make_archive: Callable[..., Path]) -> Path:
+def lake(
+    tmp_path_factory: pytest.TempPathFactory, make_archive: Callable[..., Path], samples: Path
+) -> Path:
     folder = tmp_path_factory.mktemp("pages in Airflow")
     members = ("german/de-01.flac", "english/en-01.flac", "english/en-03.ogg", "bad/notes.mp3")
     archive = make_archive(folder / "archive", *members)
+    for name in ("english/en-02.mp3", "russian/radio/ru-03.ogg"):  # without a reference: to review
+        shutil.copy(samples / name, archive)
     made = open_lake(str(folder / "lake"))
     run(made, Order((str(archive),), "demo", task="both"), Settings(device="cpu"))
     return folder / "lake"
@@ -104,6 +109,7 @@ def test_roles_of_airflow_decide(clients: dict[str | None, httpx.Client], lake: 
             assert status == (401 if name is None else 200), (name, path)
         expected = {None: 401, "vera": 403, "uwe": 200, "admin": 200}[name]
         assert client.get("/nightscribe/upload").status_code == expected
+        assert client.get("/nightscribe/review").status_code == expected
         answer = client.put("/nightscribe/uploads/a.wav", content=b"no audio")
         assert answer.status_code == (422 if expected == 200 else expected), name
     forged = {"authorization": "Bearer " + "a" * 30}
@@ -243,6 +249,40 @@ def test_a_word_is_found_and_its_second_is_one_click_away(open_page: Callable[..
 
 
 @needs_browser
+def test_a_correction_is_a_row_and_counts_in_the_next_evaluation(
+    open_page: Callable[..., Any], lake: Path
+) -> None:
+    page = open_page("/nightscribe/review?queue=sample")
+    page.get_by_role("link", name="Begin").click()
+    text = page.locator("textarea").first
+    until(page, "document.querySelector('audio').readyState >= 1")
+    page.keyboard.press("Control+ArrowDown")  # by keyboard: into the first text
+    assert page.evaluate("document.activeElement.name") == "text-0"
+    before = text.input_value()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Certainly not what was said")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("accepted").first.wait_for()
+    opened = open_lake(str(lake))
+    deadline = time.monotonic() + 150
+    while not (rows := read(opened, "FROM corrections").to_pylist()):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    [row] = rows
+    assert (row["person"], row["text"].strip()) == ("admin", "Certainly not what was said")
+    assert row["replaced"].strip() == before
+    assert row["run_id"].startswith("reviews__")
+    # The verdict is committed after the corrections.
+    while not read(opened, "FROM reviews").num_rows:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    evaluated = evaluate_lake(opened, "evaluation")
+    assert evaluated is not None
+    scores = {(one["dataset"], one["metric"]): one for one in evaluated.scores.to_pylist()}
+    assert scores["corrections", "wer"]["value"] > 0
+
+
+@needs_browser
 def test_a_query_is_run_and_its_rows_are_downloaded(open_page: Callable[..., Any]) -> None:
     page = open_page("/nightscribe/sql")
     page.locator("textarea").fill("SELECT member FROM sources WHERE member LIKE 'german/de-01%'")
@@ -277,8 +317,11 @@ PAGES = [
     "/warnings",
     "/quality",
     "/upload",
+    "/review",
     "recording",
+    "review",
 ]
+WAYS = {"recording": "/recordings?language=de", "review": "/review?queue=sample"}
 
 
 @needs_browser
@@ -290,11 +333,11 @@ def test_axe_finds_nothing_serious_and_nothing_overflows(
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
     for path in PAGES:
         page = open_page(
-            f"/nightscribe{path if path != 'recording' else '/recordings?language=de'}",
+            f"/nightscribe{WAYS.get(path, path)}",
             viewport={"width": width, "height": 800},
             color_scheme=theme,
         )
-        if path == "recording":
+        if path in WAYS:
             page.locator(".rows a.name").first.click()
             page.locator(".segments").first.wait_for()
         assert page.evaluate("document.documentElement.dataset.theme") == theme

@@ -13,7 +13,8 @@ from tests.web.conftest import OWN, Pages
 
 ID = "0" * 64
 READ, UPLOAD = frozenset({Right.READ}), frozenset({Right.READ, Right.UPLOAD})
-ONLY_UPLOAD = frozenset({Right.UPLOAD})
+REVIEW, ALL = frozenset({Right.READ, Right.REVIEW}), frozenset(Right)
+ONLY_UPLOAD, ONLY_REVIEW = frozenset({Right.UPLOAD}), frozenset({Right.REVIEW})
 
 # Route and method → what it needs beside the right to read, and an address.
 ROUTES: dict[tuple[str, str], tuple[Right | None, str]] = {
@@ -37,6 +38,9 @@ ROUTES: dict[tuple[str, str], tuple[Right | None, str]] = {
     ("/uploads", "POST"): (Right.UPLOAD, "/uploads"),
     ("/uploads/{run_id}", "GET"): (Right.UPLOAD, "/uploads/run 9"),
     ("/uploads/{run_id}/state", "GET"): (Right.UPLOAD, "/uploads/run 9/state"),
+    ("/review", "GET"): (Right.REVIEW, "/review"),
+    ("/review/{transcript_id}", "GET"): (Right.REVIEW, "/review/x"),
+    ("/review/{transcript_id}", "POST"): (Right.REVIEW, "/review/x"),
     ("/static/{name}", "GET"): (None, "/static/pages.css"),
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -53,7 +57,9 @@ def test_every_route_has_an_entry(pages: Pages) -> None:
     assert all(isinstance(route, APIRoute) for route in pages.app.routes)
 
 
-@pytest.mark.parametrize("rights", [None, frozenset(), ONLY_UPLOAD, READ, UPLOAD])
+@pytest.mark.parametrize(
+    "rights", [None, frozenset(), ONLY_UPLOAD, ONLY_REVIEW, READ, UPLOAD, REVIEW, ALL]
+)
 def test_nobody_gets_more_than_their_rights(rights: frozenset[Right] | None, pages: Pages) -> None:
     pages.rights = rights
     for (path, method), (needed, address) in ROUTES.items():

@@ -1,6 +1,7 @@
 """What runs inside Airflow, or runs Airflow. The rest of the library imports without it.
 
 - `tasks`: the tasks of the nightly DAG; `upload`: those of the DAG for one file
+- `reviews`: the task of the DAG that commits reviews
 - `form`: parameters as the trigger form shows them
 - `readiness`: examines the Airflow of this machine for `nightscribe doctor`
 - `standalone`: a private Airflow on one machine, for `make up`, the demo and the tests

@@ -14,5 +14,6 @@
 - `publish`: writes the DuckDB catalog
 - `night`: runs all stages in one process
 - `night_checks`, `machine_checks`: examine what a night needs; `findings`: what they report
+- `reviews`: commits what reviewers decided
 - `datasets`: adds an evaluation data set to a lake
 """

@@ -1,4 +1,5 @@
-"""Pages over a lake: what last night did, recordings and their texts, search, upload, quality, SQL.
+"""Pages over a lake: what last night did, recordings and their texts, search, upload, review,
+quality, SQL.
 
 The package knows nothing of Airflow. `nightscribe.airflow.plugin` mounts it in Airflow's web server
 and says who may do what.
@@ -6,6 +7,7 @@ and says who may do what.
 - `app`: the application, from a `Site`; `site`: what it needs from outside
 - `access`: people and rights; `security`: headers, and writes from other sites
 - `snapshot`: the lake, as the pages read it; `rendering`: templates and how values are shown
+- `reviewing`: a transcript with people's corrections; `review_queue`: which ones wait for people
 - `console/`: runs the SQL of people, in processes of their own
 - `pages/`: one module for each page
 - `templates/`, `static/`: HTML, styles and scripts of our own; nothing is loaded from elsewhere

@@ -18,13 +18,15 @@ _SHOWN = 50
 _AHEAD = 500  # of the queue; people who review at the same time have decided some of them
 _KEPT_S = 60.0  # a page may show a state of the lake that is some seconds old
 
-# - `doubtful` begins with the lowest mean log-probability: `tools/measure_review.py` compares
-#   orders. Where Whisper wrote nothing there is no such figure; these come last.
+# - `doubtful` begins with the lowest product of what Whisper gives its words (the mean, as in
+#   `avg_logprob`) and the language. `tools/measure_review.py` compares orders. Where Whisper wrote
+#   nothing there is no such figure; these come last.
 # - `sample` is the order of `recording_id`, the digest of a recording's bytes: it is random with
 #   respect to everything that can be heard. The first ones of a language are a uniform sample.
 # - Recordings with references of their own are in neither: their error rates are known.
 _ORDERS: dict[Queue, str] = {
-    "doubtful": "avg_logprob ASC NULLS LAST, recording_id",
+    "doubtful": """avg_logprob + ln(greatest(coalesce(language_probability, 1), 1e-9))
+      ASC NULLS LAST, recording_id""",
     "sample": "recording_id",
 }
 _DONE: dict[Queue, str] = {

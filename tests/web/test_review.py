@@ -1,0 +1,341 @@
+"""Reviews: what people decide is at once on the pages, then in the lake, then in the scores."""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.lake import evaluate_lake
+from nightscribe.decisions import Decisions
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import read
+from nightscribe.lake.rows import rows_of
+from nightscribe.lake.tables import Lake
+from nightscribe.stages.reviews import commit_reviews
+from nightscribe.web.access import Person, Right
+from tests.web.conftest import Pages
+
+
+class Reviewer:
+    """Somebody who works on the review pages, and the lake behind these."""
+
+    def __init__(self, pages_over: Callable[[str], Pages], lake: Lake) -> None:
+        self.pages_over = pages_over
+        self.pages = pages_over(lake.uri)
+        self.lake = lake
+
+    def get(self, path: str) -> str:
+        answer = self.pages.client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def fields(self, transcript_id: str, query: str = "") -> dict[str, str]:
+        """The form of a transcript as the page gives it."""
+        text = self.get(f"/review/{transcript_id}?{query}")
+        form = text[text.index('id="review"') :]
+        found = dict(re.findall(r'name="(seen|start)" value="(\d+)"', form))
+        for name, value in re.findall(r'<textarea name="(text-\d+)"[^>]*>(.*?)</textarea>', form):
+            found[name] = html.unescape(value)
+        found["spoken"] = re.findall(r'<option value="(\w+)" selected', form)[0]
+        return found
+
+    def decide(
+        self, transcript_id: str, action: str, query: str = "", status: int = 303, **changes: str
+    ) -> str:
+        """Send the form with changes. Returns the address that follows."""
+        form = self.fields(transcript_id, query) | changes | {"action": action}
+        answer = self.pages.client.post(f"/review/{transcript_id}?{query}", data=form)
+        assert answer.status_code == status, answer.text
+        return answer.headers.get("location", answer.text)
+
+    def commit(self) -> None:
+        commit_reviews(self.lake, self.pages.settings, "run of reviews")
+        self.pages = self.pages_over(self.lake.uri)  # these see the tables as they are now
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = read(self.lake, query).to_pylist()
+        return found
+
+
+@pytest.fixture
+def reviewer(lake: Lake, tmp_path: Path, pages_over: Callable[[str], Pages]) -> Reviewer:
+    shutil.copytree(lake.uri.removeprefix("file://"), tmp_path / "lake")
+    own = open_lake(str(tmp_path / "lake"))
+    return Reviewer(pages_over, own)
+
+
+def transcript_of(reviewer: Reviewer, member: str, task: str = "transcribe") -> str:
+    [row] = reviewer.rows(
+        f"SELECT transcript_id FROM search WHERE member = '{member}' AND task = '{task}' LIMIT 1"
+    )
+    return str(row["transcript_id"])
+
+
+def test_a_correction_is_at_once_on_the_page_and_then_in_the_lake(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    before = reviewer.fields(transcript)["text-0"]
+    reviewer.decide(transcript, "save", **{"text-0": "Ein  Text\nvon <i>mir</i> "})
+    assert reviewer.fields(transcript)["text-0"] == "Ein Text von <i>mir</i>"
+    assert reviewer.pages.runs.commits == 1
+    for _ in range(2):  # a second run finds nothing new
+        reviewer.commit()
+        [row] = reviewer.rows("FROM corrections")
+    assert (row["replaced"].strip(), row["text"]) == (before, " Ein Text von <i>mir</i>")
+    assert (row["person"], row["version"], row["run_id"]) == ("somebody", 1, "run of reviews")
+    assert reviewer.fields(transcript)["text-0"] == "Ein Text von <i>mir</i>"
+    [whole] = reviewer.rows(f"FROM transcripts_of_record WHERE transcript_id = '{transcript}'")
+    assert whole["text"].startswith(" Ein Text von <i>mir</i>")
+    assert whole["model_text"].strip().startswith(before)
+    assert whole["verdict"] == "open"
+    # The model's own rows stay, and nothing is a reference before somebody accepts it.
+    assert reviewer.rows("FROM segments WHERE text LIKE '%von <i>%'") == []
+    assert reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'") == []
+
+
+def test_what_did_not_change_is_no_decision(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "save")
+    assert reviewer.pages.runs.commits == 0
+    assert Decisions.of(reviewer.pages.settings).all() == []
+
+
+@pytest.mark.parametrize(
+    ("queue", "dataset"),
+    [("sample", "corrections"), ("doubtful", "corrections-selected")],
+)
+def test_what_is_accepted_counts_in_the_next_evaluation(
+    queue: str, dataset: str, reviewer: Reviewer
+) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", f"queue={queue}", **{"text-0": "Vier Worte mehr dazu"})
+    reviewer.commit()
+    [row] = reviewer.rows(f"FROM reference_texts WHERE dataset = '{dataset}'")
+    assert row["language"] == "de"
+    assert row["text"].startswith("Vier Worte mehr dazu")
+    evaluated = evaluate_lake(reviewer.lake, "evaluation")
+    assert evaluated is not None
+    scores = {(one["dataset"], one["metric"]): one["value"] for one in evaluated.scores.to_pylist()}
+    assert scores[dataset, "wer"] > 0
+    # A change of what was accepted changes the reference.
+    reviewer.decide(transcript, "save", **{"text-0": "Anders gesagt"})
+    reviewer.commit()
+    [row] = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    assert row["dataset"] == dataset
+    assert row["text"].startswith("Anders gesagt")
+    # And what is undone is no reference any more.
+    reviewer.decide(transcript, "undo")
+    reviewer.decide(transcript, "undo")  # takes the undo back
+    reviewer.decide(transcript, "undo")
+    reviewer.commit()
+    [row] = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    assert row["text"].startswith("Vier Worte mehr dazu")
+
+
+def test_undoing_an_acceptance_takes_the_reference_back(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "en-02.mp3")
+    before = reviewer.fields(transcript)
+    following = reviewer.decide(transcript, "accept", "queue=sample", **{"text-0": "Another"})
+    assert f"done={transcript}" in following
+    assert "Undo" in reviewer.get(following.removeprefix("/nightscribe"))
+    reviewer.commit()
+    assert len(reviewer.rows("FROM reference_texts WHERE dataset = 'corrections'")) == 1
+    reviewer.decide(transcript, "undo")
+    assert reviewer.fields(transcript)["text-0"] == before["text-0"]
+    reviewer.commit()
+    assert reviewer.rows("FROM reference_texts WHERE dataset = 'corrections'") == []
+    assert reviewer.fields(transcript)["text-0"] == before["text-0"]
+    assert len(reviewer.rows("FROM corrections")) == 2
+
+
+def test_the_queues(reviewer: Reviewer) -> None:
+    def queue(name: str) -> list[str]:
+        page = reviewer.get(f"/review?queue={name}")
+        return re.findall(r'class="name" href="/nightscribe/review/(\w+)', page)
+
+    transcripts = {
+        row["transcript_id"]: row
+        for row in reviewer.rows(
+            """FROM latest_transcripts WHERE task = 'transcribe'
+               AND recording_id NOT IN (SELECT recording_id FROM reference_texts)"""
+        )
+    }
+    assert len(transcripts) >= 3
+    sample, doubtful = queue("sample"), queue("doubtful")
+    assert sample == sorted(transcripts, key=lambda one: transcripts[one]["recording_id"])
+
+    def doubt(one: str) -> float:
+        row = transcripts[one]
+        return float(row["avg_logprob"] + math.log(row["language_probability"]))
+
+    heard = [one for one in doubtful if transcripts[one]["avg_logprob"] is not None]
+    assert heard == sorted(heard, key=doubt)
+    assert set(doubtful) == set(transcripts)
+    # A doubtful one that is done is done there; the sample still asks for it.
+    reviewer.decide(doubtful[0], "skip", "queue=doubtful")
+    assert queue("doubtful") == doubtful[1:]
+    assert queue("sample") == sample
+    reviewer.decide(sample[0], "accept", "queue=sample")
+    assert queue("sample") == sample[1:]
+    waiting = [one for one in doubtful[1:] if one != sample[0]]
+    assert queue("doubtful") == waiting
+    reviewer.commit()
+    assert (queue("sample"), queue("doubtful")) == (sample[1:], waiting)
+    for one in list(queue("sample")):
+        following = reviewer.decide(one, "accept", "queue=sample")
+    assert "Nothing waits here" in reviewer.get(following.removeprefix("/nightscribe"))
+
+
+def test_an_accepted_sample_stays_in_the_sample(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", "queue=sample")
+    reviewer.decide(transcript, "accept", "queue=selected", **{"text-0": "Anders", "spoken": "nl"})
+    reviewer.commit()
+    [row] = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    assert (row["dataset"], row["language"]) == ("corrections", "nl")
+
+
+def test_two_people_do_not_overwrite_each_other(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    old = reviewer.fields(transcript)
+    reviewer.decide(transcript, "save", **{"text-0": "Der erste"})
+    answer = reviewer.pages.client.post(
+        f"/review/{transcript}", data=old | {"text-0": "Der zweite", "action": "accept"}
+    )
+    assert answer.status_code == 409
+    assert reviewer.fields(transcript)["text-0"] == "Der erste"
+
+
+def test_speech_that_the_model_did_not_hear_can_be_written(reviewer: Reviewer) -> None:
+    [row] = reviewer.rows(
+        "SELECT t.* FROM transcripts AS t SEMI JOIN search USING (transcript_id) "
+        "WHERE recording_id IN (SELECT recording_id FROM sources WHERE member = 'de-01.flac') "
+        "AND task = 'transcribe'"
+    )
+    transcript = "0" * 32
+    empty = {"transcript_id": transcript, "options_key": "silence", "segment_count": 0, "text": ""}
+    reviewer.lake.append("transcripts", rows_of("transcripts", [row | empty]))
+    reviewer.commit()
+    reviewer.decide(transcript, "accept", "queue=sample")
+    reviewer.commit()
+    # Nothing said is nothing to score.
+    assert reviewer.rows("FROM reference_texts WHERE dataset = 'corrections'") == []
+    reviewer.decide(transcript, "save", **{"text-0": "Someone whispers."})
+    reviewer.commit()
+    [row] = reviewer.rows("FROM reference_texts WHERE dataset = 'corrections'")
+    assert row["text"] == "Someone whispers."
+    [segment] = reviewer.rows(f"FROM segments_of_record WHERE transcript_id = '{transcript}'")
+    assert (segment["text"], segment["model_text"]) == ("Someone whispers.", None)
+    download = reviewer.pages.client.get(f"/transcripts/{transcript}.srt?corrected=1").text
+    assert "Someone whispers." in download
+
+
+def test_downloads_have_the_text_of_record_when_asked(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "en-02.mp3")
+    fields = reviewer.fields(transcript)
+    last = max(int(name.partition("-")[2]) for name in fields if name.startswith("text-"))
+    reviewer.decide(transcript, "save", **{"text-0": "Von mir.", f"text-{last}": ""})
+    reviewer.commit()
+    get = reviewer.pages.client.get
+    model = get(f"/transcripts/{transcript}.txt").text
+    record = get(f"/transcripts/{transcript}.txt?corrected=1").text
+    assert model.splitlines()[1:last] == record.splitlines()[1:]
+    assert record.splitlines()[0] == "Von mir."
+    assert model.splitlines()[0] == fields["text-0"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action": "delete"},
+        {"action": "part--1"},
+        {"spoken": "xx"},
+        {"seen": "x"},
+        {"start": "-"},
+    ],
+)
+def test_a_form_that_nobody_sends_is_refused(change: dict[str, str], reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    form = reviewer.fields(transcript) | {"action": "save", "text-0": "x"} | change
+    answer = reviewer.pages.client.post(f"/review/{transcript}", data=form)
+    assert answer.status_code == 422
+    assert Decisions.of(reviewer.pages.settings).all() == []
+
+
+@pytest.mark.parametrize("name", ["x", "%2e%2e%2fx", "x%00", "%2e%2e%5cx"])
+def test_no_path_comes_from_an_address(name: str, reviewer: Reviewer) -> None:
+    assert reviewer.pages.client.get(f"/review/{name}").status_code in (404, 307, 200)
+    answer = reviewer.pages.client.post(
+        f"/review/{name}", data={"action": "skip", "seen": "0", "spoken": "de"}
+    )
+    assert answer.status_code in (404, 405)
+    assert not Decisions.of(reviewer.pages.settings).folder.exists()
+
+
+def test_a_form_too_large_is_not_read(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    answer = reviewer.pages.client.post(f"/review/{transcript}", data={"text-0": "x" * (5 << 20)})
+    assert answer.status_code == 413
+
+
+def test_hostile_texts_and_names_are_shown_as_text(reviewer: Reviewer) -> None:
+    hostile = "</textarea><script>alert(1)</script>\u202e{{ 7 * 7 }}"
+    reviewer.pages.site.__dict__["access"] = _person(hostile)
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", **{"text-0": hostile})
+    for path in (f"/review/{transcript}?done={transcript}", "/review"):
+        page = reviewer.get(path)
+        assert "<script>alert" not in page
+        assert "</textarea><script" not in page
+    assert reviewer.fields(transcript)["text-0"] == hostile
+
+
+def _person(name: str) -> Callable[..., Any]:
+    async def access(request: Any) -> Person:
+        return Person(name, frozenset(Right))
+
+    return access
+
+
+def test_a_folder_that_cannot_be_written_is_said(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    folder = Decisions.of(reviewer.pages.settings).folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("a file in its place")
+    text = reviewer.decide(transcript, "save", status=503, **{"text-0": "Neu"})
+    assert "cannot be written" in text
+
+
+def test_a_damaged_file_holds_no_other_decision_up(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "save", **{"text-0": "Neu"})
+    folder = Decisions.of(reviewer.pages.settings).folder
+    for name, content in (("a", ""), ("b", "[]"), ("c", '{"corrections": [{}], "reviews": []}')):
+        (folder / f"broken-{name}").mkdir()
+        (folder / f"broken-{name}" / "1.json").write_text(content)
+    committed = commit_reviews(reviewer.lake, reviewer.pages.settings, "run")
+    assert (committed.corrections, len(committed.unreadable)) == (1, 3)
+    assert all("is no decision of a reviewer" in one for one in committed.unreadable)
+
+
+def test_files_of_decisions_are_removed_when_the_lake_has_them(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "save", **{"text-0": "Neu"})
+    inbox = Decisions.of(reviewer.pages.settings)
+    reviewer.get("/review")
+    [path] = inbox.paths()
+    reviewer.commit()
+    reviewer.get("/review")
+    assert inbox.paths() == [path]  # another page may not know the newest lake yet
+    os.utime(path, (time.time() - 100, time.time() - 100))
+    reviewer.get("/review")
+    assert inbox.paths() == []
+    assert reviewer.fields(transcript)["text-0"] == "Neu"
