@@ -154,7 +154,8 @@ def test_dag_file_parses_in_under_a_second_and_imports_nothing_heavy(
     name: str, parsed: dict[str, Any]
 ) -> None:
     assert parsed[name]["took"] < 1.0
-    assert {"airflow.sdk", "nightscribe.airflow.form"} <= set(parsed[name]["after"])
+    form = set() if name == "commit_reviews.py" else {"nightscribe.airflow.form"}
+    assert {"airflow.sdk", *form} <= set(parsed[name]["after"])
     assert not HEAVY & set(parsed[name]["before"]), "Airflow itself brings these"
     assert not HEAVY & set(parsed[name]["after"])
 
