@@ -51,6 +51,9 @@ class _NoRuns:
     async def state(self, request: Request, run_id: str) -> UploadState | None:
         return None
 
+    def may_have(self, run_id: str) -> bool:
+        return False
+
 
 def _table(name: str, columns: dict[str, object], count: int) -> pa.Table:
     """A table of the lake's schema; a single value stands for all rows."""

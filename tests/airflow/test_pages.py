@@ -179,20 +179,48 @@ def test_airflow_has_an_entry_that_opens_the_pages(open_page: Callable[..., Any]
     frame.get_by_role("heading", name="Library").wait_for()
 
 
-@needs_browser
-@pytest.mark.parametrize(
-    "name", ["german/de-02.mp3", "english/en-06.wav", "russian/radio/ru-01.flac"]
-)
-def test_an_upload_becomes_its_text_by_itself(
-    name: str, open_page: Callable[..., Any], samples: Path
-) -> None:
+def upload(page: Any, samples: Path, name: str) -> None:
+    """Upload a sample with the form; ends on the page of its recording."""
     found = next(samples.rglob(Path(name).stem + ".*"))
-    page = open_page("/nightscribe/upload")
     page.set_input_files("#files", str(found))
     page.get_by_role("button", name="Upload").click()
     page.wait_for_url(re.compile("/nightscribe/recordings/[0-9a-f]{64}"), timeout=120_000)
     assert found.name in page.inner_text("h1")
     assert len(page.inner_text(".segments")) > 10
+
+
+@needs_browser
+@pytest.mark.parametrize("name", ["german/de-02.mp3", "russian/radio/ru-01.flac"])
+def test_an_upload_becomes_its_text_by_itself(
+    name: str, open_page: Callable[..., Any], samples: Path
+) -> None:
+    upload(open_page("/nightscribe/upload"), samples, name)
+
+
+@needs_browser
+def test_a_recording_and_the_run_that_made_it_lead_to_each_other(
+    open_page: Callable[..., Any], samples: Path, clients: dict[str | None, httpx.Client]
+) -> None:
+    page = open_page("/nightscribe/upload")
+    upload(page, samples, "english/en-06.wav")
+    recording = page.url
+    page.locator("section[aria-labelledby=made] summary").first.click()
+    page.get_by_role("link", name="the run in Airflow").first.click()
+    page.wait_for_url(re.compile("/dags/transcribe_upload/runs/"))
+    # Airflow's page of the task has a tab with what the task made.
+    page.goto(f"{page.url.partition('?')[0]}/tasks/transcribe/plugin/nightscribe_task")
+    frame = page.frame_locator("iframe")
+    frame.get_by_text("RTFx").wait_for()
+    assert recording.endswith(frame.locator("a.name").first.get_attribute("href"))
+    # A task that made no transcript has the page of its run.
+    page.goto(page.url.replace("/tasks/transcribe/", "/tasks/publish/"))
+    frame.get_by_role("heading", name="Transcripts").wait_for()
+    assert recording.endswith(frame.locator("a.name").first.get_attribute("href"))
+    run = re.search(r"/runs/([^/]+)/", page.url)
+    assert run is not None
+    viewer = clients["vera"].get(f"/nightscribe/airflow/runs/{run[1]}")
+    assert viewer.status_code == 303
+    assert clients["admin"].get("/nightscribe/airflow/runs/nothing").status_code == 404
 
 
 @needs_browser
@@ -216,7 +244,7 @@ def test_what_is_spoken_is_marked_and_a_click_seeks(open_page: Callable[..., Any
     page = open_page("/nightscribe/recordings?language=de")
     page.locator(".rows a.name").first.click()
     segments = page.locator(".segments").first.locator("li")
-    assert segments.count() >= 2
+    segments.nth(1).wait_for()
     until(page, "document.querySelector('audio').readyState >= 1")
     segments.nth(1).locator(".said").click()
     page.wait_for_selector(".segments li[aria-current]")

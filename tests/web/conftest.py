@@ -31,6 +31,7 @@ class Runs:
     def __init__(self) -> None:
         self.started: list[Upload] = []
         self.commits = 0
+        self.made: dict[tuple[str, str, int], list[str]] = {}  # batches by task instance
 
     async def start(self, request: Request, upload: Upload) -> str:
         self.started.append(upload)
@@ -47,6 +48,17 @@ class Runs:
 
     async def commit_reviews(self, request: Request) -> None:
         self.commits += 1
+
+    def may_have(self, run_id: str) -> bool:
+        return run_id.startswith("manual__")
+
+    async def link(self, request: Request, run_id: str) -> str | None:
+        return "/dags/x/runs/y" if run_id == "manual__1" else None
+
+    async def batches(
+        self, request: Request, dag_id: str, run_id: str, task_id: str, map_index: int
+    ) -> list[str]:
+        return self.made.get((run_id, task_id, map_index), [])
 
 
 class Pages:

@@ -191,6 +191,35 @@ def test_a_recording_has_its_waveform(pages: Pages, lake: Lake) -> None:
         assert min(heights) == -50
 
 
+def test_a_task_shows_its_own_batch_and_else_its_run(pages: Pages, lake: Lake) -> None:
+    [run_id] = {row["run_id"] for row in read(lake, "FROM accounts").to_pylist()}
+    [batch] = read(lake, "SELECT DISTINCT batch_id AS id FROM transcripts").to_pylist()
+    pages.runs.made = {
+        (run_id, "transcribe", 0): [batch["id"]],
+        (run_id, "transcribe", 1): ["nothing"],
+        (run_id, "transcribe", -1): [batch["id"]],
+    }
+    address = f"/runs/transcribe_archives/{run_id}"
+    whole = pages.client.get(address).text
+    assert "not_audio" in whole
+    # Airflow leaves its placeholder for a task that is not mapped.
+    for instance in ("transcribe/0", "transcribe/{MAP_INDEX}"):
+        own = pages.client.get(f"{address}/{instance}").text
+        assert "RTFx" in own
+        assert own.count('class="name"') == whole.count('class="name"') > 0
+        assert "not_audio" not in own
+    other = pages.client.get(f"{address}/transcribe/1").text
+    assert "This task has made no transcript" in other
+    assert pages.client.get(f"{address}/scan/{{MAP_INDEX}}").text == whole
+
+
+def test_the_run_of_airflow_is_found_when_somebody_asks(pages: Pages) -> None:
+    answer = pages.client.get("/airflow/runs/manual__1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/dags/x/runs/y")
+    assert pages.client.get("/airflow/runs/manual__2").status_code == 404
+    assert "//evil" not in pages.client.get("/airflow/runs/%2F%2Fevil").headers.get("location", "")
+
+
 @pytest.mark.parametrize("make", ["none", "empty", "newer", "damaged"])
 def test_without_a_usable_lake_the_page_says_why(
     make: str, tmp_path: Path, pages_over: Callable[[str], Pages]

@@ -20,6 +20,7 @@ from nightscribe.airflow.plugin import PREFIX
 from nightscribe.credentials import storage_options
 from nightscribe.lake.opening import open_to_read
 from nightscribe.settings import Settings
+from nightscribe.stages.run_ids import CLI_RUN
 from nightscribe.web.access import Person, Right
 from nightscribe.web.app import create_app
 from nightscribe.web.site import Site, Upload, UploadState
@@ -138,6 +139,39 @@ class _Runs:
         answer = await self._call(request, "POST", f"/dags/{_REVIEW}/dagRuns", body)
         if answer.status_code not in (200, 409):  # 409: there is one already
             raise HTTPException(answer.status_code, _detail(answer))
+
+    def may_have(self, run_id: str) -> bool:
+        """Whether a run may be one of a DAG, by its id."""
+        return not run_id.startswith(CLI_RUN)
+
+    async def link(self, request: Request, run_id: str) -> str | None:
+        """The address of a run's page; None if there is no such run, or not for this person."""
+        quoted = quote(run_id, safe="")
+        for dag_id in (_NIGHTLY, _UPLOAD):
+            answer = await self._call(request, "GET", f"/dags/{dag_id}/dagRuns/{quoted}")
+            if answer.status_code == 200:
+                return f"{self._base}/dags/{dag_id}/runs/{quoted}"
+        return None
+
+    async def batches(
+        self, request: Request, dag_id: str, run_id: str, task_id: str, map_index: int
+    ) -> list[str]:
+        """The batches that a task instance has worked on; empty if that is not known.
+
+        A task returns its batches when it succeeds; nothing else of Airflow names them.
+        """
+        dag, run, task = (quote(one, safe="") for one in (dag_id, run_id, task_id))
+        answer = await self._call(
+            request,
+            "GET",
+            f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value"
+            f"?map_index={map_index}",
+        )
+        if answer.status_code != 200:
+            return []
+        returned = answer.json().get("value")
+        rows = returned if isinstance(returned, list) else [returned]
+        return [str(row["batch_id"]) for row in rows if isinstance(row, dict) and "batch_id" in row]
 
     async def _call(
         self, request: Request, method: str, path: str, body: dict[str, Any] | None = None

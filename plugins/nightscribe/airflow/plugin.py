@@ -67,4 +67,10 @@ class NightscribePlugin(AirflowPlugin):
             destination="dag_run",
             url_route="nightscribe_run",
         ),
+        _view(
+            "Transcripts",
+            "/runs/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}",
+            destination="task_instance",
+            url_route="nightscribe_task",
+        ),
     ]

@@ -19,19 +19,19 @@ from functools import lru_cache
 
 import regex
 
-__all__ = ["Word", "folded", "index_text", "words_of"]
+__all__ = ["UNSPACED", "Word", "folded", "index_text", "words_of"]
 
 _LONGEST = 64
 """Characters of a word that count. Whisper at times repeats a syllable without end."""
 
-_UNSPACED = (
+UNSPACED = (
     r"\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}"
     r"\u30fc\uff70\uff9e\uff9f"  # signs of both Japanese scripts
     r"\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}"
 )
 _RUN = regex.compile(
-    rf"(?V1)(?P<unspaced>[[{_UNSPACED}]&&[\p{{L}}\p{{M}}\p{{N}}]]+)"
-    rf"|(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}])+"
+    rf"(?V1)(?P<unspaced>[[{UNSPACED}]&&[\p{{L}}\p{{M}}\p{{N}}]]+)"
+    rf"|(?:(?![{UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}])+"
 )
 _ACCENTS = regex.compile(
     # Marks of Latin, Greek and Cyrillic, points of Hebrew and Arabic, and Arabic's filler. Marks of

@@ -6,12 +6,15 @@ import hashlib
 import re
 from datetime import UTC, datetime
 
-__all__ = ["new_run_id", "work_folder"]
+__all__ = ["CLI_RUN", "new_run_id", "work_folder"]
+
+CLI_RUN = "cli__"
+"""How the id of a run begins that Airflow did not start."""
 
 
 def new_run_id() -> str:
     """The id of a run that Airflow did not start."""
-    return f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+    return f"{CLI_RUN}{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
 
 
 def work_folder(run_id: str) -> str:

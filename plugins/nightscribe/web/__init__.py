@@ -8,6 +8,8 @@ and says who may do what.
 - `access`: people and rights; `security`: headers, and writes from other sites
 - `snapshot`: the lake, as the pages read it; `rendering`: templates and how values are shown
 - `reviewing`: a transcript with people's corrections; `review_queue`: which ones wait for people
+- `reading`: the texts of a recording; `differences`, `aligning`: two texts word by word;
+  `doubt_worth`: how often doubtful words are wrong
 - `console/`: runs the SQL of people, in processes of their own
 - `pages/`: one module for each page
 - `templates/`, `static/`: HTML, styles and scripts of our own; nothing is loaded from elsewhere

@@ -51,7 +51,7 @@ class UploadState:
 
 
 class Runs(Protocol):
-    """Starts runs, as the person who sends the request."""
+    """Runs of DAGs: starts them, and says where one is, as the person who asks."""
 
     async def start(self, request: Request, upload: Upload) -> str:
         """Start a run. Returns its id. Raises `HTTPException`."""
@@ -66,6 +66,20 @@ class Runs(Protocol):
 
         Raises `HTTPException` if no run can be started.
         """
+        ...
+
+    def may_have(self, run_id: str) -> bool:
+        """Whether a run may be one of a DAG, by its id."""
+        ...
+
+    async def link(self, request: Request, run_id: str) -> str | None:
+        """The address of a run's page; None if there is no such run, or not for this person."""
+        ...
+
+    async def batches(
+        self, request: Request, dag_id: str, run_id: str, task_id: str, map_index: int
+    ) -> list[str]:
+        """The batches that a task instance has worked on; empty if that is not known."""
         ...
 
 

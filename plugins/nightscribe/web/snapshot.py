@@ -34,7 +34,7 @@ class Snapshots:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._versions: dict[str, int] = {}
         self._checked = 0.0
-        self._kept: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._kept: OrderedDict[str, Any] = OrderedDict()
 
     @property
     def lake(self) -> Lake:
@@ -64,13 +64,19 @@ class Snapshots:
 
     def kept_rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
         """Like `rows`, for counts over whole tables: kept until the tables change."""
-        key = f"{query}\0{parameters!r}"
+        found: list[dict[str, Any]] = self.kept(
+            f"{query}\0{parameters!r}", lambda: self.rows(query, parameters)
+        )
+        return found
+
+    def kept(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` returns, under a key: kept until the tables change."""
         with self._lock:
             self._current()
             if key in self._kept:
                 return self._kept[key]
             kept = self._kept
-        found = self.rows(query, parameters)
+        found = make()
         with self._lock:
             # If the tables have changed meanwhile, this goes to what nobody reads any more.
             kept[key] = found

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from nightscribe.export import formats
+from nightscribe.lake.doubt import FIGURES
 from nightscribe.lake.transcripts import of_record, result_of
+from nightscribe.web.doubt_worth import Worth, worth_of_doubt
+from nightscribe.web.reading import Asked, Reading, read_recording
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
+from nightscribe.web.snapshot import Snapshots
 
 __all__ = ["RecordingId", "router"]
 
 router = APIRouter()
 
 _ID = re.compile(r"[0-9a-f]{64}")
-_DOUBT = (-1.0, -0.7, -0.45)
-"""Mean log-probabilities below which a segment is doubtful: strongly, clearly, a little. The first
-is Whisper's own threshold for another attempt."""
 
 
 def _checked(recording_id: str) -> str:
@@ -36,69 +37,62 @@ RecordingId: TypeAlias = Annotated[str, Depends(_checked)]
 
 @router.get("/recordings/{recording_id}", response_class=HTMLResponse)
 def recording(
-    request: Request, recording_id: RecordingId, site: SiteHere, transcript: str = ""
+    request: Request, recording_id: RecordingId, asked: Annotated[Asked, Query()], site: SiteHere
 ) -> HTMLResponse:
-    """The page. `transcript` chooses another than the newest of a task."""
+    """The page."""
     snapshots = site.snapshots
     found = snapshots.rows("FROM recordings WHERE recording_id = ?", [recording_id])
     if not found:
         raise HTTPException(404, "There is no such recording.")
-    transcripts = snapshots.rows(
-        "FROM transcripts WHERE recording_id = ? ORDER BY task, created_at DESC, transcript_id",
-        [recording_id],
-    )
-    segments = snapshots.rows(
-        """SELECT s.* EXCLUDE (tokens) FROM segments AS s
-           WHERE recording_id = ? ORDER BY transcript_id, "index" """,
-        [recording_id],
-    )
-    shown = _shown(transcripts, transcript)
-    for row in segments:
-        row["doubt"] = sum(row["avg_logprob"] < limit for limit in _DOUBT)
+    reading = read_recording(snapshots, recording_id, asked)
     return page(
         request,
         "recording.html",
         recording=found[0],
+        reading=reading,
         sources=snapshots.rows(
             """SELECT s.archive, s.member, s.collection, s.metadata, s.created_at,
                  (archive, member) IN (SELECT (archive, member) FROM disappeared) AS is_gone
                FROM sources AS s WHERE recording_id = ? ORDER BY archive, member""",
             [recording_id],
         ),
-        transcripts=transcripts,
-        shown=shown,
-        segments={
-            row["transcript_id"]: [
-                s for s in segments if s["transcript_id"] == row["transcript_id"]
-            ]
-            for row in shown
-        },
         options={
             row["transcript_id"]: json.loads(row["options"]) | {"versions": row["versions"]}
-            for row in shown
+            for row in (column.transcript for column in reading.columns)
         },
         warnings=snapshots.rows(
             "SELECT kind, detail, missing_s FROM warnings WHERE recording_id = ?", [recording_id]
         ),
-        references=snapshots.rows(
-            """SELECT task, dataset, language, text FROM reference_texts
-               WHERE recording_id = ? ORDER BY ALL""",
-            [recording_id],
-        ),
         formats=list(formats.FORMATS),
+        figures=FIGURES,
+        worth=_worth(snapshots, reading),
+        may_be_of_airflow=site.runs.may_have,
         has_waveform=bool(
             snapshots.rows("SELECT 1 AS one FROM waveforms WHERE recording_id = ?", [recording_id])
         ),
     )
 
 
-def _shown(transcripts: list[dict[str, Any]], chosen: str) -> list[dict[str, Any]]:
-    """One transcript of each task: the newest, or the chosen one."""
-    shown: dict[str, dict[str, Any]] = {}
-    for row in transcripts:
-        if row["task"] not in shown or row["transcript_id"] == chosen:
-            shown[row["task"]] = row
-    return list(shown.values())
+def _worth(snapshots: Snapshots, reading: Reading) -> Worth | None:
+    """What the steps of doubt of the shown transcript's model are worth."""
+    for column in reading.columns:
+        if column.transcript["task"] == "transcribe":
+            return worth_of_doubt(snapshots, column.transcript["model_id"])
+    return None
+
+
+@router.get("/recordings/{recording_id}/texts", response_class=HTMLResponse)
+def texts(
+    request: Request, recording_id: RecordingId, asked: Annotated[Asked, Query()], site: SiteHere
+) -> HTMLResponse:
+    """The texts of one part, which the player puts into the page."""
+    return page(
+        request,
+        "recording_texts.html",
+        recording={"recording_id": recording_id},
+        reading=read_recording(site.snapshots, recording_id, asked),
+        formats=list(formats.FORMATS),
+    )
 
 
 @router.get("/recordings/{recording_id}/waveform.svg")

@@ -1,14 +1,16 @@
-// Marks what is being spoken, seeks where one clicks, and has keys.
+// Marks what is being spoken, seeks where one clicks, has keys, and gets the parts of a long text.
 const audio = document.querySelector("audio");
-const lists = [...document.querySelectorAll(".segments")].map((list) =>
-  [...list.querySelectorAll("li")].map((item) => ({
-    item,
-    start: Number(item.dataset.start),
-    end: Number(item.dataset.end),
-    words: [...item.querySelectorAll(".w")],
-  })),
-);
-const main = lists[0] ?? [];
+const listed = () =>
+  [...document.querySelectorAll(".segments")].map((list) =>
+    [...list.querySelectorAll("li")].map((item) => ({
+      item,
+      start: Number(item.dataset.start),
+      end: Number(item.dataset.end),
+      words: [...item.querySelectorAll(".w")],
+    })),
+  );
+let lists = listed();
+let main = lists[0] ?? [];
 let scrolled = 0;
 
 // The last segment that has begun, by bisection: a day has some ten thousand.
@@ -23,12 +25,53 @@ const at = (segments, time) => {
   return low - 1;
 };
 
+// A long text has parts. The one that has the second comes from the server.
+let part = document.getElementById("part");
+const begins = () => Number(part?.dataset.from ?? 0);
+const ends = () => Number(part?.dataset.until ?? Infinity);
+let wanted = null; // the second of the part that is on its way
+let waits = 0; // until when no further part is asked for, after a failure
+const isHere = (time) => begins() <= time + 0.01 && time + 0.01 < ends();
+const load = async (time) => {
+  if (wanted !== null || Date.now() < waits) return;
+  wanted = time;
+  part.setAttribute("aria-busy", "true");
+  const from = (address) => {
+    const url = new URL(address, location.href);
+    url.searchParams.set("from", time + 0.01);
+    return url;
+  };
+  try {
+    const answer = await fetch(from(part.dataset.texts));
+    if (!answer.ok) throw new Error(answer.status);
+    const html = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = html.getElementById("part");
+    part.replaceWith(fresh);
+    part = fresh;
+    lists = listed();
+    main = lists[0] ?? [];
+    marked.clear();
+    history.replaceState(null, "", from(location.href));
+  } catch {
+    waits = Date.now() + 5000;
+  } finally {
+    part.removeAttribute("aria-busy");
+    wanted = null;
+  }
+  bring(time);
+  show();
+};
+
+const bring = (time) =>
+  main[at(main, time + 0.01)]?.item.scrollIntoView({ block: "center" });
+
 const waveform = document.getElementById("waveform");
 const cursor = document.getElementById("now");
 const marked = new Map();
 const show = () => {
   const time = audio.currentTime;
   if (cursor && audio.duration) cursor.style.left = `${(100 * time) / audio.duration}%`;
+  if (audio.readyState > 0 && !isHere(time)) load(time);
   for (const segments of lists) {
     const index = at(segments, time + 0.01);
     const now = index >= 0 && time < segments[index].end + 0.5 ? segments[index] : null;
@@ -75,6 +118,8 @@ waveform?.addEventListener("click", (event) => {
 const step = (by) => {
   const index = at(main, audio.currentTime + 0.01) + by;
   if (main[index]) seek(main[index].start, false);
+  else if (by > 0 && ends() < Infinity) seek(ends(), false);
+  else if (by < 0 && begins() > 0) seek(begins() - 0.1, false);
 };
 const keys = {
   k: () => (audio.paused ? audio.play() : audio.pause()),
@@ -94,14 +139,14 @@ addEventListener("keydown", (event) => {
 });
 const fromAddress = () => {
   const found = /^#t=([\d.]+)$/.exec(location.hash);
-  if (!found) return;
-  const time = Number(found[1]);
+  if (!found && !begins()) return;
+  const time = found ? Number(found[1]) : begins();
   const go = () => {
     seek(time, false);
-    const index = at(main, time + 0.01);
-    main[index]?.item.scrollIntoView({ block: "center" });
+    bring(time);
     show();
   };
+  if (!isHere(time)) load(time); // also if there is no audio
   if (audio.readyState > 0) go();
   else audio.addEventListener("loadedmetadata", go, { once: true });
 };
