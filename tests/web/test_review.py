@@ -245,6 +245,11 @@ def test_downloads_have_the_text_of_record_when_asked(reviewer: Reviewer) -> Non
     reviewer.decide(transcript, "save", **{"text-0": "Von mir.", f"text-{last}": ""})
     reviewer.commit()
     get = reviewer.pages.client.get
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript}'")
+    address = f"/recordings/{row['recording_id']}"
+    assert "Von mir." not in reviewer.get(address)
+    assert "with people&#39;s corrections" in reviewer.get(address)
+    assert "Von mir." in reviewer.get(f"{address}?corrected=1")
     model = get(f"/transcripts/{transcript}.txt").text
     record = get(f"/transcripts/{transcript}.txt?corrected=1").text
     assert model.splitlines()[1:last] == record.splitlines()[1:]

@@ -76,8 +76,15 @@ FIGURES = (
 
 
 def suspicions(segment: Mapping[str, Any]) -> list[tuple[Figure, float, int]]:
-    """The suspicious figures of a row of `segments`: figure, value, and step from 1 to 3."""
-    values = [(figure, float(segment[figure.column])) for figure in FIGURES]
+    """The suspicious figures of a row of `segments`: figure, value, and step from 1 to 3.
+
+    A segment that a person has added has no figures.
+    """
+    values = [
+        (figure, float(value))
+        for figure in FIGURES
+        if (value := segment[figure.column]) is not None
+    ]
     return [(figure, value, step) for figure, value in values if (step := figure.step(value))]
 
 

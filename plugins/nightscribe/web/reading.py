@@ -31,6 +31,7 @@ class Asked(BaseModel):
         transcript: id of the transcript that is shown of its task; else the newest
         compare: id of a transcript of the same task that it is compared with
         reference: data set of the reference that transcripts are compared with
+        corrected: show the text of record, with the corrections of people
         from_s: a second of the part that is shown
     """
 
@@ -39,12 +40,15 @@ class Asked(BaseModel):
     transcript: str = ""
     compare: str = ""
     reference: str = ""
+    corrected: bool = False
     from_s: float = Field(0, alias="from", ge=0, allow_inf_nan=False)
 
     def address(self, **changes: Any) -> dict[str, Any]:
         """The values of the address with changes; without the part."""
-        kept = {name: getattr(self, name) for name in ("transcript", "compare", "reference")}
-        return {**kept, **changes}
+        kept: dict[str, Any] = {
+            name: getattr(self, name) for name in ("transcript", "compare", "reference")
+        }
+        return {**kept, "corrected": 1 if self.corrected else None, **changes}
 
 
 class Part(NamedTuple):
@@ -107,7 +111,8 @@ class Reading:
     """What the page shows of texts.
 
     Attributes:
-        transcripts: all of the recording, the newest of each task first
+        transcripts: rows of `transcripts_of_record` of the recording, the newest of each task
+            first; `text` is the shown one, `is_corrected` if people have changed it
         references: all of the recording
         columns: one transcript of each task
     """
@@ -127,9 +132,14 @@ class Reading:
 def read_recording(snapshots: Snapshots, recording_id: str, asked: Asked) -> Reading:
     """Read what a page shows of a recording."""
     transcripts = snapshots.rows(
-        "FROM transcripts WHERE recording_id = ? ORDER BY task, created_at DESC, transcript_id",
+        """FROM transcripts_of_record WHERE recording_id = ?
+           ORDER BY task, created_at DESC, transcript_id""",
         [recording_id],
     )
+    for row in transcripts:
+        row["is_corrected"] = row["text"] != row["model_text"]
+        if not asked.corrected:
+            row["text"] = row["model_text"]
     references = snapshots.rows(
         """SELECT task, dataset, language, text FROM reference_texts
            WHERE recording_id = ? ORDER BY ALL""",
@@ -138,7 +148,7 @@ def read_recording(snapshots: Snapshots, recording_id: str, asked: Asked) -> Rea
     shown = _shown(transcripts, asked.transcript)
     part = _part(snapshots, shown, asked.from_s)
     columns = [
-        _column(snapshots, row, _against(row, transcripts, references, asked), part)
+        _column(snapshots, row, _against(row, transcripts, references, asked), part, asked)
         for row in shown
     ]
     return Reading(asked, transcripts, references, columns, part)
@@ -184,10 +194,13 @@ def _part(snapshots: Snapshots, shown: list[Row], second: float) -> Part:
     return Part(starts, bisect_right(starts, second) - 1)
 
 
-def _column(snapshots: Snapshots, transcript: Row, against: Row | None, part: Part) -> Column:
+def _column(
+    snapshots: Snapshots, transcript: Row, against: Row | None, part: Part, asked: Asked
+) -> Column:
+    table = "segments_of_record" if asked.corrected else "segments"
     place = [transcript["recording_id"], transcript["transcript_id"]]
     segments = snapshots.rows(
-        """SELECT * EXCLUDE (tokens) FROM segments
+        f"""SELECT * EXCLUDE (tokens) FROM {table}
            WHERE recording_id = ? AND transcript_id = ? AND start_s >= ?
              AND start_s < coalesce(?, 'infinity'::DOUBLE) ORDER BY "index" """,
         [*place, part.from_s, part.until_s],
@@ -197,9 +210,9 @@ def _column(snapshots: Snapshots, transcript: Row, against: Row | None, part: Pa
     if against is not None:
         # Words of a segment may differ from its text in spaces; pages show the words.
         texts = snapshots.rows(
-            """SELECT "index", coalesce(array_to_string([one.word FOR one IN words], ''), text)
+            f"""SELECT "index", coalesce(array_to_string([one.word FOR one IN words], ''), text)
                  AS text
-               FROM segments WHERE recording_id = ? AND transcript_id = ? ORDER BY "index" """,
+               FROM {table} WHERE recording_id = ? AND transcript_id = ? ORDER BY "index" """,
             place,
         )
         comparison = compare([row["text"] for row in texts], against["text"])
