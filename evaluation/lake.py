@@ -1,4 +1,4 @@
-"""Scores a whole lake: reads its pairs, commits `scores`, stores the reports.
+"""Scores a whole lake: reads its pairs, stores the reports, commits what was found.
 
 The DAG `evaluate_transcripts` and `nightscribe evaluate` call this.
 """
@@ -9,6 +9,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,10 +17,13 @@ import duckdb
 import pyarrow as pa
 
 from evaluation.gate.against import Against, against, as_data
+from evaluation.gate.outcomes import outcome_rows
 from evaluation.gate.rules import Rules
+from evaluation.measure.located import utterance_rows
 from evaluation.measure.scoring import Evaluation, evaluate
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.systems import Chosen, chosen_and_other, newest_systems
+from evaluation.pairs.timed import pieces_of
 from evaluation.report.contents import WORST_PER_LANGUAGE, Facts
 from evaluation.report.html import render_html
 from evaluation.report.markdown import render_markdown
@@ -55,22 +59,28 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the lake has to evaluate."""
+    """What the lake has to evaluate, and what was measured.
+
+    Attributes:
+        utterances: rows of `utterance_errors`; none if nothing is written
+    """
 
     pairs: pa.Table
     baseline: pa.Table
     flaws: str
     history: pa.Table
     systems: pa.Table
+    evaluation: Evaluation
+    utterances: list[dict[str, Any]]
 
 
 def evaluate_lake(
     lake: Lake, run_id: str, rules: Rules | None = None, other: Chosen | None = None
 ) -> Evaluated | None:
-    """Score every transcript that has a reference; commit the scores and store the reports.
+    """Score every transcript that has a reference; commit what was found and store the reports.
 
     The newest transcripts are compared with their baselines and judged by the rules, or by the
-    default ones. The reports are stored below `reports/<score_id>/` in the lake, and the newest
+    default ones. The tables `scores`, `verdicts` and `utterance_errors` get rows. The reports are stored below `reports/<score_id>/` in the lake, and the newest
     ones also below `reports/latest/`.
 
     Args:
@@ -80,11 +90,14 @@ def evaluate_lake(
     Returns:
         None if no transcript has a reference
     """
-    found = _read(lake)
-    if found.pairs.num_rows == 0:
+    found = _measured(lake, with_errors=other is None)
+    if found is None:
         return None
-    beside = _compared(found, rules or Rules(), other)
-    evaluation = evaluate(found.pairs, WORST_PER_LANGUAGE)
+    evaluation = found.evaluation
+    baseline, candidate, what = _systems(found, other)
+    beside = None
+    if baseline.num_rows and candidate.num_rows:
+        beside = against(baseline, candidate, rules or Rules(), what)
     score_id, now = uuid.uuid4().hex, datetime.now(UTC)
     stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
     rows = [{**row, **stamps} for row in evaluation.scores.to_pylist()]
@@ -102,21 +115,38 @@ def evaluate_lake(
     uris: list[str] = []
     if other is None:
         # Not before the reports exist: a task that fails on them is retried, and each try would
-        # add the scores again.
-        lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
+        # add the scores again. The scores are last: the views hide what belongs to none of them.
+        judged = outcome_rows(baseline, candidate, beside, rules or Rules())
+        for name, content, more in (
+            ("utterance_errors", found.utterances, {}),
+            ("verdicts", judged, {"rules": "default" if rules is None else "file"}),
+            ("scores", rows, {}),
+        ):
+            stamped = [{**row, **more, **stamps} for row in content]
+            lake.append(name, pa.Table.from_pylist(stamped, schema=SCHEMAS[name]))
         uris = _store(lake, score_id, reports)
     table = text_table(evaluation.scores)
     return Evaluated(score_id, evaluation.scores, table, reports, uris, beside)
 
 
-def _read(lake: Lake) -> _Found:
+def _measured(lake: Lake, *, with_errors: bool) -> _Found | None:
+    """None if there are no pairs."""
     with connect(lake) as connection:
+        found = pairs(connection)
+        if not found.num_rows:
+            return None
+        evaluation = evaluate(found, WORST_PER_LANGUAGE)
+        rows = []
+        if with_errors:
+            rows = utterance_rows(evaluation.utterances, found, partial(pieces_of, connection))
         return _Found(
-            pairs=pairs(connection),
+            pairs=found,
             baseline=baseline_pairs(connection),
             flaws=_flaws(connection),
             history=history(connection, EVALUATIONS - 1),
             systems=systems(connection),
+            evaluation=evaluation,
+            utterances=rows,
         )
 
 
@@ -135,16 +165,12 @@ def _flaws(connection: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _compared(found: _Found, rules: Rules, other: Chosen | None) -> Against | None:
+def _systems(found: _Found, other: Chosen | None) -> tuple[pa.Table, pa.Table, str]:
+    """The pairs of the baseline and of the candidate, and what the report calls the baseline."""
     if other is None:
-        baseline, candidate = found.baseline, newest_systems(found.pairs)
-        what = "the baseline"
-    else:
-        baseline, candidate = chosen_and_other(found.pairs, other)
-        what = other.model or f"options {other.options_key}"
-    if not (baseline.num_rows and candidate.num_rows):
-        return None
-    return against(baseline, candidate, rules, what)
+        return found.baseline, newest_systems(found.pairs), "the baseline"
+    baseline, candidate = chosen_and_other(found.pairs, other)
+    return baseline, candidate, other.model or f"options {other.options_key}"
 
 
 def _with_present(history: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:

@@ -5,4 +5,5 @@
 - `significance`: tests, and their correction for many figures
 - `judging`: a verdict for each row of a comparison
 - `coverage`, `against`: a system beside its baseline, with all verdicts and messages
+- `outcomes`: the verdicts as a lake keeps them
 """

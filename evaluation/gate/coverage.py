@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
@@ -28,6 +29,13 @@ class Coverage:
     def whole(self) -> bool:
         """Whether the candidate has all of them."""
         return self.shared == self.baseline
+
+    @property
+    def lack(self) -> Literal["missing", "incomplete"] | None:
+        """`missing` if the candidate has none of them, `incomplete` if it has few."""
+        if not self.shared:
+            return "missing"
+        return "incomplete" if self.shared < ENOUGH * self.baseline else None
 
 
 def coverage(baseline: pa.Table, candidate: pa.Table) -> dict[Group, Coverage]:
@@ -54,12 +62,14 @@ def coverage_messages(
         dataset, language, task = group
         action = rules.action_for(*group)
         name = f"{language_label(language)} of {dataset}, {task}"
-        if action != "ignore" and not found.shared:
+        if action == "ignore":
+            continue
+        if found.lack == "missing":
             (alarms if action == "fail" else warnings).append(
                 f"{name}: none of the {found.baseline} recordings of the baseline has a transcript "
                 "to compare with it"
             )
-        elif action != "ignore" and found.shared < ENOUGH * found.baseline:
+        elif found.lack == "incomplete":
             warnings.append(
                 f"{name}: only {found.shared} of the {found.baseline} recordings of the baseline "
                 "have a transcript of the system that was used last: the others are not compared"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -17,7 +17,13 @@ from evaluation.gate.significance import holm, p_value_beyond, worse_by
 from evaluation.languages import language_label
 from evaluation.measure.metrics import METRICS
 
-__all__ = ["Verdict", "judge", "message"]
+__all__ = ["BETTER_BELOW", "Outcome", "Verdict", "judge", "message"]
+
+BETTER_BELOW = 0.05
+"""P-value, not corrected, below which a figure that improved is called better."""
+
+Outcome = Literal["worse", "better", "held", "too few"]
+"""A verdict in a word; `too few` recordings have no p-value."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,18 @@ class Verdict:
     p_value: float | None
     alarm: bool
     action: Action
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict in a word."""
+        if self.alarm:
+            return "worse"
+        if self.row["ci_low"] is None:
+            return "too few"
+        p_value = self.row["p_value"]
+        if self.row["better"] and p_value is not None and p_value < BETTER_BELOW:
+            return "better"
+        return "held"
 
 
 def judge(comparison: pa.Table, rules: Rules) -> list[Verdict]:

@@ -6,6 +6,6 @@
 - `bootstrap`: 95 % intervals
 - `transcripts`, `detection`: what is measured of transcripts, and of detected languages
 - `scoring`: a table of pairs in, a table of scores out; `metrics`, `signatures`: what a score means
-- `worst`: the recordings to listen to first
+- `worst`: the recordings to listen to first; `located`: their errors, with the second of each
 - `paired`, `comparison`, `changed`: two systems on the same recordings
 """

@@ -15,14 +15,14 @@ Which texts are compared:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from evaluation.measure.bootstrap import Measure
-from evaluation.measure.counts import Counts
+from evaluation.measure.counts import Counts, errors, reference_units
 from evaluation.measure.detection import confusion, is_identified
 from evaluation.measure.metrics import headline_error_rate
 from evaluation.measure.normalize import is_unspaced
@@ -39,7 +39,7 @@ from evaluation.measure.translation import translation_measures
 from evaluation.measure.worst import RecordingErrors, worst_transcripts, worst_translations
 from evaluation.pairs.table import Pair, pair_rows
 
-__all__ = ["SCORES", "Evaluation", "evaluate", "score"]
+__all__ = ["SCORES", "UTTERANCES", "Evaluation", "evaluate", "score"]
 
 SCORES = pa.schema(
     [
@@ -66,10 +66,29 @@ SCORES = pa.schema(
 are 95 %, and null for a single utterance. `headline` marks the one metric to quote: `wer`, or
 `cer` for unspaced languages, or `bleu`; never an error rate without reference units."""
 
+UTTERANCES = pa.schema(
+    [
+        *(SCORES.field(name) for name in ("dataset", "language", "model_id", "model", "task")),
+        SCORES.field("options_key"),
+        pa.field("recording_id", pa.string(), nullable=False),
+        pa.field("transcript_id", pa.string()),
+        SCORES.field("metric"),
+        pa.field("errors", pa.int64()),
+        pa.field("units", pa.int64()),
+        pa.field("chrf", pa.float64()),
+    ]
+)
+"""One row per pair. `metric` is `wer`, `cer` for unspaced languages, or `chrf` for translations:
+BLEU means little for one sentence. Errors and reference length are in words, or in letters of
+unspaced languages, and null for translations."""
+
 _SYSTEM_GROUP = ("dataset", "language", "task", "model_id", "options_key")
 _SHARED = ("dataset", "language", "model_id", "model", "task", "options_key")
 
 Row = dict[str, Any]
+
+_Measured = tuple[list[Row], list[RecordingErrors], dict[str, Any]]
+"""Rows of scores, the worst recordings, and the columns of `UTTERANCES` that were measured."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +100,14 @@ class Evaluation:
         scores: columns as in `SCORES`, ordered by group
         confusion: columns as in `detection.CONFUSION`
         worst: per group, the recordings that came out worst (see `worst`)
+        utterances: columns as in `UTTERANCES`, ordered by group
     """
 
     pairs: pa.Table
     scores: pa.Table
     confusion: pa.Table
     worst: list[list[RecordingErrors]]
+    utterances: pa.Table
 
 
 def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
@@ -100,14 +121,21 @@ def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
         ValueError: a column is missing, a required value is null, or a task is unknown
     """
     rows: list[Row] = []
-    found = []
+    found, each = [], [UTTERANCES.empty_table()]
     for group in _groups(pairs):
         measure = _transcripts if group[0]["task"] == "transcribe" else _translations
-        scores, worst_of_group = measure(group, worst)
+        scores, worst_of_group, outcomes = measure(group, worst)
         shared = {name: group[0][name] for name in _SHARED}
         rows += [shared | row for row in scores]
         found.append(worst_of_group)
-    return Evaluation(pairs, pa.Table.from_pylist(rows, schema=SCORES), confusion(pairs), found)
+        each.append(_utterances(group, outcomes))
+    return Evaluation(
+        pairs=pairs,
+        scores=pa.Table.from_pylist(rows, schema=SCORES),
+        confusion=confusion(pairs),
+        worst=found,
+        utterances=pa.concat_tables(each),
+    )
 
 
 def score(pairs: pa.Table) -> pa.Table:
@@ -124,7 +152,15 @@ def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
         yield sorted(group, key=lambda pair: str(pair["recording_id"]))
 
 
-def _transcripts(group: Sequence[Pair], worst: int) -> tuple[list[Row], list[RecordingErrors]]:
+def _utterances(group: Sequence[Pair], outcomes: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """The outcome of each pair of a group: columns of `UTTERANCES` that only some groups have."""
+    shared = {name: [group[0][name]] * len(group) for name in _SHARED}
+    ids = {name: [pair.get(name) for pair in group] for name in ("recording_id", "transcript_id")}
+    nothing = dict.fromkeys(("errors", "units", "chrf"), [None] * len(group))
+    return pa.Table.from_pydict({**nothing, **shared, **ids, **outcomes}, schema=UTTERANCES)
+
+
+def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
     words, characters = transcript_counts(group)
     rows = _error_rows(group[0]["language"], words, characters)
     detected = [pair for pair in group if pair["detected_language"] is not None]
@@ -136,7 +172,12 @@ def _transcripts(group: Sequence[Pair], worst: int) -> tuple[list[Row], list[Rec
     ]
     if letters:
         rows.append(_row("text_over_silence", share(letters), len(letters), OVER_SILENCE))
-    return rows, worst_transcripts(group, words, worst)
+    outcomes = {
+        "metric": [headline_error_rate(group[0]["language"])] * len(group),
+        "errors": errors(words),
+        "units": reference_units(words),
+    }
+    return rows, worst_transcripts(group, words, worst), outcomes
 
 
 def _error_rows(language: str, words: Counts, characters: Counts) -> list[Row]:
@@ -167,7 +208,7 @@ def _error_rows(language: str, words: Counts, characters: Counts) -> list[Row]:
     return rows
 
 
-def _translations(group: Sequence[Pair], worst: int) -> tuple[list[Row], list[RecordingErrors]]:
+def _translations(group: Sequence[Pair], worst: int) -> _Measured:
     measures = translation_measures(
         [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
     )
@@ -175,7 +216,8 @@ def _translations(group: Sequence[Pair], worst: int) -> tuple[list[Row], list[Re
         _row("bleu", measures.bleu, len(group), measures.bleu_signature) | {"headline": True},
         _row("chrf", measures.chrf, len(group), measures.chrf_signature),
     ]
-    return rows, worst_translations(group, measures.each_chrf, worst)
+    outcomes = {"metric": ["chrf"] * len(group), "chrf": measures.each_chrf}
+    return rows, worst_translations(group, measures.each_chrf, worst), outcomes
 
 
 def _row(metric: str, measure: Measure, utterances: int, signature: str) -> Row:

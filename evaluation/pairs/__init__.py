@@ -2,6 +2,6 @@
 
 - `table`: the columns of a table of pairs
 - `entries`, `from_files`, `matching`: from CSV, TSV or JSON Lines files
-- `from_lake`: from the tables of a lake
+- `from_lake`: from the tables of a lake; `timed`: when the words of a transcript were spoken
 - `systems`: which model and options a pair belongs to
 """

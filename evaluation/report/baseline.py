@@ -126,18 +126,8 @@ def _row(row: Mapping[str, Any], verdict: Verdict | None, coverage: Coverage) ->
         difference=difference,
         tolerated=NOTHING if verdict is None else f"{verdict.margin:g}",
         p_value=uncorrected if verdict is None else p_value(verdict.p_value),
-        verdict="not gated" if verdict is None else _verdict(verdict, row),
+        verdict="not gated" if verdict is None else verdict.outcome,
     )
-
-
-def _verdict(verdict: Verdict, row: Mapping[str, Any]) -> str:
-    if verdict.alarm:
-        return "worse"
-    if row["ci_low"] is None:
-        return "too few"
-    if row["better"] and row["p_value"] is not None and row["p_value"] < 0.05:
-        return "better"
-    return "held"
 
 
 def _group(

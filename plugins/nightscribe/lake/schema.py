@@ -247,6 +247,74 @@ SCORES = pa.schema(
     ]
 )
 
+VERDICTS = pa.schema(
+    [
+        _required("score_id", pa.string(), "evaluation, as in `scores`"),
+        _required("dataset", pa.string(), "as in `reference_texts`"),
+        _required("language", pa.string(), "spoken language, from the reference"),
+        _TASK,
+        _column("metric", pa.string(), "as in `scores`; null if the group as a whole was judged"),
+        _column("model_id", pa.string(), "newest system of the group; null if it has none"),
+        _column("model", pa.string(), "name or path"),
+        _column("options_key", pa.string(), "hash of its decoding options"),
+        _column("baseline_model_id", pa.string(), "system of the baseline; null without one"),
+        _column("baseline_model", pa.string(), "name or path"),
+        _column("baseline_options_key", pa.string(), "hash of its decoding options"),
+        _required("utterances", pa.int64(), "recordings that were compared"),
+        _required("baseline_utterances", pa.int64(), "recordings of the baseline"),
+        _column("baseline", pa.float64(), "value of the baseline on the compared recordings"),
+        _column("value", pa.float64(), "value of the newest system on the compared recordings"),
+        _column("difference", pa.float64(), "value less baseline"),
+        _column("ci_low", pa.float64(), "lower end of the difference's 95 % interval"),
+        _column("ci_high", pa.float64(), "upper end of the difference's 95 % interval"),
+        _column("p_value", pa.float64(), "of being worse by more than the margin, corrected"),
+        _column("margin", pa.float64(), "points, 0 to 100, by which it may be worse"),
+        _required(
+            "verdict",
+            pa.string(),
+            "worse, better, held, too few (recordings for a p-value); of a group as a whole: "
+            "missing (no recording to compare), incomplete (few), no baseline",
+        ),
+        _column("action", pa.string(), "what the rules do about it: `fail` or `warn`"),
+        _required("closes", pa.bool_(), "whether it closes the gate"),
+        _required("rules", pa.string(), "`file`: those of gate.toml; `default`: none was given"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
+ERROR = pa.struct(
+    [
+        _required("kind", pa.string(), "`substitution`, `deletion` or `insertion`"),
+        _required("reference", pa.string(), "normalised words; empty for an insertion"),
+        _required("hypothesis", pa.string(), "normalised words; empty for a deletion"),
+        _required("units", pa.int64(), "words, or letters of an unspaced language"),
+        _required("start_s", pa.float64(), "seconds from the start of the recording"),
+    ]
+)
+
+UTTERANCE_ERRORS = pa.schema(
+    [
+        _required("score_id", pa.string(), "evaluation, as in `scores`"),
+        _required("dataset", pa.string(), "as in `reference_texts`"),
+        _required("language", pa.string(), "spoken language, from the reference"),
+        _TASK,
+        _MODEL_ID,
+        _required("model", pa.string(), "name or path"),
+        _OPTIONS_KEY,
+        _RECORDING_ID,
+        _required("transcript_id", pa.string(), "as in `transcripts`, when it was scored"),
+        _required("metric", pa.string(), "`wer`, `cer`; for translations `chrf`"),
+        _column("errors", pa.int64(), "words or letters in error; null for translations"),
+        _column("units", pa.int64(), "words or letters of the reference; null for translations"),
+        _column("chrf", pa.float64(), "chrF++ of the translation, 0 to 100"),
+        _required("error_runs", pa.int64(), "all errors, of which `listed` has the longest 100"),
+        _required("listed", pa.list_(ERROR), "errors in the order of the transcript"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 BASELINES = pa.schema(
     [
         _required("baseline_id", pa.string(), "identifies the call that set the baseline"),
@@ -383,6 +451,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     "segments": SEGMENTS,
     "batches": BATCHES,
     "scores": SCORES,
+    "verdicts": VERDICTS,
+    "utterance_errors": UTTERANCE_ERRORS,
     "baselines": BASELINES,
     "account_parts": ACCOUNT_PARTS,
     "warnings": WARNINGS,
@@ -403,6 +473,8 @@ ADDED_LATER = frozenset(
         "waveforms",
         "corrections",
         "reviews",
+        "verdicts",
+        "utterance_errors",
     }
 )
 """Tables that an older lake of the same format may not have."""

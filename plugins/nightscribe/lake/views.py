@@ -110,6 +110,33 @@ VIEWS: dict[str, tuple[str, str]] = {
         "One row per data set, language, model, task, options and metric.",
         "SELECT * FROM files.scores",
     ),
+    "verdicts": (
+        "What the gate said in an evaluation: one row per judged figure or group.",
+        "SELECT * FROM files.verdicts SEMI JOIN files.scores USING (score_id)",
+    ),
+    "gates": (
+        "One row per evaluation: whether its gate is open, and groups by their verdict.",
+        """SELECT score_id, min(created_at) AS created_at, any_value(run_id) AS run_id,
+             CASE WHEN bool_or(closes) THEN 'closed'
+                  WHEN bool_and(verdict = 'no baseline') THEN 'no baseline'
+                  ELSE 'open' END AS state,
+             count(DISTINCT (dataset, language, task)) FILTER (verdict <> 'no baseline')
+               AS judged_groups,
+             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'worse' AND closes)
+               AS worse_groups,
+             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'missing' AND closes)
+               AS missing_groups,
+             count(DISTINCT (dataset, language, task)) FILTER (
+               NOT closes AND verdict IN ('worse', 'missing', 'incomplete')) AS warned_groups,
+             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'no baseline')
+               AS groups_without_baseline,
+             any_value(rules) AS rules
+           FROM verdicts GROUP BY score_id""",
+    ),
+    "utterance_errors": (
+        "The errors of each scored transcript, with the second of each.",
+        "SELECT * FROM files.utterance_errors SEMI JOIN files.scores USING (score_id)",
+    ),
     "baselines": (
         "Transcripts that later ones are compared with, current and former.",
         "SELECT * FROM files.baselines",
@@ -204,7 +231,8 @@ def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str,
     versions: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
     # `transcripts` is before `segments` in SCHEMAS, so its version is read first. If a batch
-    # commits in between, the views hide all of its segments, not only some of them.
+    # commits in between, the views hide all of its segments, not only some of them. In the same
+    # way, `scores` is before the other tables of an evaluation.
     for name in SCHEMAS:
         table = lake.table_if_made(name)
         versions[name] = -1 if table is None else table.version()

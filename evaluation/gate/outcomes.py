@@ -1,0 +1,102 @@
+"""What the rules of a gate said about one evaluation, as rows that a lake keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from evaluation.gate.against import Against
+from evaluation.gate.rules import Rules
+from evaluation.pairs.table import GROUP, Group, group_of
+
+__all__ = ["outcome_rows"]
+
+_SYSTEM = ("model_id", "model", "options_key")
+
+
+def outcome_rows(
+    baseline: pa.Table, candidate: pa.Table, found: Against | None, rules: Rules
+) -> list[dict[str, Any]]:
+    """A row for each figure that was judged, and for each group that could not be.
+
+    Args:
+        baseline, candidate: the pairs that were compared
+        found: their comparison by the rules; None if there is no baseline at all
+
+    Returns:
+        columns of the table `verdicts`. A group without a baseline, or of which too few
+        recordings could be compared, has a row without a metric. What the rules ignore has none.
+    """
+    before, after = _systems(baseline), _systems(candidate)
+    rows = list(_without_baseline(before, after))
+    if found is not None:
+        rows += _lacking(found, rules)
+        rows += _judged(found)
+    return [
+        {
+            **after.get(group_of(row), {}),
+            **{f"baseline_{name}": value for name, value in before.get(group_of(row), {}).items()},
+            **row,
+        }
+        for row in rows
+    ]
+
+
+def _systems(pairs: pa.Table) -> Mapping[Group, dict[str, str]]:
+    """The system of each group."""
+    return {
+        group_of(row): {name: row[name] for name in _SYSTEM}
+        for row in pairs.select([*GROUP, *_SYSTEM]).to_pylist()
+    }
+
+
+def _without_baseline(
+    before: Mapping[Group, object], after: Mapping[Group, object]
+) -> Iterator[dict[str, Any]]:
+    for group in sorted(after.keys() - before.keys()):
+        yield _named(group) | {
+            "utterances": 0,
+            "baseline_utterances": 0,
+            "verdict": "no baseline",
+            "closes": False,
+        }
+
+
+def _lacking(found: Against, rules: Rules) -> Iterator[dict[str, Any]]:
+    """Groups of the baseline of which the candidate has no or few recordings."""
+    for group, coverage in found.coverage.items():
+        action = rules.action_for(*group)
+        if coverage.lack and action != "ignore":
+            yield _named(group) | {
+                "utterances": coverage.shared,
+                "baseline_utterances": coverage.baseline,
+                "verdict": coverage.lack,
+                "action": action if coverage.lack == "missing" else "warn",
+                "closes": coverage.lack == "missing" and action == "fail",
+            }
+
+
+def _judged(found: Against) -> Iterator[dict[str, Any]]:
+    for verdict in found.verdicts:
+        row, group = verdict.row, group_of(verdict.row)
+        yield _named(group) | {
+            "metric": row["metric"],
+            "utterances": row["utterances"],
+            "baseline_utterances": found.coverage[group].baseline,
+            "baseline": row["baseline"],
+            "value": row["candidate"],
+            "difference": row["difference"],
+            "ci_low": row["ci_low"],
+            "ci_high": row["ci_high"],
+            "p_value": verdict.p_value,
+            "margin": verdict.margin,
+            "verdict": verdict.outcome,
+            "action": verdict.action,
+            "closes": verdict.alarm and verdict.action == "fail",
+        }
+
+
+def _named(group: Group) -> dict[str, Any]:
+    return dict(zip(GROUP, group, strict=True))
