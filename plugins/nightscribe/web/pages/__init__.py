@@ -13,6 +13,7 @@ from nightscribe.web.pages import (
     runs,
     search,
     upload,
+    worst,
 )
 
 __all__ = ["PAGES"]
@@ -28,6 +29,7 @@ PAGES = [
         upload,
         review,
         quality,
+        worst,
         console,
         runs,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from nightscribe.web.gate import gate_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 
@@ -39,7 +40,7 @@ FROM batches AS b
 LEFT JOIN (SELECT DISTINCT attempt_id, model FROM transcripts) AS t USING (attempt_id)
 GROUP BY b.device, b.model_id ORDER BY newest DESC LIMIT 5"""
 
-_GATE = """SELECT dataset, language, task, count(*) AS recordings, max(created_at) AS created_at
+_BASELINES = """SELECT dataset, language, task, count(*) AS recordings, max(created_at) AS created_at
 FROM latest_baselines GROUP BY ALL ORDER BY ALL LIMIT 50"""
 
 
@@ -63,5 +64,6 @@ def home(request: Request, site: SiteHere) -> HTMLResponse:
         languages=snapshots.kept_rows(_LANGUAGES),
         reasons=snapshots.kept_rows(_REASONS),
         speed=snapshots.kept_rows(_SPEED),
-        baselines=snapshots.kept_rows(_GATE),
+        baselines=snapshots.kept_rows(_BASELINES),
+        gate=gate_of(snapshots),
     )

@@ -1,10 +1,11 @@
-"""Quality: the newest evaluation, and the earlier ones."""
+"""Quality: the figures of an evaluation, what its gate said of them, and the baselines."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from nightscribe.web.gate import gate_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 
@@ -25,31 +26,48 @@ router = APIRouter()
 
 _EVALUATIONS = """SELECT score_id, max(created_at) AS created_at, any_value(run_id) AS run_id,
   count(DISTINCT (dataset, language)) AS groups
-FROM scores GROUP BY score_id ORDER BY created_at DESC, score_id LIMIT 50"""
+FROM scores WHERE score_id = coalesce(?, score_id)
+GROUP BY score_id ORDER BY created_at DESC, score_id LIMIT 50"""
 
-_FIGURES = """SELECT dataset, language, task, model, metric, value, ci_low, ci_high, utterances,
-  substitutions, deletions, insertions
-FROM scores WHERE score_id = ? AND headline ORDER BY dataset, task, language, model, metric"""
+# A group without a baseline has one verdict for all its figures.
+_FIGURES = """SELECT s.dataset, s.language, s.task, s.model_id, s.model, s.options_key, s.metric,
+  s.value, s.ci_low, s.ci_high, s.utterances, s.substitutions, s.deletions, s.insertions,
+  v.verdict, v.action, v.baseline, v.value AS compared_value, v.p_value, v.margin,
+  v.utterances AS compared, v.baseline_utterances
+FROM scores AS s LEFT JOIN verdicts AS v
+ON (s.score_id, s.dataset, s.language, s.task, s.model_id, s.options_key)
+ = (v.score_id, v.dataset, v.language, v.task, v.model_id, v.options_key)
+ AND (s.metric = v.metric OR v.verdict = 'no baseline')
+WHERE s.score_id = ? AND s.headline
+ORDER BY s.dataset, s.task, s.language, s.model, s.options_key, s.metric"""
+
+_FOUND = """FROM verdicts WHERE score_id = ?
+  AND (closes OR verdict IN ('worse', 'missing', 'incomplete'))
+ORDER BY closes DESC, dataset, task, language, metric"""
 
 _TREND = """SELECT s.created_at, s.value FROM scores AS s
-WHERE headline AND dataset = ? AND language = ? AND task = ? AND model = ? AND metric = ?
+WHERE headline AND dataset = ? AND language = ? AND task = ? AND model_id = ? AND options_key = ?
+  AND metric = ?
 ORDER BY created_at DESC LIMIT 30"""
+
+_BASELINES = """SELECT dataset, language, task, any_value(model) AS model,
+  count(*) AS recordings, any_value(reason) AS reason, max(created_at) AS created_at
+FROM latest_baselines GROUP BY ALL ORDER BY ALL"""
 
 
 @router.get("/quality", response_class=HTMLResponse)
 def quality(request: Request, site: SiteHere, evaluation: str = "") -> HTMLResponse:
     """The page; of the newest evaluation unless `evaluation` names another."""
-    evaluations = site.snapshots.rows(_EVALUATIONS)
-    shown = next(
-        (one for one in evaluations if one["score_id"] == evaluation),
-        evaluations[0] if evaluations and not evaluation else None,
-    )
-    if evaluation and shown is None:
+    snapshots = site.snapshots
+    evaluations = snapshots.rows(_EVALUATIONS, [None])
+    chosen = snapshots.rows(_EVALUATIONS, [evaluation]) if evaluation else evaluations[:1]
+    if evaluation and not chosen:
         raise HTTPException(404, "There is no such evaluation.")
-    figures = site.snapshots.rows(_FIGURES, [shown["score_id"]]) if shown else []
+    shown = chosen[0] if chosen else None
+    figures = snapshots.rows(_FIGURES, [shown["score_id"]]) if shown else []
     for figure in figures:
-        keys = ("dataset", "language", "task", "model", "metric")
-        trend = site.snapshots.rows(_TREND, [figure[key] for key in keys])
+        keys = ("dataset", "language", "task", "model_id", "options_key", "metric")
+        trend = snapshots.rows(_TREND, [figure[key] for key in keys])
         figure["trend"] = [row["value"] for row in reversed(trend)]
     return page(
         request,
@@ -57,11 +75,9 @@ def quality(request: Request, site: SiteHere, evaluation: str = "") -> HTMLRespo
         evaluations=evaluations,
         shown=shown,
         figures=figures,
-        baselines=site.snapshots.rows(
-            """SELECT dataset, language, task, any_value(model) AS model, count(*) AS recordings,
-                 max(created_at) AS created_at
-               FROM latest_baselines GROUP BY ALL ORDER BY ALL"""
-        ),
+        gate=gate_of(snapshots, shown["score_id"]) if shown else None,
+        found=snapshots.rows(_FOUND, [shown["score_id"]]) if shown else [],
+        baselines=snapshots.rows(_BASELINES),
     )
 
 
