@@ -1,7 +1,7 @@
 """After new transcripts, scores all transcripts against the references and writes a report.
 
 score → publish → gate. The task `gate` fails if a language is worse than its baseline by more than
-the rules of NIGHTSCRIBE_GATE allow.
+the rules of NIGHTSCRIBE_GATE allow. What the rules said is in the tables of the lake, `verdicts`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +20,7 @@ import pyarrow as pa
 from evaluation.gate.against import Against, against, as_data
 from evaluation.gate.outcomes import outcome_rows
 from evaluation.gate.rules import Rules
-from evaluation.measure.located import utterance_rows
+from evaluation.measure.located import listed_errors
 from evaluation.measure.scoring import Evaluation, evaluate
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.systems import Chosen, chosen_and_other, newest_systems
@@ -62,7 +63,8 @@ class _Found:
     """What the lake has to evaluate, and what was measured.
 
     Attributes:
-        utterances: rows of `utterance_errors`; none if nothing is written
+        utterances: `evaluation.utterances` with the columns `error_runs` and `listed`; None if
+            nothing is written
     """
 
     pairs: pa.Table
@@ -71,7 +73,7 @@ class _Found:
     history: pa.Table
     systems: pa.Table
     evaluation: Evaluation
-    utterances: list[dict[str, Any]]
+    utterances: pa.Table | None
 
 
 def evaluate_lake(
@@ -80,8 +82,9 @@ def evaluate_lake(
     """Score every transcript that has a reference; commit what was found and store the reports.
 
     The newest transcripts are compared with their baselines and judged by the rules, or by the
-    default ones. The tables `scores`, `verdicts` and `utterance_errors` get rows. The reports are stored below `reports/<score_id>/` in the lake, and the newest
-    ones also below `reports/latest/`.
+    default ones. The tables `scores`, `verdicts` and `utterance_errors` get rows. The reports are
+    stored below `reports/<score_id>/` in the lake, and the newest ones also below
+    `reports/latest/`.
 
     Args:
         other: compare the newest other transcripts with this system instead of with the baselines,
@@ -113,17 +116,17 @@ def evaluate_lake(
     )
     reports = _reports(evaluation, facts, beside, _with_present(found.history, rows), found.systems)
     uris: list[str] = []
-    if other is None:
+    if found.utterances is not None:
         # Not before the reports exist: a task that fails on them is retried, and each try would
         # add the scores again. The scores are last: the views hide what belongs to none of them.
-        judged = outcome_rows(baseline, candidate, beside, rules or Rules())
-        for name, content, more in (
-            ("utterance_errors", found.utterances, {}),
-            ("verdicts", judged, {"rules": "default" if rules is None else "file"}),
-            ("scores", rows, {}),
-        ):
-            stamped = [{**row, **more, **stamps} for row in content]
-            lake.append(name, pa.Table.from_pylist(stamped, schema=SCHEMAS[name]))
+        lake.append("utterance_errors", _stamped(found.utterances, stamps))
+        stamps_of_verdicts = {**stamps, "rules": "default" if rules is None else "file"}
+        verdicts = [
+            {**row, **stamps_of_verdicts}
+            for row in outcome_rows(baseline, candidate, beside, rules or Rules())
+        ]
+        lake.append("verdicts", pa.Table.from_pylist(verdicts, schema=SCHEMAS["verdicts"]))
+        lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
         uris = _store(lake, score_id, reports)
     table = text_table(evaluation.scores)
     return Evaluated(score_id, evaluation.scores, table, reports, uris, beside)
@@ -136,9 +139,13 @@ def _measured(lake: Lake, *, with_errors: bool) -> _Found | None:
         if not found.num_rows:
             return None
         evaluation = evaluate(found, WORST_PER_LANGUAGE)
-        rows = []
+        utterances = None
         if with_errors:
-            rows = utterance_rows(evaluation.utterances, found, partial(pieces_of, connection))
+            utterances = evaluation.utterances
+            errors = listed_errors(utterances, found, partial(pieces_of, connection))
+            for name, values in zip(("error_runs", "listed"), errors, strict=True):
+                field = SCHEMAS["utterance_errors"].field(name)
+                utterances = utterances.append_column(field, pa.array(values, field.type))
         return _Found(
             pairs=found,
             baseline=baseline_pairs(connection),
@@ -146,8 +153,23 @@ def _measured(lake: Lake, *, with_errors: bool) -> _Found | None:
             history=history(connection, EVALUATIONS - 1),
             systems=systems(connection),
             evaluation=evaluation,
-            utterances=rows,
+            utterances=utterances,
         )
+
+
+def _stamped(utterances: pa.Table, stamps: Mapping[str, Any]) -> pa.Table:
+    """Rows of `utterance_errors`. Columns, not dictionaries: there may be a hundred thousand."""
+    schema = SCHEMAS["utterance_errors"]
+    count = utterances.num_rows
+    return pa.Table.from_arrays(
+        [
+            pa.repeat(pa.scalar(stamps[field.name], field.type), count)
+            if field.name in stamps
+            else utterances[field.name]
+            for field in schema
+        ],
+        schema=schema,
+    )
 
 
 def _flaws(connection: duckdb.DuckDBPyConnection) -> str:

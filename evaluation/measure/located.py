@@ -7,7 +7,7 @@ or all inserted in the alignment that gives the error rate.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -17,15 +17,17 @@ import pyarrow as pa
 from evaluation.measure.normalize import normalize
 from evaluation.pairs.timed import Piece
 
-__all__ = ["LISTED", "LocatedError", "located_errors", "utterance_rows"]
+__all__ = ["LISTED", "LocatedError", "listed_errors", "located_errors"]
 
 LISTED = 100
 """Errors that are kept of one transcript, the longest ones. Nobody listens to more: at ten seconds
-each, they take a quarter of an hour. A transcript of any length then takes at most 50 kB."""
+each, they take a quarter of an hour. A transcript of any length then has at most 40,000 characters
+of errors."""
 
 _UNITS = 12
 """A longer run of substitutions or insertions is several errors, so that each has its second."""
 
+_PAIR = ("transcript_id", "dataset")
 _CHARACTERS = 200  # of a text that is kept; a text without spaces is one word of any length
 _GAP_S = 1.0  # a shorter pause between two pieces does not hide a word that was passed over
 
@@ -101,35 +103,40 @@ def located_errors(
     return found
 
 
-def utterance_rows(utterances: pa.Table, pairs: pa.Table, pieces: Pieces) -> list[dict[str, Any]]:
-    """Rows of the table `utterance_errors`: what was measured of each pair, with its errors.
+def listed_errors(
+    utterances: pa.Table, pairs: pa.Table, pieces: Pieces
+) -> tuple[list[int], list[list[dict[str, Any]]]]:
+    """The errors of each utterance: how many, and the longest ones as rows of `LocatedError`.
 
     Args:
         utterances: of the evaluation of the pairs, columns as in `scoring.UTTERANCES`
         pairs: with the columns `transcript_id` and `duration_s`
     """
-    rows = [{**row, "error_runs": 0, "listed": []} for row in utterances.to_pylist()]
-    wrong: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["errors"]:
-            wrong.setdefault(row["transcript_id"], []).append(row)
-    keys = zip(pairs["transcript_id"].to_pylist(), pairs["dataset"].to_pylist(), strict=True)
-    places = {key: place for place, key in enumerate(keys) if key[0] in wrong}
+    counts = [0] * utterances.num_rows
+    listed: list[list[dict[str, Any]]] = [[] for _ in counts]
+    wrong: dict[str, list[tuple[int, str]]] = {}
+    for place, (transcript_id, dataset, errors) in enumerate(
+        zip(*(utterances[name].to_pylist() for name in (*_PAIR, "errors")), strict=True)
+    ):
+        if errors:
+            wrong.setdefault(transcript_id, []).append((place, dataset))
+    keys = zip(*(pairs[name].to_pylist() for name in _PAIR), strict=True)
+    rows = {key: row for row, key in enumerate(keys) if key[0] in wrong}
 
-    def fill(transcript_id: str, spoken: Sequence[Piece]) -> None:
-        for row in wrong.pop(transcript_id):
-            [pair] = pairs.slice(places[transcript_id, row["dataset"]], 1).to_pylist()
+    def list_errors(transcript_id: str, spoken: Sequence[Piece]) -> None:
+        for place, dataset in wrong.pop(transcript_id):
+            [pair] = pairs.slice(rows[transcript_id, dataset], 1).to_pylist()
             found = located_errors(
-                pair["reference"], pair["hypothesis"], row["language"], spoken, pair["duration_s"]
+                pair["reference"], pair["hypothesis"], pair["language"], spoken, pair["duration_s"]
             )
-            row["error_runs"] = len(found)
-            row["listed"] = [asdict(error) for error in _longest(found)]
+            counts[place] = len(found)
+            listed[place] = [vars(error) for error in _longest(found)]
 
     for transcript_id, spoken in pieces(list(wrong)):
-        fill(transcript_id, spoken)
+        list_errors(transcript_id, spoken)
     for transcript_id in list(wrong):  # those without any segment
-        fill(transcript_id, [])
-    return rows
+        list_errors(transcript_id, [])
+    return counts, listed
 
 
 def _longest(errors: Sequence[LocatedError]) -> list[LocatedError]:
@@ -162,9 +169,7 @@ def _units(text: str, language: str) -> tuple[str, ...]:
     return tuple(normalize(text, language).split())
 
 
-def _gap_s(
-    owners: Sequence[int], place: int, pieces: Sequence[Piece], duration_s: float
-) -> float:
+def _gap_s(owners: Sequence[int], place: int, pieces: Sequence[Piece], duration_s: float) -> float:
     """Where to listen for what is missing before the unit at `place`."""
     if place == 0:
         return 0.0

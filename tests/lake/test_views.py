@@ -29,6 +29,7 @@ from tests.nights import archive_of
 NOT_FILLED = {"rejected", "scores", "latest_scores", "baselines", "latest_baselines"}
 NOT_FILLED |= {"warnings", "source_states", "disappeared"}
 NOT_FILLED |= {"corrections", "latest_corrections", "reviews", "latest_reviews"}
+NOT_FILLED |= {"verdicts", "gates", "utterance_errors"}
 
 
 @pytest.fixture(scope="module")

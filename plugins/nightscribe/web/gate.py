@@ -65,7 +65,7 @@ def _detail(row: dict[str, Any]) -> str:
     groups = row["judged_groups"]
     if not groups:
         return ""
-    parts = []
+    parts: list[str] = []
     for count, of_one, of_many in (
         (row["worse_groups"], "is worse", "are worse"),
         (row["missing_groups"], "has no transcript to compare", "have no transcript to compare"),

@@ -18,9 +18,9 @@ router = APIRouter()
 
 _PAGE = 25
 
-# What each sort puts first. The rate of all that is shown predicts errors for a reference of that length:
-# by errors alone the longest recordings are first, by rate the shortest. A rate of no units is
-# that of one, as in the scores.
+# What each sort puts first. The rate of all that is shown predicts errors for a reference of that
+# length: by errors alone the longest recordings are first, by rate the shortest. A rate of no
+# units is that of one, as in the scores.
 _SORTS = {
     "worst": "errors - units * sum(errors) OVER same / greatest(sum(units) OVER same, 1)",
     "rate": "errors / greatest(units, 1)",
