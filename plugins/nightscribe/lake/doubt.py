@@ -22,6 +22,7 @@ __all__ = [
     "STEPS",
     "TEMPERATURE",
     "Figure",
+    "described",
     "step_of",
     "suspicions",
 ]
@@ -86,6 +87,11 @@ def suspicions(segment: Mapping[str, Any]) -> list[tuple[Figure, float, int]]:
         if (value := segment[figure.column]) is not None
     ]
     return [(figure, value, step) for figure, value in values if (step := figure.step(value))]
+
+
+def described(segment: Mapping[str, Any]) -> str:
+    """The suspicious figures of a row of `segments` in words; empty if there are none."""
+    return ", ".join(f"{figure.name} {value:.2f}" for figure, value, _ in suspicions(segment))
 
 
 def step_of(segment: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nightscribe.lake.doubt import suspicions
+from nightscribe.lake.doubt import described, step_of
 from nightscribe.web.differences import Comparison, Kind, Piece, compare
 from nightscribe.web.snapshot import Snapshots
 
@@ -218,9 +218,8 @@ def _column(
         comparison = compare([row["text"] for row in texts], against["text"])
         places = {row["index"]: at for at, row in enumerate(texts)}
     for row in segments:
-        found = suspicions(row)
-        row["doubt"] = max((step for _, _, step in found), default=0)
-        row["suspicious"] = ", ".join(f"{figure.name} {value:.2f}" for figure, value, _ in found)
+        row["doubt"] = step_of(row)
+        row["suspicious"] = described(row)
         text = "".join(word["word"] for word in row["words"] or []) or row["text"]
         pieces = (
             comparison.pieces(places[row["index"]])

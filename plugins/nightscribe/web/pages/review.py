@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nightscribe.decisions import Decisions
+from nightscribe.lake.doubt import described
 from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Person, Right, needs
 from nightscribe.web.rendering import page, query
@@ -107,6 +108,9 @@ def transcript(
     recording_id = record.transcript["recording_id"]
     parts = range(0, len(record.segments), _PART)
     begin = max((part for part in parts if part <= start), default=0)
+    segments = record.segments[begin : begin + _PART]
+    for row in segments:
+        row["suspicious"] = described(row)
     heard = record.review["language"] if record.review else record.transcript["language"]
     return page(
         request,
@@ -114,7 +118,7 @@ def transcript(
         where=where,
         record=record,
         transcript=record.transcript,
-        segments=record.segments[begin : begin + _PART],
+        segments=segments,
         start=begin,
         parts=parts,
         spoken=heard,
