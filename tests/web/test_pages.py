@@ -365,6 +365,30 @@ def test_a_new_file_starts_a_run_and_a_known_one_is_answered_from_the_lake(
     assert (state["state"], state["step"], state["address"]) == ("running", "transcribe", None)
 
 
+def test_decoding_options_go_to_the_run_and_wrong_ones_are_refused(pages: Pages) -> None:
+    content = (SAMPLES / "english" / "en-01.flac").read_bytes()
+    right = {"options": '{"word_timestamps": true, "beam_size": 5}'}
+    answer = pages.client.put("/uploads/x.flac", params=right, content=content)
+    assert answer.status_code == 201, answer.text
+    [upload] = pages.runs.started
+    assert upload.options == {"word_timestamps": True, "beam_size": 5}
+    for wrong, said in {
+        "word_timestamps": "these are no decoding options",
+        "[1]": "give an object",
+        '{"beam": 5}': "unknown option",
+        '{"beam_size": -5}': "beam_size",
+        '{"beam_size": "five"}': "beam_size",
+        '{"language": "de"}': "its own field",
+    }.items():
+        answer = pages.client.put("/uploads/x.flac", params={"options": wrong}, content=content)
+        assert answer.status_code == 422
+        assert said in answer.text
+    form = {"options": "{"}
+    files = {"files": ("x.flac", content)}
+    assert pages.client.post("/uploads", data=form, files=files).status_code == 422
+    assert len(pages.runs.started) == 1
+
+
 def test_the_form_works_without_scripts(pages: Pages) -> None:
     files = [("files", ("one.mp3", (SAMPLES / "german" / "de-02.mp3").read_bytes()))]
     answer = pages.client.post("/uploads", files=files, data={"task": "translate"})

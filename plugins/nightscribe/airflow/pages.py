@@ -29,7 +29,7 @@ __all__ = ["pages"]
 
 _NIGHTLY, _UPLOAD, _REVIEW = "transcribe_archives", "transcribe_upload", "commit_reviews"
 _SLOT_S = 30  # there is one run for all decisions of such a time
-_WORDS = {"model", "task", "language"}
+_WORDS = {"model", "task", "language", "options"}
 
 
 def pages(base: str) -> FastAPI:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 from fastapi import Depends, Request
 
@@ -29,6 +29,7 @@ class Upload:
     model: str | None = None
     task: str | None = None
     language: str | None = None
+    options: Mapping[str, Any] | None = None  # for decoding
 
 
 @dataclass(frozen=True)

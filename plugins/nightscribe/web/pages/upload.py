@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +12,16 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 from starlette.datastructures import UploadFile
 
+from nightscribe.errors import ConfigurationError
 from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Right, needs
 from nightscribe.web.rendering import page
 from nightscribe.web.site import Site, SiteHere, Upload
 from nightscribe.web.uploading import Received, Refused, check_room, receive
+from nightscribe.whisper.options import Options
 
 __all__ = ["router"]
 
@@ -34,6 +37,34 @@ class How(BaseModel):
     model: str = ""
     task: Literal["", "transcribe", "translate", "both"] = ""
     language: str = ""
+    options: str = ""  # a JSON object
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_decoded_with(cls, value: str) -> str:
+        if not value.strip():
+            return ""
+        try:
+            given = json.loads(value)
+            if not isinstance(given, dict):
+                raise ValueError('give an object such as {"word_timestamps": true}')
+            mistake = Options.from_mapping(given).mistake()
+        except ValueError as error:
+            raise ValueError(f"these are no decoding options: {error}") from error
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from error
+        if "language" in given:
+            mistake = "choose the language in its own field"
+        if mistake:
+            raise ValueError(mistake)
+        return value
+
+    def to_upload(self, path: Path) -> Upload:
+        """What to transcribe, in this way."""
+        options = json.loads(self.options) if self.options else None
+        return Upload(
+            str(path), self.model or None, self.task or None, self.language or None, options
+        )
 
 
 @router.get("/upload", response_class=HTMLResponse)
@@ -113,13 +144,13 @@ async def _begin(request: Request, site: Site, received: Received, how: How) -> 
         return f"{site.prefix}/recordings/{received.recording_id}"
     run_id = await site.runs.start(
         request,
-        Upload(str(received.path), how.model or None, how.task or None, how.language or None),
+        how.to_upload(received.path),
     )
     return f"{site.prefix}/uploads/{quote(run_id, safe='')}?recording={received.recording_id}"
 
 
 def _known_tasks(site: Site, recording_id: str, how: How) -> set[str]:
-    if how.language:
+    if how.language or how.options:
         return set()  # other options may give another text; the run finds out
     rows = site.snapshots.rows(
         "SELECT DISTINCT task FROM transcripts WHERE recording_id = ? AND model = ?",

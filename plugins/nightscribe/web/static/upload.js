@@ -29,7 +29,7 @@ const line = (file) => {
 const send = (file, parts) =>
   new Promise((done) => {
     const values = new URLSearchParams();
-    for (const name of ["language", "task", "model"])
+    for (const name of ["language", "task", "model", "options"])
       if (form.elements[name].value) values.set(name, form.elements[name].value);
     const request = new XMLHttpRequest();
     const address = `${form.dataset.root}/uploads/${encodeURIComponent(file.name)}?${values}`;
