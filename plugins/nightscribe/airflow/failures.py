@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from nightscribe.errors import NightscribeError
@@ -67,18 +67,32 @@ def _leave(error: BaseException) -> None:
         log.info("the reason of the failure is in this log alone: %s", second)
 
 
-def failures_of(ti: Any, run_id: str) -> list[str]:
+def failures_of(ti: Any, run_id: str, order: Sequence[str]) -> list[str]:
     """The failed tasks of a run with their reasons; tasks with the same reason are one text.
 
-    At most `NAMED` texts, and one for those beyond them. `ti` is the running task instance.
+    At most `NAMED` texts, and one for those beyond them.
+
+    Args:
+        ti: the running task instance
+        order: the ids of the tasks that are named
     """
+    failed = [
+        one
+        for one in ti.get_task_breadcrumbs(ti.dag_id, run_id)
+        if one["state"] == "failed" and one["task_id"] in order
+    ]
+    failed.sort(key=lambda one: (order.index(one["task_id"]), one["map_index"]))
     tasks: dict[str, list[str]] = {}
-    for one in ti.get_task_breadcrumbs(ti.dag_id, run_id):
-        if one["state"] == "failed":
-            tasks.setdefault(_reason(ti, run_id, one), []).append(_name(one))
-    texts = [f"{', '.join(names)}: {reason}" for reason, names in tasks.items()]
+    for one in failed:
+        tasks.setdefault(_reason(ti, run_id, one), []).append(_name(one))
+    texts = [f"{_joined(names)}: {reason}" for reason, names in tasks.items()]
     more = len(texts) - NAMED
     return texts[:NAMED] + ([f"{more:,} more reasons, in the logs"] if more > 0 else [])
+
+
+def _joined(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _name(task: Mapping[str, Any]) -> str:

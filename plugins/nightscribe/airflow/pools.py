@@ -8,6 +8,7 @@ by the id of its instance, a random number that Airflow gives to those who may s
 from __future__ import annotations
 
 import logging
+import uuid
 from typing import Any
 
 from nightscribe.airflow.plugin import POOLS_PREFIX
@@ -36,20 +37,18 @@ def check_pools(ti: Any) -> None:
     try:
         missing = httpx.get(f"{base}{POOLS_PREFIX}/{ti.id}", timeout=_ANSWER_S).json()["missing"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        log.info("whether the pool exists is not known: %s: %s", type(error).__name__, error)
+        log.warning("whether the pool exists is not known: %s: %s", type(error).__name__, error)
         return
     if missing:
         made = (f"airflow pools set {pool} 1 'slots: one for each GPU'" for pool in missing)
         raise ConfigurationError(
-            f"Airflow has no pool {', '.join(map(repr, missing))}, so that the transcription would "
+            f"Airflow has no pool {', '.join(map(repr, missing))}, so the transcription would "
             f"wait for ever: run `{'; '.join(made)}`, then trigger a new run"
         )
 
 
 def missing_pools() -> Any:
     """The application behind `POOLS_PREFIX`, in the API server."""
-    import uuid
-
     from airflow.models.pool import Pool
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session

@@ -257,8 +257,8 @@ def check_run(params: Mapping[str, Any], run_id: str, dag_run: Any, ti: Any) -> 
         dag_id=ti.dag_id, task_ids=tasks, run_ids=[run_id], states=["failed", "upstream_failed"]
     )
     if failed:
+        reasons = "; ".join(failures_of(ti, run_id, tasks))
         raise NightscribeError(
-            f"{failed} tasks of this run failed, or could not start: "
-            f"{'; '.join(failures_of(ti, run_id))}. Finished batches are published, and the next "
-            "run transcribes the rest"
+            f"{failed} tasks of this run failed, or could not start: {reasons}. Finished batches are "
+            "published, and the next run transcribes the rest"
         )

@@ -29,7 +29,7 @@ _MAGIC = (
 )
 """How files begin that pack several others, and what they are."""
 
-_REMEDY = "an upload is one recording: give the audio or video file itself; the DAG \
+_REMEDY = "an upload is one recording, so give the audio or video file itself; the DAG \
 transcribe_archives reads folders, zips and tars"
 
 
