@@ -353,17 +353,10 @@ def test_upload_gives_its_texts_and_a_bad_one_its_reason(
     assert "silent-film.mp4 cannot be transcribed: no_audio_stream" in log
 
 
-def test_an_upload_from_another_place_is_refused(airflow: AirflowApi, lake: Path) -> None:
-    run_id = airflow.trigger(UPLOAD, {"uri": str(lake / "lake.json")})
-    assert airflow.wait_for_run(UPLOAD, run_id, 120) == "failed"
-    log = _log(airflow, _task(airflow, UPLOAD, run_id, "ingest"))
-    assert "is not below a place from which uploads are taken" in log
-
-
 def test_what_cannot_run_says_so_at_once_and_is_not_tried_again(
-    airflow: AirflowApi, night: Night, samples: Path
+    airflow: AirflowApi, night: Night, samples: Path, lake: Path
 ) -> None:
-    """Keys that no DAG knows, and a pool that nobody has made, which tasks would wait for."""
+    """Unknown keys, a file of another place, and a pool that nobody has made."""
     talk = {"uri": str(samples / "german" / "de-05.m4a")}
     airflow.api("DELETE", "/pools/gpu")
     try:
@@ -371,9 +364,11 @@ def test_what_cannot_run_says_so_at_once_and_is_not_tried_again(
         nightly = airflow.trigger(NIGHTLY, {"options": {"prefix": "so"}})
         no_pool = airflow.trigger(UPLOAD, {**talk, "options": {"prefix": "so"}})
         no_key = airflow.trigger(UPLOAD, {**talk, "lagnuage": "de"})
+        no_place = airflow.trigger(UPLOAD, {"uri": str(lake / "lake.json")})
         no_params = airflow.trigger(REVIEWS, {"force": True})
-        for dag_id, run_id in ((UPLOAD, no_pool), (UPLOAD, no_key), (REVIEWS, no_params)):
-            assert airflow.wait_for_run(dag_id, run_id, 120) == "failed"
+        for run_id in (no_pool, no_key, no_place):
+            assert airflow.wait_for_run(UPLOAD, run_id, 120) == "failed"
+        assert airflow.wait_for_run(REVIEWS, no_params, 120) == "failed"
         assert airflow.wait_for_run(NIGHTLY, nightly, 120) == "failed"
     finally:
         body = {"name": "gpu", "slots": 1, "description": POOLS["gpu"][1]}
@@ -385,6 +380,8 @@ def test_what_cannot_run_says_so_at_once_and_is_not_tried_again(
         return _log(airflow, task)
 
     assert "did you mean 'language'?" in refusal(UPLOAD, no_key, "ingest")
+    place = refusal(UPLOAD, no_place, "ingest")
+    assert "is not below a place from which uploads are taken" in place
     assert "the DAG has no parameters" in refusal(REVIEWS, no_params, "commit")
     for log in (refusal(UPLOAD, no_pool, "ingest"), refusal(NIGHTLY, nightly, "plan")):
         assert "Airflow has no pool 'gpu'" in log

@@ -259,6 +259,6 @@ def check_run(params: Mapping[str, Any], run_id: str, dag_run: Any, ti: Any) -> 
     if failed:
         reasons = "; ".join(failures_of(ti, run_id, tasks))
         raise NightscribeError(
-            f"{failed} tasks of this run failed, or could not start: {reasons}. Finished batches are "
-            "published, and the next run transcribes the rest"
+            f"{failed} tasks of this run failed, or could not start: {reasons}. Finished batches "
+            "are published, and the next run transcribes the rest"
         )
