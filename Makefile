@@ -22,6 +22,9 @@ $(ON_DEMO): export NIGHTSCRIBE_ARCHIVES := $(CURDIR)/samples/archive
 $(ON_DEMO): export NIGHTSCRIBE_MODEL    := demo
 $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 
+# Without a target, nothing is installed.
+.DEFAULT_GOAL := help
+
 .PHONY: demo demo-model test up down lint clean setup constraints help
 
 demo: setup ## Run the nightly job on the sample archive in a private Airflow
@@ -48,7 +51,9 @@ clean: ## Remove the virtual environment, the demo's lake, its Airflow and all c
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(VENV)/.demo ## Create .venv and install Nightscribe
-setup-dev: $(VENV)/.dev
+
+setup-dev: $(VENV)/.dev ## Create .venv and install Nightscribe with its test tools
+
 .PHONY: setup-dev
 
 $(VENV)/.venv: constraints.txt
@@ -70,7 +75,7 @@ $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 	@rm -rf nightscribe.egg-info # a second list of the same plugin, for Airflow
 	@touch $@ $(VENV)/.demo
 
-help: ## List these commands
+help: ## List these commands (also without a target)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 constraints: ## Resolve all dependencies and write constraints.txt

@@ -23,10 +23,15 @@ from airflow.sdk import dag, task
 )
 def commit_reviews() -> None:
     @task(execution_timeout=timedelta(minutes=30))
-    def commit(run_id: str | None = None) -> dict:
+    def commit(
+        params: dict | None = None,
+        run_id: str | None = None,
+        dag: object = None,
+        dag_run: object = None,
+    ) -> dict:
         from nightscribe.airflow.reviews import run_commit_reviews
 
-        return run_commit_reviews(run_id)
+        return run_commit_reviews(params, run_id, dag, dag_run)
 
     commit()
 

@@ -25,7 +25,12 @@ from nightscribe.airflow import form as form
 )
 def evaluate_transcripts() -> None:
     @task(execution_timeout=timedelta(hours=2))
-    def score(run_id: str | None = None) -> dict:
+    def score(
+        params: dict | None = None,
+        run_id: str | None = None,
+        dag: object = None,
+        dag_run: object = None,
+    ) -> dict:
         import logging
         from pathlib import Path
 
@@ -35,11 +40,17 @@ def evaluate_transcripts() -> None:
         from evaluation.gate.against import summary
         from evaluation.gate.rules_file import read_gate
         from evaluation.lake import evaluate_lake
+        from nightscribe.airflow.run_conf import check_conf
         from nightscribe.airflow.tasks import lake_of
+        from nightscribe.errors import ConfigurationError
         from nightscribe.settings import Settings
 
         log = logging.getLogger(__name__)
         settings = Settings()
+        try:
+            check_conf(dag_run.conf, dag.params, params)
+        except ConfigurationError as error:
+            raise AirflowFailException(str(error)) from error
         try:
             rules = read_gate(Path(settings.gate)) if settings.gate else None
         except InputError as error:

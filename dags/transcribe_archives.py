@@ -38,10 +38,15 @@ SETTINGS = Settings()
 )
 def transcribe_archives() -> None:
     @task(execution_timeout=timedelta(hours=6))
-    def scan(params: dict | None = None, run_id: str | None = None) -> list[str]:
+    def scan(
+        params: dict | None = None,
+        run_id: str | None = None,
+        dag: object = None,
+        dag_run: object = None,
+    ) -> list[str]:
         from nightscribe.airflow.tasks import run_scan
 
-        return run_scan(params, run_id)
+        return run_scan(params, run_id, dag, dag_run)
 
     @task(execution_timeout=timedelta(hours=12))
     def ingest(spec: str, run_id: str | None = None) -> dict:
@@ -52,10 +57,16 @@ def transcribe_archives() -> None:
     # `ingest` is skipped if there are no new files, and a part of it may fail. In both cases older
     # recordings may still be pending.
     @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1))
-    def plan(params: dict | None = None, run_id: str | None = None) -> list[str]:
+    def plan(
+        params: dict | None = None,
+        run_id: str | None = None,
+        dag: object = None,
+        dag_run: object = None,
+        ti: object = None,
+    ) -> list[str]:
         from nightscribe.airflow.tasks import run_plan
 
-        return run_plan(params, run_id)
+        return run_plan(params, run_id, dag, dag_run, ti)
 
     @task(
         pool=SETTINGS.pool,
@@ -69,17 +80,22 @@ def transcribe_archives() -> None:
 
     # Also runs after a failure: finished batches are published and evaluated.
     @task(trigger_rule="all_done", outlets=[form.TRANSCRIPTS])
-    def publish(run_id: str | None = None):
+    def publish(params: dict | None = None, run_id: str | None = None, dag_run: object = None):
         from nightscribe.airflow.tasks import run_publish
 
-        yield Metadata(form.TRANSCRIPTS, extra=run_publish(run_id))
+        yield Metadata(form.TRANSCRIPTS, extra=run_publish(params, run_id, dag_run))
 
     # The state of a run is the state of its last task.
     @task(trigger_rule="all_done", retries=0)
-    def check(run_id: str | None = None, ti: object = None) -> None:
+    def check(
+        params: dict | None = None,
+        run_id: str | None = None,
+        dag_run: object = None,
+        ti: object = None,
+    ) -> None:
         from nightscribe.airflow.tasks import check_run
 
-        check_run(run_id, ti)
+        check_run(params, run_id, dag_run, ti)
 
     ingested = ingest.expand(spec=scan())
     batches = plan()

@@ -38,10 +38,16 @@ SETTINGS = Settings()
 )
 def transcribe_upload() -> None:
     @task(execution_timeout=timedelta(hours=1))
-    def ingest(params: dict | None = None, run_id: str | None = None) -> list[str]:
+    def ingest(
+        params: dict | None = None,
+        run_id: str | None = None,
+        dag: object = None,
+        dag_run: object = None,
+        ti: object = None,
+    ) -> list[str]:
         from nightscribe.airflow.upload import ingest_upload
 
-        return ingest_upload(params, run_id)
+        return ingest_upload(params, run_id, dag, dag_run, ti)
 
     @task(
         pool=SETTINGS.pool,

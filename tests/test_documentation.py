@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -130,6 +132,23 @@ def test_make_commands_in_the_documentation_exist(repository: Path) -> None:
     named = {name for text in texts for name in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M)}
     assert named >= {"demo", "test", "up", "down", "lint", "clean", "constraints"}
     assert named <= targets
+
+
+@pytest.mark.parametrize("arguments", [("help",), ()])
+def test_make_lists_every_target_with_a_line(arguments: tuple[str, ...], repository: Path) -> None:
+    """Also without a target: nothing is installed before somebody has asked for it."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    targets = {
+        name for names in re.findall(r"^\.PHONY: (.*)$", makefile, re.M) for name in names.split()
+    }
+    listed = subprocess.run(
+        ["make", *arguments], cwd=repository, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rows = [re.fullmatch(r"make ([a-z-]+) +(\S.*)", line) for line in listed]
+    assert {row[1] for row in rows if row} == targets
+    assert len(rows) == len(targets)
 
 
 def test_links_in_the_documentation_lead_somewhere(repository: Path) -> None:

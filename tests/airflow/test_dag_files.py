@@ -20,7 +20,9 @@ import whisper
 import yaml
 
 from nightscribe.airflow.readiness import DAGS
+from nightscribe.airflow.run_conf import check_conf
 from nightscribe.airflow.standalone import POOLS
+from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
 
 DAG_FILES = sorted(path.name for path in (Path(__file__).parents[2] / "dags").glob("*.py"))
@@ -285,3 +287,47 @@ def test_airflow_takes_one_small_module_for_a_plugin(home: Path, repository: Pat
     names = ("__init__.py", "airflow/__init__.py", "airflow/plugin.py")
     assert sorted(found["files"]) == [str(library / name) for name in names]
     assert not HEAVY & set(found["modules"])
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "key", "nearest"),
+    [
+        ("transcribe_archives", "modle", "model"),
+        ("transcribe_archives", "archive", "archives"),
+        ("transcribe_archives", "Limit", "limit"),
+        ("transcribe_archives", "option", "options"),
+        ("transcribe_upload", "url", "uri"),
+        ("transcribe_upload", "lang", "language"),
+        ("transcribe_upload", "archives", None),
+        ("evaluate_transcripts", "model", None),
+        ("commit_reviews", "force", None),
+    ],
+)
+def test_a_key_that_a_dag_does_not_know_is_refused_with_the_nearest(
+    dag_id: str, key: str, nearest: str | None, dags: dict[str, Any]
+) -> None:
+    known = dags[dag_id]["params"]
+    conf = {name: schema["default"] for name, schema in known.items()}
+    check_conf(conf, known, conf)
+    with pytest.raises(ConfigurationError, match=repr(key)) as refused:
+        check_conf({**conf, key: "x"}, known, {**conf, key: "x"})
+    hint = re.search("did you mean '(.*?)'", str(refused.value))
+    assert (hint[1] if hint else None) == nearest
+
+
+def test_parameters_that_airflow_ignores_are_refused(dags: dict[str, Any]) -> None:
+    known = dags["transcribe_archives"]["params"]
+    params = {name: schema["default"] for name, schema in known.items()}
+    with pytest.raises(ConfigurationError, match="DAG_RUN_CONF_OVERRIDES_PARAMS"):
+        check_conf({"model": "large-v3", "limit": None}, known, params)
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"limit": 3}, {"options": {"beam_size": 5}}])
+def test_what_a_dag_knows_is_taken(conf: dict[str, Any] | None, dags: dict[str, Any]) -> None:
+    check_conf(conf, dags["transcribe_archives"]["params"], conf or {})
+
+
+@pytest.mark.parametrize("dag_id", ["evaluate_transcripts", "commit_reviews"])
+def test_the_dags_without_parameters_declare_none(dag_id: str, dags: dict[str, Any]) -> None:
+    assert dags[dag_id]["params"] == {}
+    check_conf({}, dags[dag_id]["params"], {})

@@ -22,10 +22,11 @@ import duckdb
 import httpx
 import pytest
 
-from nightscribe.airflow.standalone import free_port
+from nightscribe.airflow.standalone import POOLS, free_port
 from tools.airflow_api import AirflowApi
 
 NIGHTLY, EVALUATE, UPLOAD = "transcribe_archives", "evaluate_transcripts", "transcribe_upload"
+REVIEWS = "commit_reviews"
 Ask = Callable[..., list[tuple[Any, ...]]]
 
 
@@ -314,6 +315,8 @@ def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
     assert "give every worker the same file" in _log(airflow, transcribe)
     check = _log(airflow, _task(airflow, NIGHTLY, run_id, "check"))
     assert "1 tasks of this run failed" in check
+    assert "transcribe[0]: model " in check
+    assert "give every worker the same file" in check
     with duckdb.connect(str(lake / "catalog.duckdb"), read_only=True) as catalog:
         query = "SELECT member FROM sources WHERE collection = ?"
         assert catalog.execute(query, [archive.as_uri()]).fetchall() == [("german/de-03.ogg",)]
@@ -350,11 +353,41 @@ def test_upload_gives_its_texts_and_a_bad_one_its_reason(
     assert "silent-film.mp4 cannot be transcribed: no_audio_stream" in log
 
 
-def test_an_upload_from_another_place_is_refused(airflow: AirflowApi, lake: Path) -> None:
-    run_id = airflow.trigger(UPLOAD, {"uri": str(lake / "lake.json")})
-    assert airflow.wait_for_run(UPLOAD, run_id, 120) == "failed"
-    log = _log(airflow, _task(airflow, UPLOAD, run_id, "ingest"))
-    assert "is not below a place from which uploads are taken" in log
+def test_what_cannot_run_says_so_at_once_and_is_not_tried_again(
+    airflow: AirflowApi, night: Night, samples: Path, lake: Path
+) -> None:
+    """Unknown keys, a file of another place, and a pool that nobody has made."""
+    talk = {"uri": str(samples / "german" / "de-05.m4a")}
+    airflow.api("DELETE", "/pools/gpu")
+    try:
+        # The recordings of that night are pending once more, with another option.
+        nightly = airflow.trigger(NIGHTLY, {"options": {"prefix": "so"}})
+        no_pool = airflow.trigger(UPLOAD, {**talk, "options": {"prefix": "so"}})
+        no_key = airflow.trigger(UPLOAD, {**talk, "lagnuage": "de"})
+        no_place = airflow.trigger(UPLOAD, {"uri": str(lake / "lake.json")})
+        no_params = airflow.trigger(REVIEWS, {"force": True})
+        for run_id in (no_pool, no_key, no_place):
+            assert airflow.wait_for_run(UPLOAD, run_id, 120) == "failed"
+        assert airflow.wait_for_run(REVIEWS, no_params, 120) == "failed"
+        assert airflow.wait_for_run(NIGHTLY, nightly, 120) == "failed"
+    finally:
+        body = {"name": "gpu", "slots": 1, "description": POOLS["gpu"][1]}
+        airflow.api("POST", "/pools", json={**body, "include_deferred": False})
+
+    def refusal(dag_id: str, run_id: str, task_id: str) -> str:
+        task = _task(airflow, dag_id, run_id, task_id)
+        assert (task["state"], task["try_number"]) == ("failed", 1)
+        return _log(airflow, task)
+
+    assert "did you mean 'language'?" in refusal(UPLOAD, no_key, "ingest")
+    place = refusal(UPLOAD, no_place, "ingest")
+    assert "is not below a place from which uploads are taken" in place
+    assert "the DAG has no parameters" in refusal(REVIEWS, no_params, "commit")
+    for log in (refusal(UPLOAD, no_pool, "ingest"), refusal(NIGHTLY, nightly, "plan")):
+        assert "Airflow has no pool 'gpu'" in log
+        assert "airflow pools set gpu 1" in log
+    assert "plan: Airflow has no pool 'gpu'" in refusal(NIGHTLY, nightly, "check")
+    assert _states(airflow, NIGHTLY, nightly)["scan"] == "success"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except ConnectionError:
             pass  # a test has killed the client
 
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+
     def log_message(self, *arguments: Any) -> None:
         """Keep the test's output clean."""
 
@@ -129,6 +134,27 @@ def test_a_path_is_a_model(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"'huge'.*'demo'.*tiny, base"):
         checkpoints.resolve("huge", str(tmp_path), catalog={"tiny": "u/0/t.pt", "base": "u/0/b.pt"})
+
+
+def test_a_missing_model_is_available_if_its_server_gives_it(
+    server: Server, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    checkpoints.check_available("tiny", str(folder), catalog=catalog_of(server))
+    assert server.requests == 0
+    assert not folder.exists()
+    absent = {"tiny": f"http://127.0.0.1:1/models/{'0' * 64}/tiny.pt"}
+    with pytest.raises(ModelError, match=r"its server does not give it \(ConnectError\)"):
+        checkpoints.check_available("tiny", str(folder), catalog=absent)
+
+
+def test_another_file_under_the_name_of_a_model_is_not_available(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.pt").write_bytes(b"another")
+    with pytest.raises(ModelError, match="is not the official model 'tiny'"):
+        checkpoints.check_available("tiny", str(tmp_path), catalog=catalog_of(server))
+
 
 
 # Fetching

@@ -2,6 +2,8 @@
 
 - `tasks`: the tasks of the nightly DAG; `upload`: those of the DAG for one file
 - `reviews`: the task of the DAG that commits reviews
+- `run_conf`, `pools`: what a run was triggered with, and the pools that it needs
+- `failures`: whether a failed task is tried again, and its reason for the task `check`
 - `form`: parameters as the trigger form shows them
 - `readiness`: examines the Airflow of this machine for `nightscribe doctor`
 - `standalone`: a private Airflow on one machine, for `make up`, the demo and the tests

@@ -16,6 +16,7 @@ from airflow.models.dag import DagModel
 from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from nightscribe.airflow.failures import FAILURE
 from nightscribe.airflow.plugin import PREFIX
 from nightscribe.credentials import storage_options
 from nightscribe.lake.opening import open_to_read
@@ -112,7 +113,7 @@ class _Runs:
         for one in instances.get("task_instances", []):
             by_state.setdefault(one["state"] or "none", []).append(one["task_id"])
         failed = by_state.get("failed", [])
-        detail = f"The task {failed[0]} failed; its log says why." if failed else ""
+        detail = await self._reason(request, place, failed[0]) if failed else ""
         if run.json()["state"] == "queued":
             dag = await self._call(request, "GET", f"/dags/{_UPLOAD}")
             if dag.status_code == 200 and dag.json()["is_paused"]:
@@ -125,6 +126,14 @@ class _Runs:
             uri=str((run.json().get("conf") or {}).get("uri", "")),
             link=run_page,
         )
+
+    async def _reason(self, request: Request, run: str, task_id: str) -> str:
+        """Why a task failed; `run` is the path of its run in Airflow's API."""
+        path = f"{run}/taskInstances/{task_id}/xcomEntries/{FAILURE}"
+        answer = await self._call(request, "GET", path)
+        if answer.status_code != 200:
+            return f"The task {task_id} failed; its log says why."
+        return f"The task {task_id} failed: {answer.json()['value']}"
 
     async def commit_reviews(self, request: Request) -> None:
         """Start a run that commits all decisions of this half minute when it is over."""

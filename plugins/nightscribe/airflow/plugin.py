@@ -1,23 +1,27 @@
-"""The Airflow plugin: the pages below `/nightscribe`, and the entry in Airflow's navigation.
+"""The Airflow plugin: the pages below `/nightscribe`, the entry in Airflow's navigation, pools.
 
-Every component of Airflow loads plugins, so this module imports nothing heavy. The pages are made
-by the first request for one, in the API server.
+Every component of Airflow loads plugins, so this module imports nothing heavy. The applications are
+made by the first request for one, in the API server.
 """
 
 from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-__all__ = ["PREFIX", "NightscribePlugin", "base_path"]
+__all__ = ["POOLS_PREFIX", "PREFIX", "NightscribePlugin", "base_path"]
 
 PREFIX = "/nightscribe"
 """Path of the pages in Airflow's web server."""
+
+POOLS_PREFIX = "/nightscribe-pools"
+"""Path at which a task asks for missing pools; see `nightscribe.airflow.pools`."""
 
 
 def base_path() -> str:
@@ -25,10 +29,11 @@ def base_path() -> str:
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
 
 
-class _Pages:
-    """The application, made when it is first called."""
+class _Lazy:
+    """An application, made when it is first called."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
         self._lock = threading.Lock()
         self._app: Any = None
 
@@ -36,9 +41,16 @@ class _Pages:
         if self._app is None:
             with self._lock:
                 if self._app is None:
-                    pages = importlib.import_module("nightscribe.airflow.pages")
-                    self._app = pages.pages(base_path())
+                    self._app = self._make()
         await self._app(scope, receive, send)
+
+
+def _pages() -> Any:
+    return importlib.import_module("nightscribe.airflow.pages").pages(base_path())
+
+
+def _pools() -> Any:
+    return importlib.import_module("nightscribe.airflow.pools").missing_pools()
 
 
 def _view(name: str, path: str, **more: Any) -> dict[str, Any]:
@@ -51,7 +63,8 @@ class NightscribePlugin(AirflowPlugin):
 
     name = "nightscribe"
     fastapi_apps: list[Any] = [  # noqa: RUF012
-        {"app": _Pages(), "url_prefix": PREFIX, "name": "Nightscribe"}
+        {"app": _Lazy(_pages), "url_prefix": PREFIX, "name": "Nightscribe"},
+        {"app": _Lazy(_pools), "url_prefix": POOLS_PREFIX, "name": "Nightscribe pools"},
     ]
     external_views: list[Any] = [  # noqa: RUF012
         _view(

@@ -6,13 +6,15 @@ counts, and paths of specs in the lake. Rows stay in the lake.
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
+from nightscribe.airflow.failures import failures_of, reported
+from nightscribe.airflow.pools import check_pools
+from nightscribe.airflow.run_conf import check_conf
 from nightscribe.credentials import storage_options
-from nightscribe.errors import ConfigurationError, NightscribeError
+from nightscribe.errors import ConfigurationError, ModelError, NightscribeError
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
@@ -26,11 +28,12 @@ from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.stages.transcribe import transcribe_batch
-from nightscribe.whisper.engines import engine_named, model_loader
+from nightscribe.whisper.checkpoints import locate_model
+from nightscribe.whisper.engines import check_loadable, engine_named, model_loader
 
 __all__ = [
+    "check_model_here",
     "check_run",
-    "fail_without_retry",
     "lake_of",
     "order_of",
     "run_batch",
@@ -41,24 +44,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def fail_without_retry(task: Callable[P, R]) -> Callable[P, R]:
-    """Let a `ConfigurationError` fail the task at once: a retry would fail in the same way."""
-
-    @functools.wraps(task)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return task(*args, **kwargs)
-        except ConfigurationError as error:
-            from airflow.sdk.exceptions import AirflowFailException
-
-            raise AirflowFailException(str(error)) from error
-
-    return run
 
 
 def lake_of(settings: Settings) -> Lake:
@@ -91,12 +76,82 @@ def _max_mapped_tasks() -> int:
     return conf.getint("core", "max_map_length")
 
 
-@fail_without_retry
-def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
+def _checked_order(params: Mapping[str, Any], dag: Any, dag_run: Any, settings: Settings) -> Order:
+    """The order of a run of the nightly DAG, before anything is read.
+
+    Raises:
+        AirflowSkipException: a scheduled run has nothing to do.
+        ConfigurationError: it is wrong, or lacks archives.
+        ModelError: its model does not exist.
+    """
+    check_conf(dag_run.conf, dag.params, params)
+    order = order_of(params, settings)
+    _skip_without_archives(order, dag_run)
+    order.wanted(settings)
+    check_model_here(order.model, settings)
+    return order
+
+
+def _skip_without_archives(order: Order, dag_run: Any) -> None:
+    """Skip a task of a scheduled run that has nothing to scan; a run that a person starts fails.
+
+    Airflow starts a scheduled run as soon as the DAG is switched on, which people do before their
+    first manual run.
+    """
+    if dag_run.run_type == "scheduled" and not order.archives and not order.datasets:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        sentence = (
+            "no archives are configured, so this scheduled run does nothing: set "
+            "NIGHTSCRIBE_ARCHIVES for nightly runs, or trigger a run with archives"
+        )
+        log.warning(sentence)
+        raise AirflowSkipException(sentence)
+
+
+_ON_ONE_MACHINE = {"LocalExecutor", "SequentialExecutor"}
+
+
+def check_model_here(name: str, settings: Settings) -> None:
+    """Check that the model can be loaded, as far as this machine can know it.
+
+    What is known before the task `transcribe` runs, on a worker that this task cannot see:
+
+    - Of any worker: an unknown name, a device that is none. `Order.wanted` reports them.
+    - Of any worker, too: a path that this machine cannot read. The tasks that scan and plan take
+      the model's id from the file, so the file must be on their machines as well. `Order.wanted`
+      reports it.
+    - Of this machine only: whether the device exists, whether an official checkpoint is in the
+      cache or its server answers. With executors that run every task on the machine of the
+      scheduler, this is the worker. With others, such as Celery, the worker may have a cache, a
+      network and a GPU that this machine lacks, so a missing file is only logged.
+
+    Several schedulers on several machines, each with a local executor, count as one machine: give
+    them the same cache.
+
+    Raises:
+        ModelError, ConfigurationError: `transcribe` would fail.
+    """
+    from airflow.configuration import conf
+
+    executors = conf.get("core", "executor").split(",")
+    if {one.strip().rpartition(".")[2] for one in executors} <= _ON_ONE_MACHINE:
+        check_loadable(name, settings)
+    elif not (model := locate_model(name, settings.model_dir)).cached:
+        log.warning(
+            "the model %r is not at %s on this machine: the workers of the queue %s must have it "
+            "there, or will download it",
+            name,
+            model.path,
+            settings.queue,
+        )
+
+
+@reported(ConfigurationError, ModelError)
+def run_scan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any) -> list[str]:
     """Scan the archives. Returns the ingest specs: paths in the lake."""
     settings = Settings()
-    order = order_of(params, settings)
-    order.wanted(settings)  # wrong parameters fail before the archives are listed
+    order = _checked_order(params, dag, dag_run, settings)
     scanned = scan(
         lake_of(settings),
         order.archives,
@@ -111,6 +166,7 @@ def run_scan(params: Mapping[str, Any], run_id: str) -> list[str]:
     return scanned.specs
 
 
+@reported()
 def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     """Ingest the files of one spec. Returns counts."""
     settings = Settings()
@@ -123,17 +179,20 @@ def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     }
 
 
-@fail_without_retry
-def run_plan(params: Mapping[str, Any], run_id: str) -> list[str]:
+@reported(ConfigurationError, ModelError)
+def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti: Any) -> list[str]:
     """Plan the batches. Returns their specs: at most as many as Airflow may map tasks over."""
     settings = Settings()
-    order = order_of(params, settings)
+    # Again: `plan` also runs after `scan` has failed.
+    order = _checked_order(params, dag, dag_run, settings)
     planned = plan_run(lake_of(settings), order, run_id, settings, _max_mapped_tasks())
     log.info(planned.summary())
+    if planned.specs:
+        check_pools(ti)
     return planned.specs
 
 
-@fail_without_retry
+@reported(ConfigurationError)
 def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     """Transcribe one batch. Returns counts and speed."""
     settings = Settings()
@@ -151,9 +210,11 @@ def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     }
 
 
-def run_publish(run_id: str) -> dict[str, Any]:
+@reported()
+def run_publish(params: Mapping[str, Any], run_id: str, dag_run: Any) -> dict[str, Any]:
     """Refresh catalog and search index. Returns counts of the run's transcripts and all rows."""
     settings = Settings()
+    _skip_without_archives(order_of(params, settings), dag_run)
     lake = lake_of(settings)
     catalog = publish(lake)
     log.info(index_published(lake, settings))
@@ -184,20 +245,20 @@ def run_publish(run_id: str) -> dict[str, Any]:
     }
 
 
-def check_run(run_id: str, ti: Any) -> None:
+def check_run(params: Mapping[str, Any], run_id: str, dag_run: Any, ti: Any) -> None:
     """Fail the run if one of its tasks failed. `ti` is the running task instance.
 
     Raises:
-        NightscribeError: a task failed.
+        NightscribeError: a task failed; the message names all of them, with their reasons.
     """
+    _skip_without_archives(order_of(params, Settings()), dag_run)
+    tasks = ["scan", "ingest", "plan", "transcribe", "publish"]
     failed = ti.get_ti_count(
-        dag_id=ti.dag_id,
-        task_ids=["scan", "ingest", "plan", "transcribe", "publish"],
-        run_ids=[run_id],
-        states=["failed", "upstream_failed"],
+        dag_id=ti.dag_id, task_ids=tasks, run_ids=[run_id], states=["failed", "upstream_failed"]
     )
     if failed:
+        reasons = "; ".join(failures_of(ti, run_id, tasks))
         raise NightscribeError(
-            f"{failed} tasks of this run failed, see their logs; finished batches are published, "
-            "and the next run transcribes the rest"
+            f"{failed} tasks of this run failed, or could not start: {reasons}. Finished batches "
+            "are published, and the next run transcribes the rest"
         )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from nightscribe.airflow.tasks import fail_without_retry, lake_of, order_of
-from nightscribe.errors import ConfigurationError, NightscribeError
+from nightscribe.airflow.failures import reported
+from nightscribe.airflow.pools import check_pools
+from nightscribe.airflow.run_conf import check_conf
+from nightscribe.airflow.tasks import check_model_here, lake_of, order_of
+from nightscribe.archives.single import check_single_file
+from nightscribe.errors import ConfigurationError, ModelError, NightscribeError
 from nightscribe.export import formats
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
@@ -22,26 +25,43 @@ from nightscribe.stages.plan import plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
-from nightscribe.storage import locate
-from nightscribe.uris import canonical_uri, join_uri, places_of
+from nightscribe.uris import (
+    canonical_uri,
+    decode_path,
+    is_web_url,
+    join_uri,
+    places_of,
+    shown_url,
+)
 
 __all__ = ["check_place", "ingest_upload", "publish_upload", "recording_of"]
 
 log = logging.getLogger(__name__)
 
 
-@fail_without_retry
-def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
+@reported(ConfigurationError, ModelError)
+def ingest_upload(
+    params: Mapping[str, Any], run_id: str, dag: Any = None, dag_run: Any = None, ti: Any = None
+) -> list[str]:
     """Scan, ingest and plan one file. Returns its batch specs: none if it is transcribed already.
+
+    `dag`, `dag_run` and `ti` are those of Airflow, whose run is examined if they are given.
 
     Raises:
         ConfigurationError: the file cannot be used; the message says why.
     """
     settings = Settings()
-    lake = lake_of(settings)
+    if dag_run is not None:
+        check_conf(dag_run.conf, dag.params, params)
     order = _upload_order(params, settings)
-    [uri] = order.wanted(settings).archives
+    uri = canonical_uri(order.archives[0])
     check_place(uri, settings)
+    check_single_file(uri)
+    order.wanted(settings)
+    if ti is not None:
+        check_model_here(order.model, settings)
+        check_pools(ti)
+    lake = lake_of(settings)
     scanned = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
     for spec in scanned.specs:
         ingest_scanned(lake, spec, run_id, settings=settings)
@@ -54,24 +74,33 @@ def ingest_upload(params: Mapping[str, Any], run_id: str) -> list[str]:
 def check_place(uri: str, settings: Settings) -> None:
     """Raise `ConfigurationError` unless a canonical URI lies in a place that uploads may be from.
 
-    Whoever may start the DAG must not read every file that a worker can read.
+    Whoever may start the DAG must not read every file that a worker can read. Nothing is read, and
+    no store is reached.
     """
-    for place in (settings.uploads, *settings.upload_places):
-        root, given = _real(canonical_uri(place)), _real(uri)
-        if given == root or given.startswith(root.rstrip("/") + "/"):
-            return
+    given = _real(uri)
+    if given is not None:
+        for place in (settings.uploads, *settings.upload_places):
+            root = _real(canonical_uri(place))
+            if root is not None and (given == root or given.startswith(root.rstrip("/") + "/")):
+                return
     raise ConfigurationError(
         f"{uri} is not below a place from which uploads are taken: put it into the folder of "
         f"uploads ({settings.uploads}), or add its folder to NIGHTSCRIBE_UPLOAD_PLACES"
     )
 
 
-def _real(uri: str) -> str:
-    """The URI without links and `..`."""
-    place = locate(uri)
-    return os.path.realpath(place.path) if place.filesystem is None else posixpath.normpath(uri)
+def _real(uri: str) -> str | None:
+    """A canonical URI without links and `..`; None for a key of a store that has such parts.
+
+    A store takes a key literally, but a client or a proxy may resolve `..`, `.` and empty parts.
+    """
+    scheme, _, rest = uri.partition("://")
+    if scheme == "file":
+        return "file://" + os.path.realpath(decode_path(rest))
+    return None if {"", ".", ".."} & set(rest.split("/")) else uri
 
 
+@reported()
 def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
     """Refresh catalog and search index; write the file's transcripts in all formats into the lake.
 
@@ -140,4 +169,13 @@ def recording_of(lake: Lake, uri: str) -> str:
 
 
 def _upload_order(params: Mapping[str, Any], settings: Settings) -> Order:
-    return order_of({**params, "archives": [params["uri"]]}, settings)
+    """The order for one file. Raises `ConfigurationError` if none is given, or a URL."""
+    uri = str(params.get("uri") or "").strip()
+    if not uri:
+        raise ConfigurationError("no file to transcribe: give the run's `uri`")
+    if is_web_url(uri):
+        raise ConfigurationError(
+            f"{shown_url(uri)}: a worker fetches no URL: put the file into the folder of uploads "
+            f"({settings.uploads}), or use `nightscribe transcribe`"
+        )
+    return order_of({**params, "archives": [uri]}, settings)

@@ -7,6 +7,7 @@ zip or tar (a *container*) inside a folder or prefix is an archive too. The plac
 - `kinds`, `names`: audio, container or manifest; hidden and unsafe names
 - `entries`: files, members and rejections, as data
 - `listing`: all files of a collection, without opening one
+- `single`: whether a URI names one file that may be a recording
 - `opening`: open many sources of many archives, each archive once
 - `reading`: read the members of one container in one pass
 - `container`, `zips`, `tars`, `spooling`: read containers within limits

@@ -21,7 +21,7 @@ from nightscribe.errors import ConfigurationError, NightscribeError, Reason, Rej
 from nightscribe.storage import Place, Stat, locate, stat_of, stat_of_info
 from nightscribe.uris import encode_path, join_uri, places_of, refuse_web_url
 
-__all__ = ["Listed", "list_files"]
+__all__ = ["Listed", "list_files", "stat_collection"]
 
 Listed = File | Rejection | PassedOver
 """What becomes of a file below a collection, as far as its name and size tell."""
@@ -42,8 +42,21 @@ def list_files(collection_uri: str) -> Iterator[Listed]:
     """
     refuse_web_url(collection_uri)
     place = locate(collection_uri)
+    status = stat_collection(place)
+    if not status.is_folder:
+        return iter([_single_file(place, status)])
+    return _list_folder(place) if place.filesystem is None else _list_prefix(place)
+
+
+def stat_collection(place: Place) -> Stat:
+    """Size, version and kind of a file or folder that a person named.
+
+    Raises:
+        ConfigurationError: it does not exist, or access to it is refused.
+        NightscribeError: it cannot be read at the moment.
+    """
     try:
-        status = place.stat()
+        return place.stat()
     except FileNotFoundError:
         raise ConfigurationError(
             f"{place.uri}: no such archive; check the path, or the bucket and prefix"
@@ -51,9 +64,6 @@ def list_files(collection_uri: str) -> Iterator[Listed]:
     except Exception as error:
         # Every store has its own exceptions for refused or missing credentials.
         raise _unreadable_collection(place, error) from error
-    if not status.is_folder:
-        return iter([_single_file(place, status)])
-    return _list_folder(place) if place.filesystem is None else _list_prefix(place)
 
 
 def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:

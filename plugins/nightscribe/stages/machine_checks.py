@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import platform
-import shutil
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +22,11 @@ from nightscribe.whisper.devices import (
     pick_device,
     pick_precision,
 )
-from nightscribe.whisper.downloads import missing_checkpoint
+from nightscribe.whisper.downloads import check_download
 from nightscribe.whisper.official import official_models
 
 __all__ = ["decoder_findings", "device_findings", "machine_findings", "model_findings"]
 
-_DOWNLOAD_S = 5.0  # longest wait for the server of a missing model
 _PROBE_S = 0.5  # length of the recording that is decoded
 
 
@@ -110,22 +108,7 @@ def model_findings(settings: Settings, *, verify: bool) -> Iterator[Finding]:
 
 
 def _downloadable(name: str, path: Path) -> Iterator[Finding]:
-    import httpx
-
-    folder = path.parent
-    while not folder.exists():
-        folder = folder.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise missing_checkpoint(name, path, f" and {folder} is not writable")
-    try:
-        answer = httpx.head(official_models()[name], timeout=_DOWNLOAD_S, follow_redirects=True)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        cause = f" and its server does not give it ({type(error).__name__})"
-        raise missing_checkpoint(name, path, cause) from error
-    size = int(answer.headers.get("Content-Length") or 0)
-    if shutil.disk_usage(folder).free < size:
-        raise missing_checkpoint(name, path, f" and {folder} has no room for {size / 1e6:.0f} MB")
+    size = check_download(name, official_models()[name], path)
     yield warn(
         "model",
         f"{name}: not here yet; {size / 1e6:.0f} MB are downloaded when it is first used",

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightscribe.errors import ConfigurationError
-from nightscribe.languages import language_code
+from nightscribe.languages import LANGUAGES, language_code
+from nightscribe.nearest import did_you_mean
 from nightscribe.settings import Settings
 from nightscribe.stages.pending import Wanted
 from nightscribe.uris import canonical_uri, refuse_web_url
 from nightscribe.whisper.checkpoints import DEMO, model_id_of
-from nightscribe.whisper.official import can_translate, official_name
-from nightscribe.whisper.options import Options, tasks_of
+from nightscribe.whisper.devices import check_device_name
+from nightscribe.whisper.official import (
+    ENGLISH_VOCABULARY,
+    can_translate,
+    official_name,
+    vocabulary_of,
+)
+from nightscribe.whisper.options import LARGEST_VOCABULARY, Options, tasks_of
 
 __all__ = ["Order", "checked_language"]
 
@@ -46,6 +53,7 @@ class Order:
         if mistake := options.mistake():
             raise ConfigurationError(f"option {mistake}")
         tasks = tasks_of(self.task)
+        check_device_name(settings.device)
         model_id = model_id_of(self.model, settings.model_dir)
         # The table of official models imports whisper and torch, which takes seconds.
         known = None if self.model == DEMO else official_name(model_id)
@@ -58,6 +66,8 @@ class Order:
             raise ConfigurationError("give the language as the run's `language`, not in `options`")
         if self.language not in {"auto", "manifest"}:
             options = options.with_language(checked_language(self.language))
+        if known is not None:
+            _check_official(known, options)
         return Wanted(
             model=self.model,
             model_id=model_id,
@@ -71,12 +81,34 @@ class Order:
         )
 
 
+def _check_official(name: str, options: Options) -> None:
+    """Raise `ConfigurationError` for an option or a language that an official model lacks."""
+    vocabulary = vocabulary_of(name)
+    assert vocabulary is not None
+    if mistake := options.mistake_for(vocabulary):
+        raise ConfigurationError(f"option {mistake}")
+    if vocabulary == ENGLISH_VOCABULARY and options.language not in (None, "en"):
+        raise ConfigurationError(
+            f"model {name} knows English only, not the language {options.language!r}: choose "
+            f"{name.removesuffix('.en')}, or the language auto"
+        )
+    if vocabulary < LARGEST_VOCABULARY and options.language == "yue":
+        raise ConfigurationError(
+            f"model {name} does not know the language 'yue' (Cantonese): choose large-v3 or turbo, "
+            "or the language zh"
+        )
+
+
+def _nearest_language(language: str) -> str:
+    return did_you_mean(language, ["auto", "manifest", *LANGUAGES.values()])
+
+
 def checked_language(language: str) -> str:
     """The code of a language that Whisper knows. Raises `ConfigurationError` for others."""
     code = language_code(language)
     if code is None:
         raise ConfigurationError(
-            f"language {language!r}: choose auto, manifest, or a language that Whisper knows, "
-            "such as en or Spanish"
+            f"language {language!r}{_nearest_language(language)}: choose auto, manifest, or a "
+            "language that Whisper knows, such as en or Spanish"
         )
     return code

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightscribe.errors import ModelError
+from nightscribe.nearest import did_you_mean
 from nightscribe.whisper.digests import digest_of
-from nightscribe.whisper.downloads import download, missing_checkpoint
+from nightscribe.whisper.downloads import check_download, download, missing_checkpoint
 from nightscribe.whisper.official import expected_digest, file_name_of, official_models
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "DEMO_VARIABLE",
     "Checkpoint",
     "ListedModel",
+    "check_available",
     "list_models",
     "locate_model",
     "model_id_of",
@@ -92,6 +94,22 @@ def resolve(
             raise missing_checkpoint(name, path)
         download(name, url, path)
     return _verified(name, url, path, digest_of(path, folder))
+
+
+def check_available(
+    name: str, model_dir: str | None = None, *, catalog: Mapping[str, str] | None = None
+) -> None:
+    """Check that `resolve` will find a checkpoint on this machine. Nothing is downloaded.
+
+    Raises:
+        ModelError: as `resolve`, as far as the server of a missing file tells beforehand.
+    """
+    folder = _folder(model_dir)
+    url, path = _locate(name, folder, catalog)
+    if url is not None and not path.is_file():
+        check_download(name, url, path)
+    else:
+        _verified(name, url, path, digest_of(path, folder))
 
 
 def verify(
@@ -171,7 +189,7 @@ def _locate(name: str, folder: Path, catalog: Mapping[str, str] | None) -> tuple
     if not path.is_file():
         raise ModelError(
             f"there is no model {name!r}: give the path of a checkpoint file, {DEMO!r}, or one of "
-            f"{', '.join(catalog)}"
+            f"{', '.join(catalog)}{did_you_mean(name, [*catalog, DEMO])}"
         )
     return None, path
 

@@ -8,12 +8,28 @@ from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
 
-__all__ = ["NVIDIA_GPUS", "PRECISIONS", "has_nvidia_gpu", "pick_device", "pick_precision"]
+__all__ = [
+    "NVIDIA_GPUS",
+    "PRECISIONS",
+    "check_device_name",
+    "has_nvidia_gpu",
+    "pick_device",
+    "pick_precision",
+]
 
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver for Linux has a folder for each GPU."""
+
+
+_DEVICE = re.compile(r"auto|cpu|cuda(?::\d+)?")
+
+
+def check_device_name(device: str) -> None:
+    """Raise `ConfigurationError` for a name that is none of a device, on whatever machine."""
+    if _DEVICE.fullmatch(device) is None:
+        raise ConfigurationError(f"device {device!r}: choose auto, cpu, cuda or cuda:N")
 
 
 def pick_device(device: str) -> str:
@@ -22,21 +38,20 @@ def pick_device(device: str) -> str:
     Raises:
         ConfigurationError: this machine has no such device, or the name is none of a device.
     """
+    check_device_name(device)
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         return device
-    match = re.fullmatch(r"cuda(?::(\d+))?", device)
-    if match is None:
-        raise ConfigurationError(f"device {device!r}: choose auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
         raise ConfigurationError(
             f"device {device!r}: PyTorch finds no CUDA device on this machine; choose auto or cpu"
         )
     count = torch.cuda.device_count()
-    if match[1] is not None and int(match[1]) >= count:
+    number = device.partition(":")[2]
+    if number and int(number) >= count:
         raise ConfigurationError(
             f"device {device!r}: this machine has {count} CUDA device(s), counted from cuda:0"
         )

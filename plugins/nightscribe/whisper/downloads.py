@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import shutil
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from nightscribe.errors import ModelError
 from nightscribe.progress import Progress
 from nightscribe.whisper.official import expected_digest
 
-__all__ = ["download", "missing_checkpoint"]
+__all__ = ["check_download", "download", "missing_checkpoint"]
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60.0  # without a byte from the server
+_ANSWER_S = 5.0  # longest wait for the headers of a checkpoint
 
 
 def download(name: str, url: str, path: Path) -> None:
@@ -36,6 +38,31 @@ def download(name: str, url: str, path: Path) -> None:
     except (OSError, http.client.HTTPException) as error:
         cause = str(error).strip("<>") or type(error).__name__
         raise missing_checkpoint(name, path, f" and could not be downloaded ({cause})") from error
+
+
+def check_download(name: str, url: str, path: Path) -> int:
+    """Whether a missing official checkpoint could be downloaded to `path`. Returns its size, bytes.
+
+    Raises:
+        ModelError: the folder cannot be written or has no room, or the server does not answer.
+    """
+    import httpx
+
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise missing_checkpoint(name, path, f" and {folder} is not writable")
+    try:
+        answer = httpx.head(url, timeout=_ANSWER_S, follow_redirects=True)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        cause = f" and its server does not give it ({type(error).__name__})"
+        raise missing_checkpoint(name, path, cause) from error
+    size = int(answer.headers.get("Content-Length") or 0)
+    if shutil.disk_usage(folder).free < size:
+        raise missing_checkpoint(name, path, f" and {folder} has no room for {size / 1e6:.0f} MB")
+    return size
 
 
 def missing_checkpoint(name: str, path: Path, cause: str = "") -> ModelError:

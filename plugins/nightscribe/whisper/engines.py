@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
-from nightscribe.whisper.checkpoints import resolve
+from nightscribe.whisper.checkpoints import check_available, resolve
 from nightscribe.whisper.contract import Engine, Failure, LoadedModel, Request, Transcript
 from nightscribe.whisper.devices import pick_device, pick_precision
 from nightscribe.whisper.weights import load_weights
 
-__all__ = ["engine_named", "load_model", "model_loader", "versions"]
+__all__ = ["check_loadable", "engine_named", "load_model", "model_loader", "versions"]
 
 
 def load_model(
@@ -29,6 +29,20 @@ def load_model(
     checkpoint = resolve(name, model_dir)
     network = load_weights(checkpoint, device)
     return LoadedModel(checkpoint.name, checkpoint.model_id, network, device, precision)
+
+
+def check_loadable(name: str, settings: Settings) -> None:
+    """Check what `load_model` needs on this machine; nothing is loaded or downloaded.
+
+    torch is imported only for a device or a precision that not every machine has.
+
+    Raises:
+        ModelError: there is no such checkpoint, and it cannot be downloaded.
+        ConfigurationError: this machine lacks the device, or the device lacks the precision.
+    """
+    if settings.device not in ("auto", "cpu") or settings.precision not in ("auto", "float32"):
+        pick_precision(settings.precision, pick_device(settings.device))
+    check_available(name, settings.model_dir)
 
 
 def model_loader(settings: Settings) -> Callable[[str], LoadedModel]:

@@ -10,7 +10,13 @@ __all__ = [
     "file_name_of",
     "official_models",
     "official_name",
+    "vocabulary_of",
 ]
+
+
+ENGLISH_VOCABULARY = 51_864
+"""Number of tokens of the English-only models. The multilingual ones have one more, and those
+since large-v3 a second one, for Cantonese (`yue`)."""
 
 
 def official_models() -> Mapping[str, str]:
@@ -35,6 +41,20 @@ def can_translate(name: str) -> bool:
     (openai-whisper's README, "Available models and languages"). Other models are assumed to be.
     """
     return not name.endswith(".en") and name not in {"turbo", "large-v3-turbo"}
+
+
+_LARGEST = {"large-v3", "large", "large-v3-turbo", "turbo"}
+
+
+def vocabulary_of(name: str) -> int | None:
+    """Number of tokens of an official model (`ModelDimensions.n_vocab`); None for other names.
+
+    >>> vocabulary_of("tiny.en"), vocabulary_of("tiny"), vocabulary_of("large-v3")
+    (51864, 51865, 51866)
+    """
+    if name not in official_models():
+        return None
+    return ENGLISH_VOCABULARY + (not name.endswith(".en")) + (name in _LARGEST)
 
 
 def file_name_of(url: str) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import AllowInfNan, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.nearest import did_you_mean
 
 __all__ = ["LARGEST_VOCABULARY", "TASKS", "Options", "tasks_of", "value_of"]
 
@@ -159,6 +160,7 @@ class Options:
         if unknown:
             raise ConfigurationError(
                 f"unknown option {unknown[0]!r}; Nightscribe knows: {', '.join(types)}"
+                f"{did_you_mean(unknown[0], types)}"
             )
         try:
             return _adapter().validate_python(dict(values))
