@@ -35,6 +35,11 @@ _MODEL_ID = _required("model_id", pa.string(), "SHA-256 of the checkpoint file")
 _OPTIONS_KEY = _required(
     "options_key", pa.string(), "hash of the decoding options that change the text"
 )
+_VARIETY = _column(
+    "variety",
+    pa.string(),
+    "regional variety of the language as a tag of BCP 47: `zh-TW`, `pt-BR`; null if not stated",
+)
 
 RECORDINGS = pa.schema(
     [
@@ -102,6 +107,7 @@ REFERENCES = pa.schema(
             "dataset", pa.string(), "data set of the manifest, else the name of the collection"
         ),
         _required("language", pa.string(), "spoken language, as a code"),
+        _VARIETY,
         _required("text", pa.string(), "true text: the spoken words, or their translation"),
         _column("split", pa.string(), "test, dev, train …, if the manifest has a split"),
         _RUN_ID,
@@ -115,6 +121,7 @@ ANNOTATIONS = pa.schema(
         _required("archive", pa.string(), "URI of the folder, prefix, zip or tar"),
         _required("member", pa.string(), "path inside the archive"),
         _column("language", pa.string(), "spoken language, as a code"),
+        _VARIETY,
         _column("text", pa.string(), "the spoken words"),
         _column("translation", pa.string(), "their translation into English"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
@@ -220,6 +227,7 @@ SCORES = pa.schema(
         _required("score_id", pa.string(), "identifies the evaluation"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
+        _VARIETY,
         _MODEL_ID,
         _required("model", pa.string(), "name or path"),
         _TASK,
@@ -320,6 +328,7 @@ BASELINES = pa.schema(
         _required("baseline_id", pa.string(), "identifies the call that set the baseline"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
+        _VARIETY,
         _TASK,
         _RECORDING_ID,
         _MODEL_ID,
@@ -478,6 +487,18 @@ ADDED_LATER = frozenset(
     }
 )
 """Tables that an older lake of the same format may not have."""
+
+ADDED_COLUMNS: dict[str, frozenset[str]] = {
+    "reference_texts": frozenset({"variety"}),
+    "annotations": frozenset({"variety"}),
+    "scores": frozenset({"variety"}),
+    "baselines": frozenset({"variety"}),
+}
+"""Table → columns that the table of an older lake of the same format may not have.
+
+They are null in older rows, so they must be nullable. `open_lake` adds them to the table; in a lake
+that may only be read, the views show nulls.
+"""
 
 
 def _without_comment(field: pa.Field) -> pa.Field:

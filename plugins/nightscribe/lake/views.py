@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.schema import ADDED_COLUMNS, SCHEMAS
 from nightscribe.lake.tables import Lake
 
 __all__ = ["VIEWS", "create_views"]
@@ -246,14 +246,18 @@ def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str,
 
 def _rows_of(name: str, files: list[str]) -> str:
     """The query for the rows of a table with these files."""
-    columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
-    if files:
-        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-        return f"SELECT {columns} FROM read_parquet([{listed}], union_by_name = true)"
     typed = ", ".join(
         f'NULL::{_duckdb_type(field.type)} AS "{field.name}"' for field in SCHEMAS[name]
     )
-    return f"SELECT {typed} WHERE false"
+    no_row = f"SELECT {typed} WHERE false"
+    if not files:
+        return no_row
+    columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    rows = f"FROM read_parquet([{listed}], union_by_name = true)"
+    if name in ADDED_COLUMNS:  # which perhaps none of the files has
+        rows = f"FROM ({rows} UNION ALL BY NAME {no_row})"
+    return f"SELECT {columns} {rows}"
 
 
 def _duckdb_type(kind: Any) -> str:
