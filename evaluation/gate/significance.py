@@ -3,11 +3,12 @@
 The p-value of a figure is the larger of two:
 
 - how far beyond the margin the difference lies, in standard errors: normally distributed, or, for
-  fewer than `paired.FEW` recordings, as Student's t with one degree of freedom less than there are
-  recordings;
-- for fewer than `paired.FEW` recordings: how often swapping the systems' outcomes at random makes
-  the candidate that much worse. A bootstrap of few recordings underestimates the spread; swapping
-  does not.
+  fewer than `paired.FEW` units, as Student's t with one degree of freedom less than there are
+  units;
+- for fewer than `paired.FEW` units: how often swapping the systems' outcomes at random makes the
+  candidate that much worse. A bootstrap of few units underestimates the spread; swapping does not.
+
+Units are recordings, or speakers or sessions where pairs name them (see `sampling`).
 
 Holm's correction ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal
 of Statistics, 1979) keeps the probability of *any* false alarm below `alpha`, for any number of
@@ -44,19 +45,19 @@ def p_value_beyond(margin: float, row: Mapping[str, Any]) -> float | None:
         row: of a comparison
 
     Returns:
-        None if there are too few recordings for a p-value, or all of them came out as before
+        None if there are too few units for a p-value, or all recordings came out as before
     """
     if row["p_value"] is None or not (row["difference"] or row["standard_error"]):
         return None
     beyond, error = worse_by(row) - margin, METRICS[row["metric"]].points * row["standard_error"]
-    utterances = row["utterances"]
+    units = row["sampling_units"]
     if beyond <= 0:
         return 1.0
-    if utterances >= FEW:
+    if units >= FEW:
         return 1 - NormalDist().cdf(beyond / error) if error else 0.0
     # A bootstrap's standard error divides by n where that of a sample divides by n − 1.
-    error *= math.sqrt(utterances / (utterances - 1))
-    by_distance = student_tail(beyond / error, utterances - 1) if error else 0.0
+    error *= math.sqrt(units / (units - 1))
+    by_distance = student_tail(beyond / error, units - 1) if error else 0.0
     by_swapping = row["p_value"] / 2  # it counts both directions
     return max(by_distance, float(by_swapping))
 

@@ -41,6 +41,11 @@ _VARIETY = _column(
     "regional variety of the language as a tag of BCP 47: `zh-TW`, `pt-BR`; null if not stated",
 )
 
+_SPEAKER = _column("speaker", pa.string(), "who speaks, if the manifest or data set names it")
+_SESSION = _column(
+    "session", pa.string(), "session of several recordings, if the manifest or data set names it"
+)
+
 RECORDINGS = pa.schema(
     [
         _RECORDING_ID,
@@ -110,6 +115,8 @@ REFERENCES = pa.schema(
         _VARIETY,
         _required("text", pa.string(), "true text: the spoken words, or their translation"),
         _column("split", pa.string(), "test, dev, train …, if the manifest has a split"),
+        _SPEAKER,
+        _SESSION,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -126,6 +133,8 @@ ANNOTATIONS = pa.schema(
         _column("translation", pa.string(), "their translation into English"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _column("split", pa.string(), "test, dev, train …"),
+        _SPEAKER,
+        _SESSION,
         _column("metadata", pa.string(), "the other columns, as a JSON object"),
         _required("line", pa.int64(), "line of the manifest; of a list, its number"),
         _column("depth", pa.int64(), "folders above the manifest; null for a data set's list"),
@@ -245,6 +254,13 @@ SCORES = pa.schema(
             "headline", pa.bool_(), "whether to quote it for this language: WER or CER, and BLEU"
         ),
         _required("utterances", pa.int64(), "recordings with a reference and a transcript"),
+        _column("of_references", pa.int64(), "references that a transcript could be scored with"),
+        _column(
+            "sampling_unit",
+            pa.string(),
+            "what the interval draws: recording, or speaker or session if references name them",
+        ),
+        _column("sampling_units", pa.int64(), "how many of these there are"),
         _column("reference_units", pa.int64(), "words (characters for cer) in the references"),
         _column("substitutions", pa.int64(), "words or characters"),
         _column("deletions", pa.int64(), "words or characters"),
@@ -489,9 +505,9 @@ ADDED_LATER = frozenset(
 """Tables that an older lake of the same format may not have."""
 
 ADDED_COLUMNS: dict[str, frozenset[str]] = {
-    "reference_texts": frozenset({"variety"}),
-    "annotations": frozenset({"variety"}),
-    "scores": frozenset({"variety"}),
+    "reference_texts": frozenset({"variety", "speaker", "session"}),
+    "annotations": frozenset({"variety", "speaker", "session"}),
+    "scores": frozenset({"variety", "of_references", "sampling_unit", "sampling_units"}),
     "baselines": frozenset({"variety"}),
 }
 """Table → columns that the table of an older lake of the same format may not have.
