@@ -16,6 +16,9 @@ import pyarrow as pa
 LAKE_FORMAT = 1
 """Version of this layout; `open_lake` refuses a lake with a higher one."""
 
+SEQUENCE = "sequence"
+"""Column that `Lake` fills: the order of the commits to a table."""
+
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -29,6 +32,12 @@ def _required(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
 
 _RUN_ID = _required("run_id", pa.string(), "run that wrote the row, of Airflow or of the CLI")
 _CREATED_AT = _required("created_at", _TIME, "when the row was created")
+_SEQUENCE = _column(
+    SEQUENCE,
+    pa.int64(),
+    "order of the commits to the table, whatever the clocks of the machines say: later rows have a "
+    "higher number, those of one commit the same; null in rows of older versions",
+)
 _RECORDING_ID = _required("recording_id", pa.string(), "SHA-256 of the recording's encoded bytes")
 _TASK = _required("task", pa.string(), "`transcribe` or `translate` (to English)")
 _MODEL_ID = _required("model_id", pa.string(), "SHA-256 of the checkpoint file")
@@ -172,6 +181,7 @@ TRANSCRIPTS = pa.schema(
         ),
         _required("batch_id", pa.string(), "batch that wrote it"),
         _required("attempt_id", pa.string(), "attempt at that batch, see `batches`"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -266,6 +276,7 @@ SCORES = pa.schema(
         _column("deletions", pa.int64(), "words or characters"),
         _column("insertions", pa.int64(), "words or characters"),
         _required("signature", pa.string(), "versions of normalizer and libraries, or sacrebleu's"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -353,6 +364,7 @@ BASELINES = pa.schema(
         _required("text", pa.string(), "text of the transcript when the baseline was set"),
         _column("detected_language", pa.string(), "null if the language was given"),
         _column("reason", pa.string(), "why the baseline was set, as given by its author"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -377,6 +389,7 @@ ACCOUNT_PARTS = pa.schema(
         _required("rejected", pa.int64(), "files that cannot be used; `rejected` has the reasons"),
         _required("passed_over", pa.int64(), "files that are not read because of their name"),
         _required("suffixes", pa.list_(PASSED_OVER), "the files passed over, by suffix"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -507,8 +520,12 @@ ADDED_LATER = frozenset(
 ADDED_COLUMNS: dict[str, frozenset[str]] = {
     "reference_texts": frozenset({"variety", "speaker", "session"}),
     "annotations": frozenset({"variety", "speaker", "session"}),
-    "scores": frozenset({"variety", "of_references", "sampling_unit", "sampling_units"}),
-    "baselines": frozenset({"variety"}),
+    "transcripts": frozenset({"sequence"}),
+    "scores": frozenset(
+        {"variety", "of_references", "sampling_unit", "sampling_units", "sequence"}
+    ),
+    "baselines": frozenset({"variety", "sequence"}),
+    "account_parts": frozenset({"sequence"}),
 }
 """Table → columns that the table of an older lake of the same format may not have.
 

@@ -2,6 +2,9 @@
 
 A view names the live files of its table, which come from the Delta log, so DuckDB needs no
 extension. The views hide segments and attempts of batches that were never committed.
+
+What is newest is decided by `sequence`, the order of the commits, since the clocks of two workers may
+differ. Rows of older versions have none; they are older than those that have one.
 """
 
 from __future__ import annotations
@@ -130,8 +133,11 @@ VIEWS: dict[str, tuple[str, str]] = {
                NOT closes AND verdict IN ('worse', 'missing', 'incomplete')) AS warned_groups,
              count(DISTINCT (dataset, language, task)) FILTER (verdict = 'no baseline')
                AS groups_without_baseline,
-             any_value(rules) AS rules
-           FROM verdicts GROUP BY score_id""",
+             any_value(rules) AS rules, any_value(sequence) AS sequence
+           FROM verdicts
+           JOIN (SELECT score_id, max(sequence) AS sequence FROM files.scores GROUP BY score_id)
+             USING (score_id)
+           GROUP BY score_id""",
     ),
     "utterance_errors": (
         "The errors of each scored transcript, with the second of each.",
@@ -155,7 +161,7 @@ VIEWS: dict[str, tuple[str, str]] = {
              sum(known)::BIGINT AS known, sum(used)::BIGINT AS used,
              sum(rejected)::BIGINT AS rejected, sum(a.passed_over)::BIGINT AS passed_over,
              sum(found - known - used - rejected - a.passed_over)::BIGINT AS unfinished,
-             any_value(by_suffix.suffixes) AS suffixes
+             any_value(by_suffix.suffixes) AS suffixes, min(sequence) AS sequence
            FROM files.account_parts AS a LEFT JOIN (
              SELECT run_id, collection,
                list({'suffix': suffix, 'files': files} ORDER BY files DESC, suffix) AS suffixes
@@ -194,16 +200,20 @@ VIEWS: dict[str, tuple[str, str]] = {
         "recordings that no place holds any more, because all have another content now.",
         """SELECT * FROM transcripts SEMI JOIN files.sources USING (recording_id)
            QUALIFY row_number() OVER (
-             PARTITION BY recording_id, task ORDER BY created_at DESC, transcript_id) = 1""",
+             PARTITION BY recording_id, task
+             ORDER BY sequence DESC NULLS LAST, created_at DESC, transcript_id) = 1""",
     ),
     "latest_scores": (
         "The scores of the newest evaluation.",
-        "SELECT * FROM scores WHERE score_id = (SELECT max_by(score_id, created_at) FROM scores)",
+        """SELECT * FROM scores WHERE score_id = (
+             SELECT score_id FROM scores
+             ORDER BY sequence DESC NULLS LAST, created_at DESC, score_id LIMIT 1)""",
     ),
     "latest_baselines": (
         "The current baseline of each data set, language and task.",
         """SELECT * FROM baselines QUALIFY baseline_id = first_value(baseline_id) OVER (
-             PARTITION BY dataset, language, task ORDER BY created_at DESC, baseline_id)""",
+             PARTITION BY dataset, language, task
+             ORDER BY sequence DESC NULLS LAST, created_at DESC, baseline_id)""",
     ),
     "search": (
         "Segments of the latest transcripts, with one place of their recording; if possible, one "

@@ -12,9 +12,10 @@ __all__ = ["Gate", "gate_of"]
 
 # An evaluation by an earlier version has scores and no verdicts.
 _GATES = """SELECT newest.score_id, newest.created_at, g.* EXCLUDE (score_id, created_at, run_id)
-FROM (SELECT score_id, max(created_at) AS created_at FROM scores
+FROM (SELECT score_id, max(sequence) AS sequence, max(created_at) AS created_at FROM scores
       WHERE score_id = coalesce($score_id, score_id)
-      GROUP BY score_id ORDER BY created_at DESC, score_id LIMIT 1) AS newest
+      GROUP BY score_id
+      ORDER BY sequence DESC NULLS LAST, created_at DESC, score_id LIMIT 1) AS newest
 LEFT JOIN gates AS g USING (score_id)"""
 
 _NO_BASELINE = "The command “nightscribe baseline set” makes the present transcripts the baseline."

@@ -27,7 +27,8 @@ router = APIRouter()
 _EVALUATIONS = """SELECT score_id, max(created_at) AS created_at, any_value(run_id) AS run_id,
   count(DISTINCT (dataset, language)) AS groups
 FROM scores WHERE score_id = coalesce(?, score_id)
-GROUP BY score_id ORDER BY created_at DESC, score_id LIMIT 50"""
+GROUP BY score_id
+ORDER BY max(sequence) DESC NULLS LAST, created_at DESC, score_id LIMIT 50"""
 
 # A group without a baseline has one verdict for all its figures.
 _FIGURES = """SELECT s.dataset, s.language, s.task, s.model_id, s.model, s.options_key, s.metric,
@@ -48,7 +49,7 @@ ORDER BY closes DESC, dataset, task, language, metric"""
 _TREND = """SELECT s.created_at, s.value FROM scores AS s
 WHERE headline AND dataset = ? AND language = ? AND task = ? AND model_id = ? AND options_key = ?
   AND metric = ?
-ORDER BY created_at DESC LIMIT 30"""
+ORDER BY sequence DESC NULLS LAST, created_at DESC, score_id LIMIT 30"""
 
 _BASELINES = """SELECT dataset, language, task, any_value(model) AS model,
   count(*) AS recordings, any_value(reason) AS reason, max(created_at) AS created_at
