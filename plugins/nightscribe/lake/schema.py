@@ -302,13 +302,25 @@ VERDICTS = pa.schema(
         _column("difference", pa.float64(), "value less baseline"),
         _column("ci_low", pa.float64(), "lower end of the difference's 95 % interval"),
         _column("ci_high", pa.float64(), "upper end of the difference's 95 % interval"),
-        _column("p_value", pa.float64(), "of being worse by more than the margin, corrected"),
+        _column(
+            "p_value",
+            pa.float64(),
+            "of being worse by more than the margin: one direction, corrected for all figures",
+        ),
         _column("margin", pa.float64(), "points, 0 to 100, by which it may be worse"),
+        _column(
+            "limit_points",
+            pa.float64(),
+            "points, 0 to 100, that `value` must not be beyond; such a row compares nothing",
+        ),
+        _column("sampling_unit", pa.string(), "as in `scores`"),
+        _column("sampling_units", pa.int64(), "as in `scores`"),
+        _column("needed_units", pa.int64(), "units with which the gate could tell; null if it can"),
         _required(
             "verdict",
             pa.string(),
-            "worse, better, held, too few (recordings for a p-value); of a group as a whole: "
-            "missing (no recording to compare), incomplete (few), no baseline",
+            "worse, better, held, too few to tell; of a limit: beyond limit, within limit; of a "
+            "group as a whole: missing (no recording to compare), incomplete (few), no baseline",
         ),
         _column("action", pa.string(), "what the rules do about it: `fail` or `warn`"),
         _required("closes", pa.bool_(), "whether it closes the gate"),
@@ -526,6 +538,7 @@ ADDED_COLUMNS: dict[str, frozenset[str]] = {
     ),
     "baselines": frozenset({"variety", "sequence"}),
     "account_parts": frozenset({"sequence"}),
+    "verdicts": frozenset({"limit_points", "sampling_unit", "sampling_units", "needed_units"}),
 }
 """Table → columns that the table of an older lake of the same format may not have.
 

@@ -15,8 +15,8 @@ the writer checks the files that were added since, and tries again.
 
 A table with the column `sequence` has its commits numbered, so that the order of its rows does not
 depend on clocks. The number is the version that the commit makes of the state that the writer has
-read. All commits to such a table are conditional, `append` too: a writer whose state is not the newest
-is refused, so a later commit always has a higher number.
+read. All commits to such a table are conditional, also those of `append`: a writer whose state is
+not the newest is refused, so a later commit always has a higher number.
 """
 
 from __future__ import annotations

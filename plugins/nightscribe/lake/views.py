@@ -3,8 +3,8 @@
 A view names the live files of its table, which come from the Delta log, so DuckDB needs no
 extension. The views hide segments and attempts of batches that were never committed.
 
-What is newest is decided by `sequence`, the order of the commits, since the clocks of two workers may
-differ. Rows of older versions have none; they are older than those that have one.
+What is newest is decided by `sequence`, the order of the commits, since the clocks of two workers
+may differ. Rows of older versions have none; they are older than those that have one.
 """
 
 from __future__ import annotations
@@ -122,6 +122,9 @@ VIEWS: dict[str, tuple[str, str]] = {
         """SELECT score_id, min(created_at) AS created_at, any_value(run_id) AS run_id,
              CASE WHEN bool_or(closes) THEN 'closed'
                   WHEN bool_and(verdict = 'no baseline') THEN 'no baseline'
+                  WHEN bool_or(verdict = 'too few to tell') AND NOT bool_or(
+                    verdict IN ('worse', 'better', 'held', 'beyond limit', 'within limit'))
+                    THEN 'too few to tell'
                   ELSE 'open' END AS state,
              count(DISTINCT (dataset, language, task)) FILTER (verdict <> 'no baseline')
                AS judged_groups,
@@ -130,7 +133,12 @@ VIEWS: dict[str, tuple[str, str]] = {
              count(DISTINCT (dataset, language, task)) FILTER (verdict = 'missing' AND closes)
                AS missing_groups,
              count(DISTINCT (dataset, language, task)) FILTER (
-               NOT closes AND verdict IN ('worse', 'missing', 'incomplete')) AS warned_groups,
+               NOT closes AND verdict IN ('worse', 'beyond limit', 'missing', 'incomplete'))
+               AS warned_groups,
+             count(DISTINCT (dataset, language, task)) FILTER (
+               verdict = 'beyond limit' AND closes) AS groups_beyond_limit,
+             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'too few to tell')
+               AS too_few_groups,
              count(DISTINCT (dataset, language, task)) FILTER (verdict = 'no baseline')
                AS groups_without_baseline,
              any_value(rules) AS rules, any_value(sequence) AS sequence
