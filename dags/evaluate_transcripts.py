@@ -1,7 +1,8 @@
 """After new transcripts, scores all transcripts against the references and writes a report.
 
 score → publish → gate. The task `gate` fails if a language is worse than its baseline by more than
-the rules of NIGHTSCRIBE_GATE allow. What the rules said is in the tables of the lake, `verdicts`.
+the rules of NIGHTSCRIBE_GATE allow, or beyond a limit of theirs. What the rules said is in the
+lake's table `verdicts`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def evaluate_transcripts() -> None:
         from airflow.sdk.exceptions import AirflowFailException
 
         from evaluation.errors import InputError
-        from evaluation.gate.against import summary
+        from evaluation.gate.findings import findings_summary
         from evaluation.gate.rules_file import read_gate
         from evaluation.lake import evaluate_lake
         from nightscribe.airflow.run_conf import check_conf
@@ -61,16 +62,14 @@ def evaluate_transcripts() -> None:
             return {"score_id": None, "scores": 0, "reports": [], "gate": None}
         for line in evaluated.table.splitlines():
             log.info(line)
-        found = evaluated.against
+        found = evaluated.findings
         verdict = None
-        if rules is not None and found is not None:
+        if rules is not None:
             verdict = {
-                "summary": summary(found),
+                "summary": findings_summary(found) or "no baseline is set",
                 "alarms": found.alarms,
                 "warnings": found.warnings,
             }
-        elif rules is not None:
-            verdict = {"summary": "no baseline is set", "alarms": [], "warnings": []}
         return {
             "score_id": evaluated.score_id,
             "scores": evaluated.scores.num_rows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ from evaluation.pairs.from_files import Joined, join
 # The other modules take a second to import (sacrebleu, matplotlib). They are imported when they
 # are needed, so that wrong usage is reported at once.
 if TYPE_CHECKING:
-    from evaluation.gate.against import Against
+    from evaluation.gate.findings import Findings
     from evaluation.gate.rules import Rules
+    from evaluation.measure.scoring import Evaluation
 
 _DESCRIPTION = """\
 Scores transcripts against references: WER, CER, BLEU, chrF++ and language identification
@@ -41,7 +43,7 @@ exit codes:
   0  scored
   1  no reference has a hypothesis to compare with
   2  wrong usage, or a file that cannot be used
-  3  scored, and the gate found a language that is worse than its baseline
+  3  scored, and the gate is closed: a language is worse than its baseline, or beyond a limit
 """
 
 _SHOWN_IDS = 5
@@ -54,19 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.gate is not None and options.baseline is None:
-        parser.error("--gate needs --baseline, the file to compare with")
     try:
-        return _run(options)
+        rules = None if options.gate is None else _rules(options.gate)
+        if rules is not None and not rules.has_limits and options.baseline is None:
+            parser.error("--gate needs --baseline, the file to compare with, or limits in its file")
+        return _run(options, rules)
     except InputError as error:
         _say(str(error))
         return _WRONG_USAGE
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, rules: Rules | None) -> int:
     tasks = ("transcribe", "translate") if options.task == "both" else (options.task,)
     joined = _join(options, tasks, options.hypotheses, options.model)
-    rules = None if options.gate is None else _rules(options.gate)
     baseline = None
     if options.baseline is not None:
         baseline = _join(options, tasks, options.baseline, None)
@@ -80,18 +82,20 @@ def _run(options: argparse.Namespace) -> int:
             "the same and that the columns `text` or `translation` are filled in both"
         )
         return _NOTHING_TO_SCORE
-    compared = None
+    evaluation = _evaluate(joined)
+    findings = None
     if baseline is not None:
         _report_unmatched(baseline, options.references, options.baseline)
-        compared = _compare(baseline, joined, rules)
-        if compared is None:
+    if baseline is not None or rules is not None:
+        findings = _judge(evaluation, baseline, joined, rules)
+        if findings.against is None and baseline is not None:
             _say(
                 f"nothing to compare: {options.hypotheses} and {options.baseline} share no id "
                 "that has a reference"
             )
             return _NOTHING_TO_SCORE
-    _score(joined, options.out, options.references, options.hypotheses, compared)
-    return _GATE_FAILED if rules is not None and compared is not None and compared.alarms else 0
+    _report(evaluation, joined, options, findings)
+    return _GATE_FAILED if rules is not None and findings is not None and findings.alarms else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="rules in TOML: exit with 3 if a language is worse than the baseline by more than "
-        "they tolerate",
+        "they tolerate, or beyond a limit",
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="name in the report (default: the references file's name)"
@@ -181,45 +185,54 @@ def _report_unmatched(joined: Joined, references: Path, hypotheses: Path) -> Non
             )
 
 
-def _compare(baseline: Joined, candidate: Joined, rules: Rules | None) -> Against | None:
-    """Print what changed and what the gate says; None if the files share no recording."""
-    from evaluation.gate.against import against
-    from evaluation.gate.rules import Rules
-    from evaluation.report.text import changed_text, comparison_table
+def _evaluate(joined: Joined) -> Evaluation:
+    from evaluation.measure.scoring import evaluate
+    from evaluation.report.contents import WORST_PER_LANGUAGE
 
-    found = against(baseline.pairs, candidate.pairs, rules or Rules())
-    if not found.comparison.num_rows:
-        return None
-    print(comparison_table(found.comparison))
+    return evaluate(joined.pairs, WORST_PER_LANGUAGE)
+
+
+def _judge(
+    evaluation: Evaluation, baseline: Joined | None, candidate: Joined, rules: Rules | None
+) -> Findings:
+    """Print what changed and what the gate says."""
+    from evaluation.gate.findings import find, findings_summary
+    from evaluation.gate.rules import Rules
+    from evaluation.report.text import changed_text, comparison_text
+
+    before = candidate.pairs.slice(0, 0) if baseline is None else baseline.pairs
+    found = find(evaluation.scores, before, candidate.pairs, rules or Rules())
+    compared = found.against
+    if compared is not None and not compared.comparison.num_rows:
+        return replace(found, against=None)
+    if compared is not None:
+        print(comparison_text(compared))
     if rules is not None:
-        for message in found.alarms:
-            _say(f"worse: {message}")
-        for message in found.warnings:
-            _say(f"warning: {message}")
-    print(changed_text(one for group in found.changed for one in group[:_SHOWN_CHANGES]))
+        print(findings_summary(found))
+        for kind, messages in found.messages().items():
+            for message in messages:
+                _say(f"{kind}: {message}")
+    if compared is not None:
+        print(changed_text(one for group in compared.changed for one in group[:_SHOWN_CHANGES]))
     return found
 
 
-def _score(
+def _report(
+    evaluation: Evaluation,
     joined: Joined,
-    out: Path | None,
-    references: Path,
-    hypotheses: Path,
-    compared: Against | None,
+    options: argparse.Namespace,
+    findings: Findings | None,
 ) -> None:
     """Print the scores; write the reports if there is a folder for them."""
-    from evaluation.measure.scoring import evaluate
-    from evaluation.report.contents import WORST_PER_LANGUAGE
     from evaluation.report.text import text_table
     from evaluation.two_files import facts_of_files, reports_of_files
 
-    evaluation = evaluate(joined.pairs, WORST_PER_LANGUAGE)
     print(text_table(evaluation.scores), end="")
-    if out is None:
+    if options.out is None:
         return
-    facts = facts_of_files(joined, references, hypotheses, datetime.now(UTC))
-    _write(out, reports_of_files(evaluation, facts, compared))
-    print(f"\nreport: {out / 'report.html'}")
+    facts = facts_of_files(joined, options.references, options.hypotheses, datetime.now(UTC))
+    _write(options.out, reports_of_files(evaluation, facts, findings))
+    print(f"\nreport: {options.out / 'report.html'}")
 
 
 def _write(folder: Path, reports: Mapping[str, str]) -> None:

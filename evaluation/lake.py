@@ -17,11 +17,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from evaluation.gate.against import Against, against, as_data
-from evaluation.gate.outcomes import outcome_rows
+from evaluation.gate.against import Against
+from evaluation.gate.findings import Findings, as_data, find
 from evaluation.gate.rules import Rules
 from evaluation.measure.located import listed_errors
 from evaluation.measure.scoring import Evaluation, evaluate
+from evaluation.pairs.choices import check_choice
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.systems import Chosen, chosen_and_other, newest_systems
 from evaluation.pairs.timed import pieces_of
@@ -47,7 +48,7 @@ class Evaluated:
         table: plain text, for a terminal or a log
         reports: file name → content
         uris: where the newest reports are in the lake; none if nothing was written
-        against: the newest transcripts compared with their baselines; None if there are none
+        findings: what the rules say of the newest transcripts
     """
 
     score_id: str
@@ -55,7 +56,12 @@ class Evaluated:
     table: str
     reports: dict[str, str]
     uris: list[str]
-    against: Against | None
+    findings: Findings
+
+    @property
+    def against(self) -> Against | None:
+        """The newest transcripts compared with their baselines; None if there are none."""
+        return self.findings.against
 
 
 @dataclass(frozen=True)
@@ -92,15 +98,16 @@ def evaluate_lake(
 
     Returns:
         None if no transcript has a reference
+
+    Raises:
+        NothingToCompare: `other` has nothing in common with another system
     """
-    found = _measured(lake, with_errors=other is None)
+    found = _measured(lake, other)
     if found is None:
         return None
     evaluation = found.evaluation
     baseline, candidate, what = _systems(found, other)
-    beside = None
-    if baseline.num_rows and candidate.num_rows:
-        beside = against(baseline, candidate, rules or Rules(), what)
+    findings = find(evaluation.scores, baseline, candidate, rules or Rules(), what)
     score_id, now = uuid.uuid4().hex, datetime.now(UTC)
     stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
     rows = [{**row, **stamps} for row in evaluation.scores.to_pylist()]
@@ -114,33 +121,33 @@ def evaluate_lake(
             "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
         },
     )
-    reports = _reports(evaluation, facts, beside, _with_present(found.history, rows), found.systems)
+    history = _with_present(found.history, rows)
+    reports = _reports(evaluation, facts, findings, history, found.systems)
     uris: list[str] = []
     if found.utterances is not None:
         # Not before the reports exist: a task that fails on them is retried, and each try would
         # add the scores again. The scores are last: the views hide what belongs to none of them.
         lake.append("utterance_errors", _stamped(found.utterances, stamps))
         stamps_of_verdicts = {**stamps, "rules": "default" if rules is None else "file"}
-        verdicts = [
-            {**row, **stamps_of_verdicts}
-            for row in outcome_rows(baseline, candidate, beside, rules or Rules())
-        ]
+        verdicts = [{**row, **stamps_of_verdicts} for row in findings.rows]
         lake.append("verdicts", pa.Table.from_pylist(verdicts, schema=SCHEMAS["verdicts"]))
         lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
         uris = _store(lake, score_id, reports)
     table = text_table(evaluation.scores)
-    return Evaluated(score_id, evaluation.scores, table, reports, uris, beside)
+    return Evaluated(score_id, evaluation.scores, table, reports, uris, findings)
 
 
-def _measured(lake: Lake, *, with_errors: bool) -> _Found | None:
+def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
     """None if there are no pairs."""
     with connect(lake) as connection:
         found = pairs(connection)
         if not found.num_rows:
             return None
+        if other is not None:
+            check_choice(connection, found, other)
         evaluation = evaluate(found, WORST_PER_LANGUAGE)
         utterances = None
-        if with_errors:
+        if other is None:
             utterances = evaluation.utterances
             errors = listed_errors(utterances, found, partial(pieces_of, connection))
             for name, values in zip(("error_runs", "listed"), errors, strict=True):
@@ -206,18 +213,18 @@ def _with_present(history: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:
 def _reports(
     evaluation: Evaluation,
     facts: Facts,
-    beside: Against | None,
+    findings: Findings,
     history: pa.Table,
     systems: pa.Table,
 ) -> dict[str, str]:
     """File name → content."""
     reports = {
-        "report.html": render_html(evaluation, facts, beside, history, systems),
-        "report.md": render_markdown(evaluation, facts, beside),
+        "report.html": render_html(evaluation, facts, findings, history, systems),
+        "report.md": render_markdown(evaluation, facts, findings),
         "scores.json": _json(evaluation.scores.to_pylist()),
     }
-    if beside is not None:
-        reports["comparison.json"] = _json(as_data(beside))
+    if findings.against is not None or findings.limits:
+        reports["comparison.json"] = _json(as_data(findings))
     return reports
 
 

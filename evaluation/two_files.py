@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from evaluation.gate.against import Against, as_data
+from evaluation.gate.findings import Findings, as_data
 from evaluation.measure.scoring import Evaluation
 from evaluation.pairs.from_files import Joined
 from evaluation.report.contents import Facts
@@ -31,7 +31,7 @@ def facts_of_files(
 
 
 def reports_of_files(
-    evaluation: Evaluation, facts: Facts, against: Against | None
+    evaluation: Evaluation, facts: Facts, findings: Findings | None
 ) -> dict[str, str]:
     """File name → content: `report.html`, `report.md` and `scores.json`."""
     data = {
@@ -39,10 +39,10 @@ def reports_of_files(
         "details": facts.details,
         "scores": evaluation.scores.to_pylist(),
         "confusion": evaluation.confusion.to_pylist(),
-        **({} if against is None else as_data(against)),
+        **({} if findings is None else as_data(findings)),
     }
     return {
-        "report.html": render_html(evaluation, facts, against),
-        "report.md": render_markdown(evaluation, facts, against),
+        "report.html": render_html(evaluation, facts, findings),
+        "report.md": render_markdown(evaluation, facts, findings),
         "scores.json": json.dumps(data, ensure_ascii=False, indent=1) + "\n",
     }

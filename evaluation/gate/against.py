@@ -1,22 +1,21 @@
-"""A system compared with its baseline and judged: what a report shows and a gate acts on."""
+"""A system compared with its baseline and judged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from evaluation.gate.coverage import Coverage, coverage, coverage_messages
-from evaluation.gate.judging import Verdict, judge, message
+from evaluation.gate.judging import TOO_FEW, Verdict, judge, message, too_few_message
 from evaluation.gate.rules import Rules
 from evaluation.languages import language_label
 from evaluation.measure.changed import Changed, most_changed, most_worsened
 from evaluation.measure.comparison import compare
 from evaluation.pairs.table import GROUP, Group, group_of, location
 
-__all__ = ["Against", "against", "as_data", "group_label", "summary"]
+__all__ = ["Against", "against", "group_label", "summary"]
 
 LISTED = 5
 """Recordings that an alarm names, and that a report shows for each group."""
@@ -29,10 +28,12 @@ class Against:
     Attributes:
         comparison: columns as in `COMPARISON`
         verdicts: of the rows that the rules judge
-        alarms: a message for each alarm that fails, and for each group of the baseline of which
-            the candidate has no recording
-        warnings: a message for each alarm that only warns, and for each group of the baseline of
-            which the candidate has few recordings
+        alarms: a message for each figure that is worse, and for each group of the baseline of
+            which the candidate has no recording
+        undecided: a message for each group of which too few recordings were compared to tell, if
+            the rules fail then
+        warnings: a message for each of these that only warns, and for each group of the baseline
+            of which the candidate has few recordings
         changed: per group, the recordings that changed most
         unguarded: groups without a recording that the baseline has, too
         coverage: group of the baseline → number of recordings
@@ -43,6 +44,7 @@ class Against:
     comparison: pa.Table
     verdicts: list[Verdict]
     alarms: list[str]
+    undecided: list[str]
     warnings: list[str]
     changed: list[list[Changed]]
     unguarded: list[Group]
@@ -72,13 +74,18 @@ def against(
             group, metric = group_of(verdict.row), verdict.row["metric"]
             worst = most_worsened(baseline, candidate, group, metric, LISTED)
             text = message(verdict, [location(one.candidate) for one in worst])
-            (alarms if verdict.action == "fail" else warnings).append(text)
+            (alarms if verdict.closes else warnings).append(text)
+    undecided: list[str] = []
+    for of_group in _too_few(verdicts):
+        closes = any(verdict.closes for verdict in of_group)
+        (undecided if closes else warnings).append(too_few_message(of_group, rules.alpha))
     compared = {group_of(row) for row in comparison.to_pylist()}
     before, after = _systems(baseline), _systems(candidate)
     return Against(
         comparison=comparison,
         verdicts=verdicts,
         alarms=alarms,
+        undecided=undecided,
         warnings=warnings,
         changed=most_changed(baseline, candidate, LISTED),
         unguarded=sorted(after.keys() - compared),
@@ -86,6 +93,15 @@ def against(
         systems={group: (before[group], after[group]) for group in sorted(compared)},
         what=what,
     )
+
+
+def _too_few(verdicts: list[Verdict]) -> Iterator[list[Verdict]]:
+    """The figures of each group that are too few to tell."""
+    groups: dict[Group, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.outcome == TOO_FEW:
+            groups.setdefault(group_of(verdict.row), []).append(verdict)
+    yield from groups.values()
 
 
 def _systems(pairs: pa.Table) -> dict[Group, str]:
@@ -97,12 +113,15 @@ def _systems(pairs: pa.Table) -> dict[Group, str]:
 
 
 def summary(found: Against) -> str:
-    """How many figures are worse, and which groups have no baseline."""
+    """How many figures are worse or too few to tell, and which groups have no baseline."""
     worse = sum(verdict.alarm for verdict in found.verdicts)
     text = (
         f"{worse} of {len(found.verdicts)} figures are worse than {found.what} by more "
         "than is tolerated, and beyond chance."
     )
+    too_few = sum(verdict.outcome == TOO_FEW for verdict in found.verdicts)
+    if too_few:
+        text += f" {too_few} {'is' if too_few == 1 else 'are'} {TOO_FEW}."
     if found.unguarded:
         text += f" Without a baseline: {'; '.join(map(group_label, found.unguarded))}."
     return text
@@ -112,28 +131,3 @@ def group_label(group: Group) -> str:
     """A group for people: `fleurs, German (de), transcribe`."""
     dataset, language, task = group
     return f"{dataset}, {language_label(language)}, {task}"
-
-
-def as_data(found: Against) -> dict[str, Any]:
-    """The result for JSON: `comparison`, `alarms`, `warnings`, `unguarded` and `changed`."""
-    changed = [
-        {
-            "dataset": one.candidate["dataset"],
-            "language": one.candidate["language"],
-            "task": one.candidate["task"],
-            "id": one.candidate["recording_id"],
-            "worse_by": one.change,
-            "reference": one.candidate["reference"],
-            "baseline": one.baseline["hypothesis"],
-            "candidate": one.candidate["hypothesis"],
-        }
-        for group in found.changed
-        for one in group
-    ]
-    return {
-        "comparison": found.comparison.to_pylist(),
-        "alarms": found.alarms,
-        "warnings": found.warnings,
-        "unguarded": found.unguarded,
-        "changed": changed,
-    }

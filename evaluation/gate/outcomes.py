@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from evaluation.gate.against import Against
+from evaluation.gate.limits import Limited
 from evaluation.gate.rules import Rules
 from evaluation.pairs.table import GROUP, Group, group_of
 
@@ -17,13 +18,18 @@ _SYSTEM = ("model_id", "model", "options_key")
 
 
 def outcome_rows(
-    baseline: pa.Table, candidate: pa.Table, found: Against | None, rules: Rules
+    baseline: pa.Table,
+    candidate: pa.Table,
+    found: Against | None,
+    limits: Sequence[Limited],
+    rules: Rules,
 ) -> list[dict[str, Any]]:
-    """A row for each figure that was judged, and for each group that could not be.
+    """A row for each figure that was compared, for each limit, and for each group without either.
 
     Args:
         baseline, candidate: the pairs that were compared
         found: their comparison by the rules; None if there is no baseline at all
+        limits: the scores that have one
 
     Returns:
         columns of the table `verdicts`. A group without a baseline, or of which too few
@@ -34,6 +40,7 @@ def outcome_rows(
     if found is not None:
         rows += _lacking(found, rules)
         rows += _judged(found)
+    rows += _limited(limits)
     return [
         {
             **after.get(group_of(row), {}),
@@ -92,9 +99,29 @@ def _judged(found: Against) -> Iterator[dict[str, Any]]:
             "ci_high": row["ci_high"],
             "p_value": verdict.p_value,
             "margin": verdict.margin,
+            "sampling_unit": row["sampling_unit"],
+            "sampling_units": row["sampling_units"],
+            "needed_units": verdict.needed,
             "verdict": verdict.outcome,
             "action": verdict.action,
-            "closes": verdict.alarm and verdict.action == "fail",
+            "closes": verdict.closes,
+        }
+
+
+def _limited(limits: Sequence[Limited]) -> Iterator[dict[str, Any]]:
+    for limited in limits:
+        row = limited.row
+        yield _named(group_of(row)) | {
+            "metric": row["metric"],
+            "utterances": row["utterances"],
+            "baseline_utterances": 0,
+            "value": row["value"],
+            "limit_points": limited.limit,
+            "sampling_unit": row["sampling_unit"],
+            "sampling_units": row["sampling_units"],
+            "verdict": "beyond limit" if limited.is_beyond else "within limit",
+            "action": limited.action,
+            "closes": limited.closes,
         }
 
 

@@ -1,4 +1,4 @@
-"""The rules of a gate: how much worse a metric may be, and what an alarm does."""
+"""The rules of a gate: how much worse a metric may be, its limits, and what an alarm does."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from evaluation.languages import language_code
-from evaluation.measure.metrics import ERROR_RATES
+from evaluation.measure.metrics import ERROR_RATES, METRICS, headline_error_rate
 
-__all__ = ["MARGINS", "Action", "JudgedMetric", "Override", "Rules"]
+__all__ = [
+    "LIMITS",
+    "MARGINS",
+    "Action",
+    "IfTooFew",
+    "JudgedMetric",
+    "Override",
+    "Rules",
+]
 
 Action = Literal["fail", "warn", "ignore"]
+
+IfTooFew = Literal["fail", "warn"]
 
 JudgedMetric = Literal["wer", "cer", "lid_accuracy", "bleu", "chrf"]
 """The metrics that can have a margin: those that two systems are compared by."""
@@ -19,10 +29,19 @@ JudgedMetric = Literal["wer", "cer", "lid_accuracy", "bleu", "chrf"]
 MARGINS: Mapping[JudgedMetric, float] = {"wer": 0.5, "cer": 0.5, "lid_accuracy": 1.0, "bleu": 1.0}
 """Points (of 100) by which a metric may be worse. A metric without a margin is not judged."""
 
+LIMITS: Mapping[str, str] = {
+    f"{'max' if metric.lower_is_better else 'min'}_{name}": name for name, metric in METRICS.items()
+}
+"""Name of a limit in `gate.toml` → metric: `max_wer`, `min_bleu` …"""
+
 
 @dataclass(frozen=True)
 class Override:
-    """Other rules for the rows of a comparison that agree in every field that is given."""
+    """Other rules for the figures that agree in every field that is given.
+
+    Attributes:
+        limits: metric → points, as in `Rules`
+    """
 
     dataset: str | None = None
     language: str | None = None
@@ -30,9 +49,11 @@ class Override:
     metric: str | None = None
     margin: float | None = None
     action: Action | None = None
+    on_too_few: IfTooFew | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def covers(self, row: Mapping[str, Any]) -> bool:
-        """Whether it applies to this row of a comparison."""
+        """Whether it applies to this row of a comparison or of scores."""
         same_language = self.language is None or (
             language_code(self.language) == language_code(row["language"])
         )
@@ -49,12 +70,18 @@ class Rules:
         action: what an alarm does
         alpha: probability of any false alarm in one evaluation
         margins: metric → points by which it may be worse
+        on_too_few: what happens if there are too few recordings to tell; where the action is to
+            warn, it is not more than that
+        limits: metric → points that it must not be beyond, whatever the baseline and chance say;
+            the least of a metric that is better if it is higher
         overrides: other rules for some rows; a later one prevails
     """
 
     action: Action = "fail"
     alpha: float = 0.05
+    on_too_few: IfTooFew = "warn"
     margins: Mapping[JudgedMetric, float] = field(default_factory=lambda: MARGINS)
+    limits: Mapping[str, float] = field(default_factory=dict)
     overrides: Sequence[Override] = ()
 
     def of(self, row: Mapping[str, Any]) -> tuple[float | None, Action]:
@@ -82,3 +109,31 @@ class Rules:
         """The action for a whole group, whatever the metric."""
         group = {"dataset": dataset, "language": language, "task": task}
         return self.of({**group, "metric": None, "headline": False})[1]
+
+    def action_if_too_few(self, row: Mapping[str, Any]) -> Action:
+        """What happens if a row of a comparison has too few recordings to tell."""
+        found = self.on_too_few
+        for override in self.overrides:
+            if override.covers(row):
+                found = override.on_too_few or found
+        action = self.of(row)[1]
+        return found if action == "fail" else action
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether any figure may have a limit."""
+        return bool(self.limits) or any(override.limits for override in self.overrides)
+
+    def limit_of(self, row: Mapping[str, Any]) -> tuple[float | None, Action]:
+        """Limit in points (None: there is none) and action for a row of scores.
+
+        Characters are limited in all languages, words in those that have them.
+        """
+        metric, found, action = row["metric"], self.limits.get(row["metric"]), self.action
+        for override in self.overrides:
+            if override.covers(row):
+                found = override.limits.get(metric, found)
+                action = override.action or action
+        if metric == "wer" and headline_error_rate(row["language"]) != "wer":
+            return None, action
+        return found, action

@@ -6,17 +6,35 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from evaluation.errors import InputError
-from evaluation.gate.rules import MARGINS, Action, JudgedMetric, Override, Rules
+from evaluation.gate.rules import (
+    LIMITS,
+    MARGINS,
+    Action,
+    IfTooFew,
+    JudgedMetric,
+    Override,
+    Rules,
+)
 
 __all__ = ["read_gate"]
 
 _TOP = "the file"
 
 Points = Annotated[float, Field(ge=0, le=100)]
+Most = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Points of an error rate, which may be above 100."""
+
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -26,7 +44,34 @@ class _Table(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class _Override(_Table):
+class _Limited(_Table):
+    """The limits, in the file and in each override; `rules.LIMITS` has their metrics."""
+
+    max_wer: Most | None = None
+    max_cer: Most | None = None
+    max_mer: Most | None = None
+    max_wil: Most | None = None
+    max_insertion_bursts: Most | None = None
+    max_deletion_bursts: Most | None = None
+    max_text_over_silence: Most | None = None
+    min_lid_accuracy: Points | None = None
+    min_bleu: Points | None = None
+    min_chrf: Points | None = None
+
+    @field_validator("min_lid_accuracy", "min_bleu", "min_chrf")
+    @classmethod
+    def _in_points(cls, value: float | None) -> float | None:
+        if value is not None and 0 < value <= 1:
+            raise PydanticCustomError("share", "a share")
+        return value
+
+    def limits(self) -> dict[str, float]:
+        """Metric → points, of those that are given."""
+        given = ((metric, getattr(self, name)) for name, metric in LIMITS.items())
+        return {metric: points for metric, points in given if points is not None}
+
+
+class _Override(_Limited):
     """One `[[override]]`."""
 
     dataset: str | None = None
@@ -35,19 +80,30 @@ class _Override(_Table):
     metric: JudgedMetric | None = None
     margin: Points | None = None
     action: Action | None = None
+    on_too_few: IfTooFew | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> _Override:
-        if self.margin is None and self.action is None:
-            raise ValueError("changes nothing: give it a `margin`, an `action` or both")
+        limits = self.limits()
+        if not limits and (self.margin, self.action, self.on_too_few) == (None, None, None):
+            raise ValueError(
+                "changes nothing: give it a `margin`, an `action`, `on_too_few` or a limit such as "
+                "`max_wer`"
+            )
+        if others := limits.keys() - {self.metric} if self.metric else ():
+            raise ValueError(
+                f"is for the metric {self.metric} and limits {', '.join(sorted(others))}: leave "
+                "`metric` out, or make two overrides"
+            )
         return self
 
 
-class _GateFile(_Table):
+class _GateFile(_Limited):
     """The whole file; the defaults are those of `Rules`."""
 
     action: Action = Rules.action
     alpha: Probability = Rules.alpha
+    on_too_few: IfTooFew = Rules.on_too_few
     margins: dict[JudgedMetric, Points] | None = None
     override: list[_Override] = []
 
@@ -72,8 +128,13 @@ def read_gate(path: Path) -> Rules:
     return Rules(
         action=found.action,
         alpha=found.alpha,
+        on_too_few=found.on_too_few,
         margins=MARGINS if found.margins is None else found.margins,
-        overrides=[Override(**one.model_dump()) for one in found.override],
+        limits=found.limits(),
+        overrides=[
+            Override(**one.model_dump(exclude=set(LIMITS)), limits=one.limits())
+            for one in found.override
+        ],
     )
 
 
@@ -96,12 +157,16 @@ def _problem(error: ErrorDetails) -> str:
             return f"`{name}` must be a table: [{name}]"
         case "list_type" | "model_type":
             return "`override` must be an array of tables: [[override]]"
+        case "share":  # which no transcript would ever be below
+            return f"{entry}: limits are in points, from 0 to 100: write {100 * value:g}"
         case "string_type":
             return f"{entry}: expected a text"
         case _:
-            limits = (
-                "a probability above 0 and below 1" if name == "alpha" else "points, from 0 to 100"
-            )
+            limits = "points, from 0 to 100"
+            if name == "alpha":
+                limits = "a probability above 0 and below 1"
+            elif name.startswith("max_"):
+                limits = "points, 0 or more"
             return f"{entry}: expected {limits}"
 
 

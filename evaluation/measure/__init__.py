@@ -3,7 +3,7 @@
 - `normalize`: text as Whisper's authors compare it
 - `counts`: alignments of words and characters, counted per recording
 - `rates`, `shares`, `translation`: metrics of summed counts
-- `bootstrap`: 95 % intervals
+- `bootstrap`: 95 % intervals; `sampling`: whether recordings, speakers or sessions are drawn
 - `transcripts`, `detection`: what is measured of transcripts, and of detected languages
 - `scoring`: a table of pairs in, a table of scores out; `metrics`, `signatures`: what a score means
 - `worst`: the recordings to listen to first; `located`: their errors, with the second of each

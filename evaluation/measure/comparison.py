@@ -17,6 +17,7 @@ from evaluation.measure.detection import is_identified
 from evaluation.measure.metrics import ERROR_RATES, METRICS, headline_error_rate
 from evaluation.measure.paired import Difference, difference
 from evaluation.measure.rates import error_rate
+from evaluation.measure.sampling import Sampling, sampling_of
 from evaluation.measure.shares import share_of
 from evaluation.measure.transcripts import transcript_counts
 from evaluation.measure.translation import (
@@ -30,6 +31,9 @@ from evaluation.pairs.table import GROUP, Pair
 
 __all__ = ["COMPARISON", "compare"]
 
+_Compared = tuple[str, bool, int, Sampling, Difference]
+"""Metric, whether it is the headline, utterances, units, difference."""
+
 COMPARISON = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
@@ -38,6 +42,8 @@ COMPARISON = pa.schema(
         pa.field("metric", pa.string(), nullable=False),
         pa.field("headline", pa.bool_(), nullable=False),
         pa.field("utterances", pa.int64(), nullable=False),
+        pa.field("sampling_unit", pa.string(), nullable=False),
+        pa.field("sampling_units", pa.int64(), nullable=False),
         pa.field("baseline", pa.float64(), nullable=False),
         pa.field("candidate", pa.float64(), nullable=False),
         pa.field("difference", pa.float64(), nullable=False),
@@ -50,7 +56,8 @@ COMPARISON = pa.schema(
 )
 """One row per metric. Rates are fractions, BLEU and chrF++ are 0 to 100. `difference` is candidate
 less baseline, with its 95 % interval and its standard error. `better` says whether the candidate
-is better, and is null if there is no difference. The p-value says whether that may be chance."""
+is better, and is null if there is no difference. The p-value says whether that may be chance. Both
+come from drawing `sampling_units` recordings, speakers or sessions, as `sampling_unit` says."""
 
 
 def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
@@ -69,7 +76,7 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
     rows: list[dict[str, Any]] = []
     for group, before, after in matched(baseline, candidate):
         measure = _transcripts if after[0]["task"] == "transcribe" else _translations
-        for metric, is_headline, utterances, found in measure(before, after):
+        for metric, is_headline, utterances, sampling, found in measure(before, after):
             lower_is_better = METRICS[metric].lower_is_better
             better = found.value < 0 if lower_is_better else found.value > 0
             rows.append(
@@ -78,6 +85,7 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
                     "metric": metric,
                     "headline": is_headline,
                     "utterances": utterances,
+                    **sampling.columns,
                     "baseline": found.baseline,
                     "candidate": found.candidate,
                     "difference": found.value,
@@ -91,36 +99,35 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=COMPARISON)
 
 
-def _transcripts(
-    before: Sequence[Pair], after: Sequence[Pair]
-) -> Iterator[tuple[str, bool, int, Difference]]:
+def _transcripts(before: Sequence[Pair], after: Sequence[Pair]) -> Iterator[_Compared]:
     before_counts, after_counts = (transcript_counts(pairs) for pairs in (before, after))
     # If nothing is said in any reference, there is no rate to quote.
     has_units = bool(reference_units(before_counts[0]).any())
     headline = headline_error_rate(after[0]["language"])
+    sampling = sampling_of(after)
     for metric, counts, other in zip(ERROR_RATES, before_counts, after_counts, strict=True):
-        found = difference(counts, other, error_rate)
-        yield metric, has_units and metric == headline, len(after), found
-    identified = [
-        (is_identified(one), is_identified(other))
+        found = difference(counts, other, error_rate, sampling.units)
+        yield metric, has_units and metric == headline, len(after), sampling, found
+    detected = [
+        (one, other)
         for one, other in zip(before, after, strict=True)
         if one["detected_language"] is not None and other["detected_language"] is not None
     ]
-    if identified:
-        right = np.array(identified, dtype=np.int64)
+    if detected:
+        right = np.array([[is_identified(pair) for pair in both] for both in detected], np.int64)
+        sampling = sampling_of([pair for _, pair in detected])
         counts = np.stack([right, np.ones_like(right)], axis=-1)  # right ones, and all
-        found = difference(counts[:, 0], counts[:, 1], share_of)
-        yield "lid_accuracy", False, len(identified), found
+        found = difference(counts[:, 0], counts[:, 1], share_of, sampling.units)
+        yield "lid_accuracy", False, len(detected), sampling, found
 
 
-def _translations(
-    before: Sequence[Pair], after: Sequence[Pair]
-) -> Iterator[tuple[str, bool, int, Difference]]:
+def _translations(before: Sequence[Pair], after: Sequence[Pair]) -> Iterator[_Compared]:
     references = [pair["reference"] for pair in after]
+    sampling = sampling_of(after)
     for metric, scorer in (("bleu", bleu_metric()), ("chrf", chrf_metric())):
         before_counts, after_counts = (
             sacrebleu_counts(scorer, references, [pair["hypothesis"] for pair in pairs])
             for pairs in (before, after)
         )
-        found = difference(before_counts, after_counts, sacrebleu_rate(scorer))
-        yield metric, metric == "bleu", len(after), found
+        found = difference(before_counts, after_counts, sacrebleu_rate(scorer), sampling.units)
+        yield metric, metric == "bleu", len(after), sampling, found

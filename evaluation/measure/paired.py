@@ -4,14 +4,18 @@ Two error rates whose intervals overlap may still differ significantly: both sys
 the same recordings, and a recording that is hard for one is hard for the other. The tests
 therefore look at the difference:
 
-- its interval comes from utterances drawn with replacement, *the same ones for both systems*
+- its interval comes from units drawn with replacement, *the same ones for both systems*
   (Koehn, "Statistical Significance Tests for Machine Translation Evaluation", EMNLP 2004; Bisani
   and Ney, "Bootstrap Estimates for Confidence Intervals in ASR Performance Evaluation", ICASSP
   2004);
-- its p-value comes from approximate randomization: if the systems are equal, their outcomes of an
-  utterance can be exchanged, so they are swapped at random (Riezler and Maxwell, "On Some Pitfalls
-  in Automatic Evaluation and Significance Testing for MT", 2005). That is valid for any number of
-  utterances; a bootstrap's p-value is far too small for few.
+- its p-value comes from approximate randomization: if the systems are equal, their outcomes of a
+  unit can be exchanged, so they are swapped at random (Riezler and Maxwell, "On Some Pitfalls in
+  Automatic Evaluation and Significance Testing for MT", 2005). That is valid for any number of
+  units; a bootstrap's p-value is far too small for few. Of few units, all ways to swap are tried,
+  so the p-value is exact (Fisher, "The Design of Experiments", 1935, section 21).
+
+A unit is an utterance, or all utterances of a speaker (see `bootstrap`): a system that is worse for
+one speaker is worse in all of the speaker's utterances, which prove no more than one.
 """
 
 from __future__ import annotations
@@ -27,17 +31,22 @@ from evaluation.measure.bootstrap import (
     SEED,
     Floats,
     Rate,
+    Units,
     percentiles,
     resampled_totals,
+    unit_totals,
 )
 
-__all__ = ["FEW", "Difference", "difference"]
+__all__ = ["FEW", "Difference", "difference", "smallest_p_value"]
 
 FEW = 200
-"""Fewer utterances than this are few: a bootstrap then says too little about rare outcomes. The
-randomization test is cheap for few utterances and is drawn `_FINE` times."""
+"""Fewer units than this are few: a bootstrap then says too little about rare outcomes. The
+randomization test is cheap for few units: `_FINE` ways to swap are drawn, or all are tried."""
 
 _FINE = 10_000
+
+_EXACT = 13
+"""Units of which all 2¹³ = 8,192 ways to swap are tried, which are fewer than `_FINE`."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,9 @@ class Difference:
         ci_low, ci_high: ends of its 95 % interval
         standard_error: of the difference, from the same draws
         p_value: probability that chance alone makes the difference as large, in either
-            direction; never below 1/1001, or 1/10,001 for fewer than `FEW` utterances
+            direction; never below `smallest_p_value`
 
-    The last four are None for fewer than two utterances.
+    The last four are None for fewer than two units.
     """
 
     baseline: float
@@ -68,21 +77,28 @@ class Difference:
         return self.candidate - self.baseline
 
 
-def difference(baseline: NDArray[np.int64], candidate: NDArray[np.int64], rate: Rate) -> Difference:
+def difference(
+    baseline: NDArray[np.int64],
+    candidate: NDArray[np.int64],
+    rate: Rate,
+    units: Units | None = None,
+) -> Difference:
     """Compare two systems by their counts per utterance.
 
     Args:
         baseline, candidate: shape (utterances, columns), the same utterance in the same row
         rate: the metric, as a function of summed counts
+        units: what is drawn and swapped; None: each utterance
 
     Raises:
-        ValueError: the shapes differ
+        ValueError: the shapes differ, or there are not as many units as utterances
     """
     if baseline.shape != candidate.shape:
         raise ValueError(
             "two systems are compared on the same utterances and counts: got shapes "
             f"{baseline.shape} and {candidate.shape}"
         )
+    baseline, candidate = unit_totals(baseline, units), unit_totals(candidate, units)
     columns = baseline.shape[1]
     before, after = (float(rate(counts.sum(axis=0))) for counts in (baseline, candidate))
     resampled = resampled_totals(np.hstack([baseline, candidate]))
@@ -94,25 +110,49 @@ def difference(baseline: NDArray[np.int64], candidate: NDArray[np.int64], rate: 
     by_chance = rate(swapped[:, columns:]) - rate(swapped[:, :columns])
     # Floats summed in another order: equal differences may differ in the last digits.
     as_far = np.abs(by_chance) >= abs(after - before) - 1e-12
-    # The observed difference is one of the possible outcomes.
-    p_value = (1 + int(as_far.sum())) / (1 + len(by_chance))
+    # The observed difference is one of the possible outcomes; among all of them, it is counted.
+    observed = 0 if len(baseline) <= _EXACT else 1
+    p_value = (observed + int(as_far.sum())) / (observed + len(by_chance))
     return Difference(before, after, low, high, float(drawn.std(ddof=1)), p_value)
 
 
-def _swapped(baseline: NDArray[np.int64], candidate: NDArray[np.int64]) -> Floats:
-    """Summed counts of both systems, with the outcomes of random utterances swapped.
+def smallest_p_value(units: int) -> float:
+    """The p-value of a difference that is as clear as it can be, such as all units got worse.
 
-    Returns shape (draws, columns of both), whole numbers. The same input gives the same output.
+    Of the 2ⁿ equally probable ways to swap n units, two are as far apart as the systems are at
+    least: that in which nothing is swapped, and that in which everything is (Fisher, 1935, section
+    21). So the p-value is at least 2¹⁻ⁿ; and if ways are drawn, at least 1 / (1 + draws), since the
+    observed one counts.
+
+    >>> smallest_p_value(4)
+    0.125
     """
-    utterances, columns = baseline.shape
-    draws = _FINE if utterances < FEW else RESAMPLES
+    if units < 2:
+        return 1.0
+    if units <= _EXACT:
+        return float(2.0 ** (1 - units))
+    return 1 / (1 + (_FINE if units < FEW else RESAMPLES))
+
+
+def _swapped(baseline: NDArray[np.int64], candidate: NDArray[np.int64]) -> Floats:
+    """Summed counts of both systems, with the outcomes of random units swapped.
+
+    Returns shape (draws, columns of both), whole numbers. The same input gives the same output. Of
+    at most `_EXACT` units, each way to swap them is there once.
+    """
+    number, columns = baseline.shape
+    ways = np.arange(2**number) if number <= _EXACT else None
+    draws = (_FINE if number < FEW else RESAMPLES) if ways is None else len(ways)
     generator = np.random.default_rng(SEED)
     change = (candidate - baseline).astype(np.float64)
     totals = np.empty((draws, 2 * columns))
-    at_once = max(1, DRAWS_AT_ONCE // utterances)
+    at_once = max(1, DRAWS_AT_ONCE // number)
     for first in range(0, draws, at_once):
         rows = min(at_once, draws - first)
-        swaps = generator.integers(0, 2, size=(rows, utterances), dtype=np.int8)
+        if ways is None:
+            swaps = generator.integers(0, 2, size=(rows, number), dtype=np.int8)
+        else:
+            swaps = (ways[first : first + rows, None] >> np.arange(number)) & 1
         moved = swaps.astype(np.float64) @ change
         totals[first : first + rows, :columns] = baseline.sum(axis=0) + moved
         totals[first : first + rows, columns:] = candidate.sum(axis=0) - moved

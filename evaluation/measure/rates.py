@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.measure.bootstrap import Floats, Measure, measured
+from evaluation.measure.bootstrap import Floats, Measure, Units, measured
 from evaluation.measure.counts import Counts, errors, reference_units
 
 __all__ = [
@@ -59,10 +59,14 @@ class ErrorMeasures:
     insertions: int
 
 
-def error_measures(counts: Counts) -> ErrorMeasures:
-    """Rates of a corpus with their intervals, from `word_counts` or `character_counts`."""
+def error_measures(counts: Counts, units: Units | None = None) -> ErrorMeasures:
+    """Rates of a corpus with their intervals, from `word_counts` or `character_counts`.
+
+    Args:
+        units: what is drawn for the intervals; None: each utterance
+    """
     rates = (error_rate, match_error_rate, information_lost, insertion_bursts, deletion_bursts)
-    error, match, lost, inserted, deleted = measured(counts, *rates)
+    error, match, lost, inserted, deleted = measured(counts, *rates, units=units)
     total = counts.sum(axis=0)
     return ErrorMeasures(
         error_rate=error,

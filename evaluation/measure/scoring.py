@@ -27,6 +27,7 @@ from evaluation.measure.detection import confusion, is_identified
 from evaluation.measure.metrics import headline_error_rate
 from evaluation.measure.normalize import is_unspaced
 from evaluation.measure.rates import error_measures
+from evaluation.measure.sampling import Sampling, sampling_of
 from evaluation.measure.shares import accuracy, share
 from evaluation.measure.signatures import (
     BOOTSTRAP,
@@ -55,6 +56,8 @@ SCORES = pa.schema(
         pa.field("ci_high", pa.float64()),
         pa.field("headline", pa.bool_(), nullable=False),
         pa.field("utterances", pa.int64(), nullable=False),
+        pa.field("sampling_unit", pa.string(), nullable=False),
+        pa.field("sampling_units", pa.int64(), nullable=False),
         pa.field("reference_units", pa.int64()),
         pa.field("substitutions", pa.int64()),
         pa.field("deletions", pa.int64()),
@@ -63,8 +66,9 @@ SCORES = pa.schema(
     ]
 )
 """One row per metric (see `metrics`). Rates are fractions, BLEU and chrF++ are 0 to 100. Intervals
-are 95 %, and null for a single utterance. `headline` marks the one metric to quote: `wer`, or
-`cer` for unspaced languages, or `bleu`; never an error rate without reference units."""
+are 95 %, and null for a single unit: they come from drawing `sampling_units` recordings, speakers
+or sessions, as `sampling_unit` says. `headline` marks the one metric to quote: `wer`, or `cer` for
+unspaced languages, or `bleu`; never an error rate without reference units."""
 
 UTTERANCES = pa.schema(
     [
@@ -162,16 +166,18 @@ def _utterances(group: Sequence[Pair], outcomes: Mapping[str, Sequence[Any]]) ->
 
 def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
     words, characters = transcript_counts(group)
-    rows = _error_rows(group[0]["language"], words, characters)
+    rows = _error_rows(group[0]["language"], words, characters, sampling_of(group))
     detected = [pair for pair in group if pair["detected_language"] is not None]
     if detected:
-        identified = accuracy([is_identified(pair) for pair in detected])
-        rows.append(_row("lid_accuracy", identified, len(detected), BOOTSTRAP))
-    letters = [
-        (pair["letters_over_silence"], pair["letters"]) for pair in group if pair.get("letters")
-    ]
-    if letters:
-        rows.append(_row("text_over_silence", share(letters), len(letters), OVER_SILENCE))
+        sampling = sampling_of(detected)
+        identified = accuracy([is_identified(pair) for pair in detected], sampling.units)
+        rows.append(_row("lid_accuracy", identified, len(detected), sampling, BOOTSTRAP))
+    lettered = [pair for pair in group if pair.get("letters")]
+    if lettered:
+        sampling = sampling_of(lettered)
+        letters = [(pair["letters_over_silence"], pair["letters"]) for pair in lettered]
+        over_silence = share(letters, sampling.units)
+        rows.append(_row("text_over_silence", over_silence, len(lettered), sampling, OVER_SILENCE))
     outcomes = {
         "metric": [headline_error_rate(group[0]["language"])] * len(group),
         "errors": errors(words),
@@ -180,8 +186,8 @@ def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
     return rows, worst_transcripts(group, words, worst), outcomes
 
 
-def _error_rows(language: str, words: Counts, characters: Counts) -> list[Row]:
-    by_word, by_character = error_measures(words), error_measures(characters)
+def _error_rows(language: str, words: Counts, characters: Counts, sampling: Sampling) -> list[Row]:
+    by_word, by_character = (error_measures(each, sampling.units) for each in (words, characters))
     word, character = ("letter", "letter") if is_unspaced(language) else ("word", "character")
     in_words, in_characters = (error_signature(language, unit) for unit in (word, character))
     in_bursts = burst_signature(language, word, burst_length(language))
@@ -196,7 +202,7 @@ def _error_rows(language: str, words: Counts, characters: Counts) -> list[Row]:
     ):
         is_headline = metric == headline_error_rate(language) and measures.reference_units > 0
         rows.append(
-            _row(metric, value, measures.utterances, signature)
+            _row(metric, value, measures.utterances, sampling, signature)
             | {
                 "headline": is_headline,
                 "reference_units": measures.reference_units,
@@ -209,18 +215,20 @@ def _error_rows(language: str, words: Counts, characters: Counts) -> list[Row]:
 
 
 def _translations(group: Sequence[Pair], worst: int) -> _Measured:
+    sampling = sampling_of(group)
     measures = translation_measures(
-        [pair["reference"] for pair in group], [pair["hypothesis"] for pair in group]
+        [pair["reference"] for pair in group],
+        [pair["hypothesis"] for pair in group],
+        sampling.units,
     )
-    rows = [
-        _row("bleu", measures.bleu, len(group), measures.bleu_signature) | {"headline": True},
-        _row("chrf", measures.chrf, len(group), measures.chrf_signature),
-    ]
+    bleu = _row("bleu", measures.bleu, len(group), sampling, measures.bleu_signature)
+    chrf = _row("chrf", measures.chrf, len(group), sampling, measures.chrf_signature)
+    rows = [bleu | {"headline": True}, chrf]
     outcomes = {"metric": ["chrf"] * len(group), "chrf": measures.each_chrf}
     return rows, worst_translations(group, measures.each_chrf, worst), outcomes
 
 
-def _row(metric: str, measure: Measure, utterances: int, signature: str) -> Row:
+def _row(metric: str, measure: Measure, utterances: int, sampling: Sampling, signature: str) -> Row:
     return {
         "metric": metric,
         "value": measure.value,
@@ -228,5 +236,6 @@ def _row(metric: str, measure: Measure, utterances: int, signature: str) -> Row:
         "ci_high": measure.ci_high,
         "headline": False,
         "utterances": utterances,
+        **sampling.columns,
         "signature": signature,
     }

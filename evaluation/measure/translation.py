@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF
 
-from evaluation.measure.bootstrap import Floats, Measure, Rate, measured
+from evaluation.measure.bootstrap import Floats, Measure, Rate, Units, measured
 from evaluation.measure.counts import check_lengths
 
 __all__ = [
@@ -38,12 +38,15 @@ class TranslationMeasures:
 
 
 def translation_measures(
-    references: Sequence[str], hypotheses: Sequence[str]
+    references: Sequence[str], hypotheses: Sequence[str], units: Units | None = None
 ) -> TranslationMeasures:
     """BLEU and chrF++ from plain text, with case and punctuation.
 
     sacrebleu tokenizes by itself (13a), and its scores compare with published ones only on text
     that was not normalised before (Post, "A Call for Clarity in Reporting BLEU Scores", WMT 2018).
+
+    Args:
+        units: what is drawn for the intervals; None: each utterance
 
     Raises:
         ValueError: the lists differ in length, or are empty
@@ -52,8 +55,8 @@ def translation_measures(
     bleu, chrf = bleu_metric(), chrf_metric()
     bleu_counts = sacrebleu_counts(bleu, references, hypotheses)
     chrf_counts = sacrebleu_counts(chrf, references, hypotheses)
-    [bleu_measure] = measured(bleu_counts, sacrebleu_rate(bleu))
-    [chrf_measure] = measured(chrf_counts, sacrebleu_rate(chrf))
+    [bleu_measure] = measured(bleu_counts, sacrebleu_rate(bleu), units=units)
+    [chrf_measure] = measured(chrf_counts, sacrebleu_rate(chrf), units=units)
     return TranslationMeasures(
         bleu=bleu_measure,
         chrf=chrf_measure,

@@ -4,4 +4,5 @@
 - `entries`, `from_files`, `matching`: from CSV, TSV or JSON Lines files
 - `from_lake`: from the tables of a lake; `timed`: when the words of a transcript were spoken
 - `systems`: which model and options a pair belongs to
+- `choices`: the systems and baselines that a lake can be compared with
 """

@@ -35,6 +35,7 @@ SELECT
     place,
     transcript_id,
     transcript.created_at AS transcribed_at,
+    transcript.sequence,
     spoken.letters,
     spoken.letters_over_silence
 FROM reference_texts AS reference
@@ -43,7 +44,7 @@ JOIN (
     FROM transcripts SEMI JOIN sources USING (recording_id)
     QUALIFY row_number() OVER (
         PARTITION BY recording_id, model_id, task, options_key
-        ORDER BY created_at DESC, transcript_id
+        ORDER BY sequence DESC NULLS LAST, created_at DESC, transcript_id
     ) = 1
 ) AS transcript USING (recording_id, task)
 LEFT JOIN (
@@ -81,7 +82,7 @@ FROM reference_texts AS reference
 JOIN latest_baselines AS baseline USING (recording_id, task, dataset)
 QUALIFY row_number() OVER (
     PARTITION BY dataset, task, recording_id
-    ORDER BY baseline.created_at DESC, baseline.baseline_id
+    ORDER BY baseline.sequence DESC NULLS LAST, baseline.created_at DESC, baseline.baseline_id
 ) = 1
 ORDER BY ALL
 """
@@ -96,7 +97,7 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     Returns:
         the columns of `PAIRS`, then `duration_s`, `source`, `transcript_id`,
-        `transcribed_at`, `letters` and `letters_over_silence`
+        `transcribed_at`, `sequence`, `letters` and `letters_over_silence`
     """
     found = connection.sql(_PAIRS).to_arrow_table()
     sources = [place and join_uri(**place) for place in found["place"].to_pylist()]

@@ -54,11 +54,17 @@ def newest_systems(pairs: pa.Table) -> pa.Table:
     groups = [tuple(row.values()) for row in pairs.select(GROUP).to_pylist()]
     systems = [tuple(row.values()) for row in pairs.select(_SYSTEM).to_pylist()]
     newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    for group, system, when in zip(
-        groups, systems, pairs["transcribed_at"].to_pylist(), strict=True
+    for group, system, number, when in zip(
+        groups,
+        systems,
+        pairs["sequence"].to_pylist(),
+        pairs["transcribed_at"].to_pylist(),
+        strict=True,
     ):
-        newest[group] = max(newest.get(group, (when, system)), (when, system))
-    is_newest = [newest[group][1] == system for group, system in zip(groups, systems, strict=True)]
+        # In the order of the commits; clocks order the transcripts of older versions alone.
+        moment = (-1 if number is None else number, when, system)
+        newest[group] = max(newest.get(group, moment), moment)
+    is_newest = [newest[group][2] == system for group, system in zip(groups, systems, strict=True)]
     return pairs.filter(pa.array(is_newest, pa.bool_()))
 
 

@@ -31,8 +31,9 @@ PAIRS = pa.schema(
 `detected_language` means that the language was given to the model.
 
 More columns are used if they are present: `duration_s` (hours in the report), `source` (where the
-recording lies), `transcript_id` (for a query of its segments), `letters` of the transcript, and
-`letters_over_silence`, those in segments that the model took for silence."""
+recording lies), `speaker` and `session` (their recordings are drawn together), `transcript_id` (for
+a query of its segments), `letters` of the transcript, and `letters_over_silence`, those in segments
+that the model took for silence."""
 
 TASKS = ("transcribe", "translate")
 

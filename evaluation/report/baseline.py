@@ -14,7 +14,7 @@ from evaluation.pairs.table import Group, group_of, location
 from evaluation.report.alignment import Cell, aligned
 from evaluation.report.figures import NOTHING, change, compared_cells, p_value
 
-__all__ = ["HEADINGS", "BaselineRow", "BaselineView", "ChangedView", "baseline_view"]
+__all__ = ["HEADINGS", "BaselineRow", "BaselineView", "ChangedView", "baseline_view", "figure_key"]
 
 HEADINGS = {
     "dataset": "Data set",
@@ -26,9 +26,12 @@ HEADINGS = {
     "now": "Now",
     "difference": "Difference",
     "tolerated": "Tolerated",
-    "p_value": "p",
+    "p_of_difference": "p of a difference",
+    "p_of_worse": "p of worse",
     "verdict": "Verdict",
 }
+
+_NOT_GATED = "not gated"
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class BaselineRow:
     now: str
     difference: str
     tolerated: str
-    p_value: str
+    p_of_difference: str
+    p_of_worse: str
     verdict: str
 
 
@@ -74,25 +78,30 @@ class BaselineView:
 
 def baseline_view(against: Against) -> BaselineView:
     """The section's text; figures with an alarm come first."""
-    verdicts = {_key(verdict.row): verdict for verdict in against.verdicts}
+    verdicts = {figure_key(verdict.row): verdict for verdict in against.verdicts}
     alarmed = {group_of(verdict.row) for verdict in against.verdicts if verdict.alarm}
     rows = [
-        (row, verdicts.get(_key(row)))
+        (row, verdicts.get(figure_key(row)))
         for row in against.comparison.to_pylist()
-        if row["headline"] or (_key(row) in verdicts and row["difference"])
+        if row["headline"] or (figure_key(row) in verdicts and row["difference"])
     ]
     rows.sort(key=lambda one: one[1] is None or not one[1].alarm)
     return BaselineView(
         title=f"Against {against.what}",
         summary=summary(against),
-        messages=[*against.alarms, *(f"warning: {text}" for text in against.warnings)],
+        messages=[
+            *against.alarms,
+            *against.undecided,
+            *(f"warning: {text}" for text in against.warnings),
+        ],
         systems=_systems(against),
         rows=[_row(row, verdict, against.coverage[group_of(row)]) for row, verdict in rows],
         changed=[_group(recordings, alarmed) for recordings in against.changed if recordings],
     )
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+def figure_key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What identifies a figure in a comparison: its group and metric."""
     return (*group_of(row), row["metric"])
 
 
@@ -114,7 +123,7 @@ def _systems(against: Against) -> list[tuple[str, str, str]]:
 
 
 def _row(row: Mapping[str, Any], verdict: Verdict | None, coverage: Coverage) -> BaselineRow:
-    language, task, metric, recordings, before, now, difference, uncorrected = compared_cells(row)
+    language, task, metric, recordings, before, now, difference, of_difference = compared_cells(row)
     return BaselineRow(
         dataset=str(row["dataset"]),
         language=language,
@@ -125,8 +134,9 @@ def _row(row: Mapping[str, Any], verdict: Verdict | None, coverage: Coverage) ->
         now=now,
         difference=difference,
         tolerated=NOTHING if verdict is None else f"{verdict.margin:g}",
-        p_value=uncorrected if verdict is None else p_value(verdict.p_value),
-        verdict="not gated" if verdict is None else verdict.outcome,
+        p_of_difference=of_difference,
+        p_of_worse=NOTHING if verdict is None else p_value(verdict.p_value),
+        verdict=_NOT_GATED if verdict is None else verdict.outcome,
     )
 
 

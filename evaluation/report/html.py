@@ -10,13 +10,14 @@ from pathlib import Path
 import jinja2
 import pyarrow as pa
 
-from evaluation.gate.against import Against
+from evaluation.gate.findings import P_VALUES, Findings
 from evaluation.languages import language_name
 from evaluation.measure.scoring import Evaluation
 from evaluation.pairs.table import location
 from evaluation.report.baseline import baseline_view
 from evaluation.report.contents import Facts, sections, signatures
 from evaluation.report.figures import amount
+from evaluation.report.limits import limits_view
 from evaluation.report.links import audio_url, segments_query
 from evaluation.report.published import SOURCE
 from evaluation.report.systems import system_facts
@@ -25,17 +26,18 @@ from evaluation.report.systems import system_facts
 def render_html(
     evaluation: Evaluation,
     facts: Facts,
-    against: Against | None = None,
+    findings: Findings | None = None,
     history: pa.Table | None = None,
     systems: pa.Table | None = None,
 ) -> str:
     """A self-contained page.
 
     Args:
-        against: what changed since the baseline; it comes first
+        findings: what is beyond a limit and what changed since the baseline; they come first
         history: scores of this and earlier evaluations, as from `trends.history`
         systems: models and options, as from `systems.systems`
     """
+    against = findings.against if findings else None
     template = _environment().get_template("report.html")
     return template.render(
         facts=facts,
@@ -48,6 +50,8 @@ def render_html(
         audio_url=audio_url,
         segments_query=segments_query,
         against=against and baseline_view(against),
+        limits=findings and limits_view(findings),
+        p_values=P_VALUES,
         published_source=SOURCE,
     )
 

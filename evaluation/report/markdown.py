@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import re
 
-from evaluation.gate.against import Against
+from evaluation.gate.findings import P_VALUES, Findings
 from evaluation.measure.scoring import Evaluation
 from evaluation.pairs.table import location
 from evaluation.report.baseline import HEADINGS, BaselineView, baseline_view
 from evaluation.report.contents import Facts, Section, Worst, sections, signatures
 from evaluation.report.figures import amount
 from evaluation.report.headline_table import HeadlineRow
+from evaluation.report.limits import LimitsView, limits_view
 from evaluation.report.matrices import Matrix
 from evaluation.report.published import SOURCE
 
 
-def render_markdown(evaluation: Evaluation, facts: Facts, against: Against | None = None) -> str:
+def render_markdown(evaluation: Evaluation, facts: Facts, findings: Findings | None = None) -> str:
     """The whole report, ending in a newline."""
     lines = [f"# {_escaped(facts.title)}", "", f"{facts.created_at:%Y-%m-%d %H:%M %Z}".strip(), ""]
     lines += [f"- {_escaped(name)}: {_escaped(value)}" for name, value in facts.details.items()]
-    if against is not None:
-        lines += _baseline(baseline_view(against))
+    if findings is not None:
+        lines += _limits(limits_view(findings))
+    if findings is not None and findings.against is not None:
+        lines += _baseline(baseline_view(findings.against))
     for section in sections(evaluation):
         lines += _section(section)
     lines += ["", "## How this was measured", "", "95 % intervals are in parentheses.", ""]
@@ -34,12 +37,21 @@ def render_markdown(evaluation: Evaluation, facts: Facts, against: Against | Non
     return "\n".join(lines) + "\n"
 
 
+def _limits(view: LimitsView | None) -> list[str]:
+    if view is None:
+        return []
+    lines = ["", "## Limits", "", _escaped(view.summary)]
+    if view.messages:
+        lines += ["", *(f"- {_escaped(message)}" for message in view.messages)]
+    return lines
+
+
 def _baseline(view: BaselineView) -> list[str]:
     lines = ["", f"## {_escaped(view.title)}", "", _escaped(view.summary)]
     if view.messages:
         lines += ["", *(f"- {_escaped(message)}" for message in view.messages)]
     rows = [[getattr(row, name) for name in HEADINGS] for row in view.rows]
-    return [*lines, "", *_table(list(HEADINGS.values()), rows)]
+    return [*lines, "", *_table(list(HEADINGS.values()), rows), "", _escaped(P_VALUES)]
 
 
 def _section(section: Section) -> list[str]:

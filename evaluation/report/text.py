@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 import pyarrow as pa
 
+from evaluation.gate.against import Against
+from evaluation.gate.findings import P_VALUES
 from evaluation.measure.changed import Changed
+from evaluation.report.baseline import figure_key
 from evaluation.report.by_language import SystemScores, by_system
-from evaluation.report.figures import NOTHING, change, compared_cells, number
+from evaluation.report.figures import NOTHING, change, compared_cells, number, p_value
 from nightscribe.text_tables import table_text
 
-__all__ = ["changed_text", "comparison_table", "text_table"]
+__all__ = ["changed_text", "comparison_text", "text_table"]
 
 _HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF++", "LID %")
 _COMPARED = (
     *("language", "task", "metric", "utterances"),
-    *("baseline", "candidate", "difference", "p, uncorrected"),
+    *("baseline", "candidate", "difference", "p of a difference", "p of worse", "verdict"),
 )
+_WIDTH = 100
 
 
 def text_table(scores: pa.Table) -> str:
@@ -44,15 +49,24 @@ def _system_table(system: SystemScores) -> str:
     return f"{system.dataset}, model {system.model}\n" + table_text(_HEADINGS, rows)
 
 
-def comparison_table(comparison: pa.Table) -> str:
-    """A table per data set: the headline metrics and the LID of two systems, with the p-value."""
+def comparison_text(against: Against) -> str:
+    """A table per data set: the headline metrics and the LID of two systems, with the verdicts.
+
+    Ends with what the two p-values mean.
+    """
+    verdicts = {figure_key(verdict.row): verdict for verdict in against.verdicts}
     datasets: dict[str, list[tuple[str, ...]]] = {}
-    for row in comparison.to_pylist():
+    for row in against.comparison.to_pylist():
         if row["headline"] or row["metric"] == "lid_accuracy":
-            datasets.setdefault(row["dataset"], []).append(compared_cells(row))
-    return "\n".join(
-        f"{dataset}\n{table_text(_COMPARED, rows)}" for dataset, rows in datasets.items()
-    )
+            verdict = verdicts.get(figure_key(row))
+            judged = (
+                (NOTHING, "not gated")
+                if verdict is None
+                else (p_value(verdict.p_value), verdict.outcome)
+            )
+            datasets.setdefault(row["dataset"], []).append((*compared_cells(row), *judged))
+    tables = [f"{dataset}\n{table_text(_COMPARED, rows)}" for dataset, rows in datasets.items()]
+    return "\n".join([*tables, textwrap.fill(P_VALUES, _WIDTH)])
 
 
 def changed_text(recordings: Iterable[Changed]) -> str:

@@ -26,9 +26,10 @@ _HISTORY = """
 SELECT dataset, language, model_id, options_key, metric, value, score_id, created_at
 FROM scores
 WHERE headline AND score_id IN (
-    SELECT score_id FROM scores GROUP BY score_id ORDER BY max(created_at) DESC LIMIT ?
+    SELECT score_id FROM scores GROUP BY score_id
+    ORDER BY max(sequence) DESC NULLS LAST, max(created_at) DESC, score_id LIMIT ?
 )
-ORDER BY created_at, score_id
+ORDER BY sequence NULLS FIRST, created_at, score_id DESC
 """
 
 

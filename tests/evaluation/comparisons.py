@@ -19,6 +19,8 @@ def row(found: Difference, utterances: int, **changed: Any) -> dict[str, Any]:
         "metric": "wer",
         "headline": True,
         "utterances": utterances,
+        "sampling_unit": "recording",
+        "sampling_units": utterances,
         "baseline": found.baseline,
         "candidate": found.candidate,
         "difference": found.value,

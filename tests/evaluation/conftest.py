@@ -86,8 +86,10 @@ def make_pair(**changed: Any) -> dict[str, Any]:
 
 
 def table(*rows: dict[str, Any]) -> pa.Table:
-    """A table of pairs."""
-    return pa.Table.from_pylist(list(rows), schema=PAIRS)
+    """A table of pairs, with the speakers and sessions that rows name."""
+    names = [name for name in ("speaker", "session") if any(name in row for row in rows)]
+    schema = pa.schema([*PAIRS, *(pa.field(name, pa.string()) for name in names)])
+    return pa.Table.from_pylist(list(rows), schema=schema)
 
 
 def by_metric(scores: pa.Table) -> dict[str, dict[str, Any]]:

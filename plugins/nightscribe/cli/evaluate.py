@@ -2,7 +2,7 @@
 
 The scores and the report are kept in the lake. If baselines are set (`nightscribe baseline`), the
 newest transcripts are compared with them. With --gate, the exit code is 3 if a language is worse
-than its baseline by more than the rules allow.
+than its baseline by more than the rules allow, or beyond a limit.
 
 examples:
   nightscribe evaluate --lake /data/lake
@@ -54,11 +54,12 @@ def execute(arguments: argparse.Namespace) -> int:
     """
     # Only the outermost layer may import both packages.
     from evaluation.errors import InputError
-    from evaluation.gate.against import summary
+    from evaluation.gate.findings import findings_summary
     from evaluation.gate.rules_file import read_gate
     from evaluation.lake import evaluate_lake
+    from evaluation.pairs.choices import NothingToCompare
     from evaluation.pairs.systems import Chosen
-    from evaluation.report.text import comparison_table
+    from evaluation.report.text import comparison_text
     from nightscribe.stages.run_ids import new_run_id
 
     try:
@@ -68,33 +69,30 @@ def execute(arguments: argparse.Namespace) -> int:
     other = None
     if arguments.against is not None or arguments.against_options is not None:
         other = Chosen(model=arguments.against, options_key=arguments.against_options)
-    evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules, other)
+    try:
+        evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules, other)
+    except NothingToCompare as error:
+        print(f"nothing to compare: {error}", file=sys.stderr)
+        return 1
     if evaluated is None:
         print("nothing to score: no transcript in this lake has a reference")
         return 1
     print(evaluated.table)
-    against = evaluated.against
+    findings, against = evaluated.findings, evaluated.against
     if against is not None:
-        print(comparison_table(against.comparison))
-        print(summary(against))
-        for kind, messages in (("worse", against.alarms), ("warning", against.warnings)):
-            for message in messages:
-                print(f"{kind}: {message}", file=sys.stderr)
-    elif other is not None:
-        print(
-            "nothing to compare: that model and another one need transcripts of recordings with "
-            "a reference",
-            file=sys.stderr,
-        )
-    elif rules is not None:
+        print(comparison_text(against))
+    if summary := findings_summary(findings):
+        print(summary)
+    for kind, messages in findings.messages().items():
+        for message in messages:
+            print(f"{kind}: {message}", file=sys.stderr)
+    if against is None and other is None and rules is not None:
         print("no baseline is set: set one with `nightscribe baseline set`", file=sys.stderr)
     if arguments.out:
         _write_reports(arguments.out, evaluated.reports)
     for uri in evaluated.uris:
         print(uri)
-    if other is not None and against is None:
-        return 1
-    return _GATE_FAILED if rules is not None and against is not None and against.alarms else 0
+    return _GATE_FAILED if rules is not None and findings.alarms else 0
 
 
 def _write_reports(folder: Path, reports: Mapping[str, str]) -> None:

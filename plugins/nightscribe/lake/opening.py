@@ -1,24 +1,28 @@
-"""Open a lake and create its missing tables."""
+"""Open a lake, create its missing tables, and add columns that an older lake lacks."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Collection
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from nightscribe.errors import LakeError
 from nightscribe.lake.location import canonical_lake_uri
-from nightscribe.lake.schema import ADDED_LATER, LAKE_FORMAT, SCHEMAS
+from nightscribe.lake.schema import ADDED_COLUMNS, ADDED_LATER, LAKE_FORMAT, SCHEMAS
 from nightscribe.lake.tables import Lake
 
 __all__ = ["lake_exists", "open_lake", "open_to_read"]
 
+_ATTEMPTS = 20
+"""Attempts at a commit that adds columns; each failed one means that another process committed."""
+
 
 def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
-    """Open a lake; create the lake or its missing tables.
+    """Open a lake; create the lake, or its missing tables and columns.
 
     Raises:
         LakeError: the lake has a newer format, or cannot be read or written.
@@ -35,6 +39,9 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
             with contextlib.suppress(*ignored):
                 if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
                     _create_table(lake, name, schema)
+        for name, columns in ADDED_COLUMNS.items() if lake_format else ():
+            with contextlib.suppress(OSError, DeltaError):  # of such a user, too
+                _add_columns(lake, name, columns)
     except (OSError, DeltaError) as error:
         raise LakeError(f"lake {lake.uri} cannot be opened: {error}") from error
     return lake
@@ -69,6 +76,26 @@ def _create_table(lake: Lake, name: str, schema: pa.Schema) -> None:
             commit_properties=no_retry,
         )
     lake.table(name)  # raises if neither this process nor another one created it
+
+
+def _add_columns(lake: Lake, name: str, columns: Collection[str]) -> None:
+    """Add the columns that a table lacks, in one commit. Other processes may do so too."""
+    for _ in range(_ATTEMPTS):
+        table = lake.table_if_made(name)
+        if table is None:
+            return
+        missing = set(columns) - {field.name for field in table.schema().fields}
+        if not missing:
+            return
+        with contextlib.suppress(CommitFailedError):  # another process added some: look again
+            table.alter.add_columns(
+                [
+                    field
+                    for field in Schema.from_arrow(SCHEMAS[name]).fields
+                    if field.name in missing
+                ],
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
 
 
 def lake_exists(uri: str, storage_options: dict[str, str] | None = None) -> bool:

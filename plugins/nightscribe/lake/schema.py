@@ -16,6 +16,9 @@ import pyarrow as pa
 LAKE_FORMAT = 1
 """Version of this layout; `open_lake` refuses a lake with a higher one."""
 
+SEQUENCE = "sequence"
+"""Column that `Lake` fills: the order of the commits to a table."""
+
 _TIME = pa.timestamp("us", tz="UTC")
 
 
@@ -29,11 +32,27 @@ def _required(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
 
 _RUN_ID = _required("run_id", pa.string(), "run that wrote the row, of Airflow or of the CLI")
 _CREATED_AT = _required("created_at", _TIME, "when the row was created")
+_SEQUENCE = _column(
+    SEQUENCE,
+    pa.int64(),
+    "order of the commits to the table, whatever the clocks of the machines say: later rows have a "
+    "higher number, those of one commit the same; null in rows of older versions",
+)
 _RECORDING_ID = _required("recording_id", pa.string(), "SHA-256 of the recording's encoded bytes")
 _TASK = _required("task", pa.string(), "`transcribe` or `translate` (to English)")
 _MODEL_ID = _required("model_id", pa.string(), "SHA-256 of the checkpoint file")
 _OPTIONS_KEY = _required(
     "options_key", pa.string(), "hash of the decoding options that change the text"
+)
+_VARIETY = _column(
+    "variety",
+    pa.string(),
+    "regional variety of the language as a tag of BCP 47: `zh-TW`, `pt-BR`; null if not stated",
+)
+
+_SPEAKER = _column("speaker", pa.string(), "who speaks, if the manifest or data set names it")
+_SESSION = _column(
+    "session", pa.string(), "session of several recordings, if the manifest or data set names it"
 )
 
 RECORDINGS = pa.schema(
@@ -102,8 +121,11 @@ REFERENCES = pa.schema(
             "dataset", pa.string(), "data set of the manifest, else the name of the collection"
         ),
         _required("language", pa.string(), "spoken language, as a code"),
+        _VARIETY,
         _required("text", pa.string(), "true text: the spoken words, or their translation"),
         _column("split", pa.string(), "test, dev, train …, if the manifest has a split"),
+        _SPEAKER,
+        _SESSION,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -115,10 +137,13 @@ ANNOTATIONS = pa.schema(
         _required("archive", pa.string(), "URI of the folder, prefix, zip or tar"),
         _required("member", pa.string(), "path inside the archive"),
         _column("language", pa.string(), "spoken language, as a code"),
+        _VARIETY,
         _column("text", pa.string(), "the spoken words"),
         _column("translation", pa.string(), "their translation into English"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _column("split", pa.string(), "test, dev, train …"),
+        _SPEAKER,
+        _SESSION,
         _column("metadata", pa.string(), "the other columns, as a JSON object"),
         _required("line", pa.int64(), "line of the manifest; of a list, its number"),
         _column("depth", pa.int64(), "folders above the manifest; null for a data set's list"),
@@ -156,6 +181,7 @@ TRANSCRIPTS = pa.schema(
         ),
         _required("batch_id", pa.string(), "batch that wrote it"),
         _required("attempt_id", pa.string(), "attempt at that batch, see `batches`"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -220,6 +246,7 @@ SCORES = pa.schema(
         _required("score_id", pa.string(), "identifies the evaluation"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
+        _VARIETY,
         _MODEL_ID,
         _required("model", pa.string(), "name or path"),
         _TASK,
@@ -237,11 +264,19 @@ SCORES = pa.schema(
             "headline", pa.bool_(), "whether to quote it for this language: WER or CER, and BLEU"
         ),
         _required("utterances", pa.int64(), "recordings with a reference and a transcript"),
+        _column("of_references", pa.int64(), "references that a transcript could be scored with"),
+        _column(
+            "sampling_unit",
+            pa.string(),
+            "what the interval draws: recording, or speaker or session if references name them",
+        ),
+        _column("sampling_units", pa.int64(), "how many of these there are"),
         _column("reference_units", pa.int64(), "words (characters for cer) in the references"),
         _column("substitutions", pa.int64(), "words or characters"),
         _column("deletions", pa.int64(), "words or characters"),
         _column("insertions", pa.int64(), "words or characters"),
         _required("signature", pa.string(), "versions of normalizer and libraries, or sacrebleu's"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -267,13 +302,25 @@ VERDICTS = pa.schema(
         _column("difference", pa.float64(), "value less baseline"),
         _column("ci_low", pa.float64(), "lower end of the difference's 95 % interval"),
         _column("ci_high", pa.float64(), "upper end of the difference's 95 % interval"),
-        _column("p_value", pa.float64(), "of being worse by more than the margin, corrected"),
+        _column(
+            "p_value",
+            pa.float64(),
+            "of being worse by more than the margin: one direction, corrected for all figures",
+        ),
         _column("margin", pa.float64(), "points, 0 to 100, by which it may be worse"),
+        _column(
+            "limit_points",
+            pa.float64(),
+            "points, 0 to 100, that `value` must not be beyond; such a row compares nothing",
+        ),
+        _column("sampling_unit", pa.string(), "as in `scores`"),
+        _column("sampling_units", pa.int64(), "as in `scores`"),
+        _column("needed_units", pa.int64(), "units with which the gate could tell; null if it can"),
         _required(
             "verdict",
             pa.string(),
-            "worse, better, held, too few (recordings for a p-value); of a group as a whole: "
-            "missing (no recording to compare), incomplete (few), no baseline",
+            "worse, better, held, too few to tell; of a limit: beyond limit, within limit; of a "
+            "group as a whole: missing (no recording to compare), incomplete (few), no baseline",
         ),
         _column("action", pa.string(), "what the rules do about it: `fail` or `warn`"),
         _required("closes", pa.bool_(), "whether it closes the gate"),
@@ -320,6 +367,7 @@ BASELINES = pa.schema(
         _required("baseline_id", pa.string(), "identifies the call that set the baseline"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
+        _VARIETY,
         _TASK,
         _RECORDING_ID,
         _MODEL_ID,
@@ -328,6 +376,7 @@ BASELINES = pa.schema(
         _required("text", pa.string(), "text of the transcript when the baseline was set"),
         _column("detected_language", pa.string(), "null if the language was given"),
         _column("reason", pa.string(), "why the baseline was set, as given by its author"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -352,6 +401,7 @@ ACCOUNT_PARTS = pa.schema(
         _required("rejected", pa.int64(), "files that cannot be used; `rejected` has the reasons"),
         _required("passed_over", pa.int64(), "files that are not read because of their name"),
         _required("suffixes", pa.list_(PASSED_OVER), "the files passed over, by suffix"),
+        _SEQUENCE,
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -478,6 +528,23 @@ ADDED_LATER = frozenset(
     }
 )
 """Tables that an older lake of the same format may not have."""
+
+ADDED_COLUMNS: dict[str, frozenset[str]] = {
+    "reference_texts": frozenset({"variety", "speaker", "session"}),
+    "annotations": frozenset({"variety", "speaker", "session"}),
+    "transcripts": frozenset({"sequence"}),
+    "scores": frozenset(
+        {"variety", "of_references", "sampling_unit", "sampling_units", "sequence"}
+    ),
+    "baselines": frozenset({"variety", "sequence"}),
+    "account_parts": frozenset({"sequence"}),
+    "verdicts": frozenset({"limit_points", "sampling_unit", "sampling_units", "needed_units"}),
+}
+"""Table → columns that the table of an older lake of the same format may not have.
+
+They are null in older rows, so they must be nullable. `open_lake` adds them to the table; in a lake
+that may only be read, the views show nulls.
+"""
 
 
 def _without_comment(field: pa.Field) -> pa.Field:

@@ -12,6 +12,11 @@ Delta Lake refuses a commit if another commit with the same *application transac
 after the writer took its snapshot. All commits but those of `append` to a table carry the
 same id. So "read the keys, then append the missing rows" is a compare-and-swap: after a refusal,
 the writer checks the files that were added since, and tries again.
+
+A table with the column `sequence` has its commits numbered, so that the order of its rows does not
+depend on clocks. The number is the version that the commit makes of the state that the writer has
+read. All commits to such a table are conditional, also those of `append`: a writer whose state is
+not the newest is refused, so a later commit always has a higher number.
 """
 
 from __future__ import annotations
@@ -30,7 +35,7 @@ from deltalake.table import TableMerger
 
 from nightscribe.errors import LakeError
 from nightscribe.lake.location import LakeLocation
-from nightscribe.lake.schema import ADDED_LATER, WRITTEN_SCHEMAS
+from nightscribe.lake.schema import ADDED_LATER, SEQUENCE, WRITTEN_SCHEMAS
 
 __all__ = ["Lake"]
 
@@ -72,11 +77,23 @@ class Lake(LakeLocation):
 
     def append(self, name: str, rows: pa.Table) -> None:
         """Add rows that are new by construction. Without rows there is no commit."""
-        if rows.num_rows:
+        rows = rows.cast(WRITTEN_SCHEMAS[name])
+        if rows.num_rows == 0:
+            return
+        if SEQUENCE not in rows.column_names:
             try:
-                self._write(self.table(name), rows.cast(WRITTEN_SCHEMAS[name]), None)
+                self._write(self.table(name), rows, None)
             except CommitFailedError as error:  # after the retries of delta-rs
                 raise _too_busy(self.path(name)) from error
+            return
+        for attempt in range(_ATTEMPTS):
+            table = self.table(name)
+            try:
+                self._write(table, _numbered(rows, table), [_WRITERS])
+                return
+            except CommitFailedError:
+                _wait_for_others(attempt)
+        raise _too_busy(self.path(name))
 
     def insert_new(
         self, name: str, rows: pa.Table, key: Sequence[str], transactions: Iterable[str] = ()
@@ -102,8 +119,9 @@ class Lake(LakeLocation):
             if rows.num_rows == 0 and not transactions:
                 return rows
             try:
-                self._write(table, rows, [_WRITERS, *transactions])
-                return rows
+                numbered = _numbered(rows, table)
+                self._write(table, numbered, [_WRITERS, *transactions])
+                return numbered
             except CommitFailedError:
                 _wait_for_others(attempt)
         raise _too_busy(self.path(name))
@@ -132,7 +150,7 @@ class Lake(LakeLocation):
         """
         schema = WRITTEN_SCHEMAS[name]
         rows = _first_of_each(rows.cast(schema)[::-1], key)
-        contents = [c for c in schema.names if c not in {*key, "run_id", "created_at"}]
+        contents = [c for c in schema.names if c not in {*key, SEQUENCE, "run_id", "created_at"}]
         differs = " OR ".join(f'(t."{c}" IS DISTINCT FROM s."{c}")' for c in contents)
         if rows.num_rows == 0:
             return
@@ -170,8 +188,9 @@ class Lake(LakeLocation):
         same_key = " AND ".join(f'(t."{c}" IS NOT DISTINCT FROM s."{c}")' for c in key)
         for attempt in range(_ATTEMPTS):
             try:
-                merger = self.table(name).merge(
-                    rows,
+                table = self.table(name)
+                merger = table.merge(
+                    _numbered(rows, table),
                     predicate=same_key,
                     source_alias="s",
                     target_alias="t",
@@ -221,6 +240,15 @@ class Lake(LakeLocation):
             raise
         except (OSError, DeltaError) as error:
             raise _write_failed(table.table_uri, error) from error
+
+
+def _numbered(rows: pa.Table, table: DeltaTable) -> pa.Table:
+    """The rows with the number of a commit on top of this state, if they have a column for it."""
+    if SEQUENCE not in rows.column_names:
+        return rows
+    place = rows.column_names.index(SEQUENCE)
+    number = pa.scalar(table.version() + 1, pa.int64())
+    return rows.set_column(place, rows.schema.field(place), pa.repeat(number, rows.num_rows))
 
 
 def _transactions(names: Sequence[str]) -> CommitProperties:

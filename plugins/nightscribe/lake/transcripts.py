@@ -92,7 +92,9 @@ def transcripts_of(lake: Lake, recording_id: str, model_id: str) -> list[tuple[R
     with connect(lake) as connection:
         transcripts = connection.sql(
             """SELECT * FROM transcripts WHERE recording_id = $id AND model_id = $model_id
-               QUALIFY row_number() OVER (PARTITION BY task ORDER BY created_at DESC) = 1
+               QUALIFY row_number() OVER (
+                 PARTITION BY task
+                 ORDER BY sequence DESC NULLS LAST, created_at DESC, transcript_id) = 1
                ORDER BY task""",
             params={"id": recording_id, "model_id": model_id},
         ).to_arrow_table()

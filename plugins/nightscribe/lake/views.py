@@ -2,6 +2,9 @@
 
 A view names the live files of its table, which come from the Delta log, so DuckDB needs no
 extension. The views hide segments and attempts of batches that were never committed.
+
+What is newest is decided by `sequence`, the order of the commits, since the clocks of two workers
+may differ. Rows of older versions have none; they are older than those that have one.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from nightscribe.lake.schema import SCHEMAS
+from nightscribe.lake.schema import ADDED_COLUMNS, SCHEMAS
 from nightscribe.lake.tables import Lake
 
 __all__ = ["VIEWS", "create_views"]
@@ -119,6 +122,9 @@ VIEWS: dict[str, tuple[str, str]] = {
         """SELECT score_id, min(created_at) AS created_at, any_value(run_id) AS run_id,
              CASE WHEN bool_or(closes) THEN 'closed'
                   WHEN bool_and(verdict = 'no baseline') THEN 'no baseline'
+                  WHEN bool_or(verdict = 'too few to tell') AND NOT bool_or(
+                    verdict IN ('worse', 'better', 'held', 'beyond limit', 'within limit'))
+                    THEN 'too few to tell'
                   ELSE 'open' END AS state,
              count(DISTINCT (dataset, language, task)) FILTER (verdict <> 'no baseline')
                AS judged_groups,
@@ -127,11 +133,19 @@ VIEWS: dict[str, tuple[str, str]] = {
              count(DISTINCT (dataset, language, task)) FILTER (verdict = 'missing' AND closes)
                AS missing_groups,
              count(DISTINCT (dataset, language, task)) FILTER (
-               NOT closes AND verdict IN ('worse', 'missing', 'incomplete')) AS warned_groups,
+               NOT closes AND verdict IN ('worse', 'beyond limit', 'missing', 'incomplete'))
+               AS warned_groups,
+             count(DISTINCT (dataset, language, task)) FILTER (
+               verdict = 'beyond limit' AND closes) AS groups_beyond_limit,
+             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'too few to tell')
+               AS too_few_groups,
              count(DISTINCT (dataset, language, task)) FILTER (verdict = 'no baseline')
                AS groups_without_baseline,
-             any_value(rules) AS rules
-           FROM verdicts GROUP BY score_id""",
+             any_value(rules) AS rules, any_value(sequence) AS sequence
+           FROM verdicts
+           JOIN (SELECT score_id, max(sequence) AS sequence FROM files.scores GROUP BY score_id)
+             USING (score_id)
+           GROUP BY score_id""",
     ),
     "utterance_errors": (
         "The errors of each scored transcript, with the second of each.",
@@ -155,7 +169,7 @@ VIEWS: dict[str, tuple[str, str]] = {
              sum(known)::BIGINT AS known, sum(used)::BIGINT AS used,
              sum(rejected)::BIGINT AS rejected, sum(a.passed_over)::BIGINT AS passed_over,
              sum(found - known - used - rejected - a.passed_over)::BIGINT AS unfinished,
-             any_value(by_suffix.suffixes) AS suffixes
+             any_value(by_suffix.suffixes) AS suffixes, min(sequence) AS sequence
            FROM files.account_parts AS a LEFT JOIN (
              SELECT run_id, collection,
                list({'suffix': suffix, 'files': files} ORDER BY files DESC, suffix) AS suffixes
@@ -194,16 +208,20 @@ VIEWS: dict[str, tuple[str, str]] = {
         "recordings that no place holds any more, because all have another content now.",
         """SELECT * FROM transcripts SEMI JOIN files.sources USING (recording_id)
            QUALIFY row_number() OVER (
-             PARTITION BY recording_id, task ORDER BY created_at DESC, transcript_id) = 1""",
+             PARTITION BY recording_id, task
+             ORDER BY sequence DESC NULLS LAST, created_at DESC, transcript_id) = 1""",
     ),
     "latest_scores": (
         "The scores of the newest evaluation.",
-        "SELECT * FROM scores WHERE score_id = (SELECT max_by(score_id, created_at) FROM scores)",
+        """SELECT * FROM scores WHERE score_id = (
+             SELECT score_id FROM scores
+             ORDER BY sequence DESC NULLS LAST, created_at DESC, score_id LIMIT 1)""",
     ),
     "latest_baselines": (
         "The current baseline of each data set, language and task.",
         """SELECT * FROM baselines QUALIFY baseline_id = first_value(baseline_id) OVER (
-             PARTITION BY dataset, language, task ORDER BY created_at DESC, baseline_id)""",
+             PARTITION BY dataset, language, task
+             ORDER BY sequence DESC NULLS LAST, created_at DESC, baseline_id)""",
     ),
     "search": (
         "Segments of the latest transcripts, with one place of their recording; if possible, one "
@@ -246,14 +264,18 @@ def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str,
 
 def _rows_of(name: str, files: list[str]) -> str:
     """The query for the rows of a table with these files."""
-    columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
-    if files:
-        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-        return f"SELECT {columns} FROM read_parquet([{listed}], union_by_name = true)"
     typed = ", ".join(
         f'NULL::{_duckdb_type(field.type)} AS "{field.name}"' for field in SCHEMAS[name]
     )
-    return f"SELECT {typed} WHERE false"
+    no_row = f"SELECT {typed} WHERE false"
+    if not files:
+        return no_row
+    columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    rows = f"FROM read_parquet([{listed}], union_by_name = true)"
+    if name in ADDED_COLUMNS:  # which perhaps none of the files has
+        rows = f"FROM ({rows} UNION ALL BY NAME {no_row})"
+    return f"SELECT {columns} {rows}"
 
 
 def _duckdb_type(kind: Any) -> str:

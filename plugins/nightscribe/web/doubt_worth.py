@@ -63,8 +63,8 @@ def _measured(snapshots: Snapshots, model_id: str) -> Worth | None:
                    JOIN reference_texts AS r USING (recording_id, task)
                    WHERE task = 'transcribe' AND model_id = ?
                    QUALIFY row_number() OVER (
-                     PARTITION BY recording_id ORDER BY t.created_at DESC, t.transcript_id, dataset)
-                     = 1))
+                     PARTITION BY recording_id ORDER BY t.sequence DESC NULLS LAST,
+                       t.created_at DESC, t.transcript_id, dataset) = 1))
            WHERE characters <= ? ORDER BY recording_id, transcript_id LIMIT ?""",
         [model_id, _CHARACTERS, _RECORDINGS],
     )

@@ -133,7 +133,7 @@ def read_recording(snapshots: Snapshots, recording_id: str, asked: Asked) -> Rea
     """Read what a page shows of a recording."""
     transcripts = snapshots.rows(
         """FROM transcripts_of_record WHERE recording_id = ?
-           ORDER BY task, created_at DESC, transcript_id""",
+           ORDER BY task, sequence DESC NULLS LAST, created_at DESC, transcript_id""",
         [recording_id],
     )
     for row in transcripts:

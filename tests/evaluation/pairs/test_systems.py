@@ -22,8 +22,10 @@ TRANSCRIBED = (
 )
 
 
-@pytest.fixture
-def pairs(pair: PairMaker) -> pa.Table:
+@pytest.fixture(params=["by clocks", "by commits"])
+def pairs(pair: PairMaker, request: pytest.FixtureRequest) -> pa.Table:
+    """By commits, the clocks say the opposite."""
+    by_commits = request.param == "by commits"
     rows = [
         pair(
             language=language,
@@ -32,11 +34,20 @@ def pairs(pair: PairMaker) -> pa.Table:
             options_key=options,
             recording_id=recording,
         )
-        | {"transcribed_at": datetime(2025, 1, day, tzinfo=UTC)}
+        | {
+            "transcribed_at": datetime(2025, 1, 9 - day if by_commits else day, tzinfo=UTC),
+            "sequence": day if by_commits else None,
+        }
         for language, model, options, day in TRANSCRIBED
         for recording in ("a", "b")
     ]
-    schema = PAIRS.append(pa.field("transcribed_at", pa.timestamp("us", "UTC")))
+    schema = pa.schema(
+        [
+            *PAIRS,
+            pa.field("transcribed_at", pa.timestamp("us", "UTC")),
+            pa.field("sequence", pa.int64()),
+        ]
+    )
     return pa.Table.from_pylist(rows, schema=schema)
 
 

@@ -16,7 +16,7 @@ __all__ = ["router"]
 router = APIRouter()
 
 _LAST_RUN = """SELECT run_id, max(created_at) AS created_at FROM accounts
-GROUP BY run_id ORDER BY created_at DESC LIMIT 1"""
+GROUP BY run_id ORDER BY max(sequence) DESC NULLS LAST, created_at DESC, run_id LIMIT 1"""
 
 _TOTALS = """SELECT
   (SELECT count(*) FROM recordings) AS recordings,

@@ -174,7 +174,8 @@ def _rows(
         """SELECT recording_id, task, language, model, avg_logprob, left(text, 200) AS text
            FROM transcripts WHERE recording_id IN (SELECT unnest(?))
            QUALIFY row_number() OVER (PARTITION BY recording_id, task
-                                      ORDER BY created_at DESC, transcript_id) = 1
+                                      ORDER BY sequence DESC NULLS LAST, created_at DESC,
+                                        transcript_id) = 1
            ORDER BY task""",
         [ids],
     ):
