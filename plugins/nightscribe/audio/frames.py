@@ -21,7 +21,7 @@ __all__ = ["FrameDecoder"]
 class FrameDecoder:
     """Decodes an open recording; counts its seconds, records its damage, measures its levels."""
 
-    def __init__(self, recording: Opened, *, is_measured: bool) -> None:
+    def __init__(self, recording: Opened, *, is_measured: bool = False) -> None:
         self._recording = recording
         self._damage = Damage()
         self.levels = Levels()
