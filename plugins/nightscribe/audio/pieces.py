@@ -44,6 +44,8 @@ class Pieces:
             Rejected: the recording cannot be decoded.
             OSError: it cannot be read.
         """
+        if wanted * PIECE_S >= self._duration_s:
+            return wanted, np.empty(0, np.int16)
         if self._running is None or not self._next <= wanted <= self._next + _NEAR:
             self._begin(wanted)
         assert self._running is not None

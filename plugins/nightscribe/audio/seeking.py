@@ -3,7 +3,7 @@
 A position is what a transcript means by it: seconds of decoded audio since the first sample. The
 time stamps of a container may say something else: they jump where packets are missing, or drift
 with the rounding of each packet. So a way to seek is used only if it proves right: from five
-seconds before the end, it must decode as many samples as are left.
+seconds before the end, it must decode as many samples as are left, without a jump of time stamps.
 
 There are two ways. By time stamps, FFmpeg seeks in the container. By counting, the frames of a
 format without time stamps are found by their sizes, and FFmpeg gets the file without the frames
@@ -36,14 +36,16 @@ _AHEAD_S = 1.0  # decoded before a position, so that the decoder has the history
 _MOST_AHEAD_S = 60.0  # a seek that lands further before its position has not worked
 _TRIAL_S = 5.0
 _TOLERANCE_S = 0.025
+_JITTER_S = 0.1  # between time stamps and counted samples, over the trial
 
 _EQUAL_PACKETS = 40  # of one size, by which all are taken to be of one size
 _NOT_COUNTED = re.compile(r"pcm_|mp[123]")  # seek well by time stamps
 
-# Bytes of a frame of 20 ms by its type, with its header (RFC 4867, sections 3.6 and 5.3).
+# Bytes of a frame with its header: of 20 ms of speech by its type, then of comfort noise. Frames of
+# higher types have a header only (RFC 4867, sections 3.6 and 5.3).
 _AMR = {
-    b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1),
-    b"#!AMR-WB\n": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6, 1, 1, 1, 1, 1, 1),
+    b"#!AMR\n": (13, 14, 16, 18, 20, 21, 27, 32, 6),
+    b"#!AMR-WB\n": (18, 24, 33, 37, 41, 47, 51, 59, 61, 6),
 }
 _AMR_FRAME_S = Fraction(1, 50)
 _AMR_NOTED = 50  # frames between positions that are kept
@@ -93,10 +95,16 @@ def _is_right(way: Seeking, duration_s: float) -> bool:
         if begun is None:
             return False
         position, frames = begun
-        left = sum(Fraction(frame.samples, frame.sample_rate) for frame in frames)
+        left, first_s, last_s = 0.0, None, None
+        for frame in frames:
+            first_s = first_s if first_s is not None else frame.time
+            left += frame.samples / frame.sample_rate
+            last_s = frame.time + frame.samples / frame.sample_rate if frame.time else last_s
     except Rejected:
         return False
-    return abs(position + float(left) - duration_s) <= _TOLERANCE_S
+    if first_s is not None and last_s is not None and last_s - first_s - left > _JITTER_S:
+        return False
+    return abs(position + left - duration_s) <= _TOLERANCE_S
 
 
 class _ByTimestamps(Seeking):
@@ -162,7 +170,7 @@ class _ByCounting(Seeking):
         self._open_files.close()
         starts = self._counted.starts
         number = int(max(0.0, at_s - _AHEAD_S) / self._counted.step_s)
-        if number >= len(starts):
+        if number >= len(starts):  # a header that promises more than there is
             return None
         rest = _Without(self._file, starts[0], starts[number])
         recording = self._open_files.enter_context(opened(cast(BinaryIO, rest)))
@@ -203,8 +211,13 @@ def _by_counting(file: BinaryIO, duration_s: float) -> Seeking | None:
 
 
 def _amr_frames(file: BinaryIO, start: int, sizes: tuple[int, ...]) -> _Counted:
-    """The frames of an AMR file, whose sizes may vary with what is said."""
-    by_header = [sizes[header >> 3 & 0xF] for header in range(256)]
+    """The frames of an AMR file, whose sizes may vary with what is said.
+
+    Frames without speech count as no time: FFmpeg skips them.
+    """
+    types = [header >> 3 & 0xF for header in range(256)]
+    size_of = [sizes[kind] if kind < len(sizes) else 1 for kind in types]
+    has_speech = [kind < len(sizes) - 1 for kind in types]
     starts = []
     file.seek(start)
     base, at = start, 0  # the next frame begins at byte `at` of a block, which begins at `base`
@@ -212,10 +225,12 @@ def _amr_frames(file: BinaryIO, start: int, sizes: tuple[int, ...]) -> _Counted:
     while block := file.read(1 << 20):
         end = len(block)
         while at < end:
-            if not frame % _AMR_NOTED:
-                starts.append(base + at)
-            at += by_header[block[at]]
-            frame += 1
+            header = block[at]
+            if has_speech[header]:
+                if not frame % _AMR_NOTED:
+                    starts.append(base + at)
+                frame += 1
+            at += size_of[header]
         base, at = base + end, at - end
     return _Counted(starts, float(_AMR_NOTED * _AMR_FRAME_S))
 
