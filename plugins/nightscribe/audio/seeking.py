@@ -3,7 +3,7 @@
 A position is what a transcript means by it: seconds of decoded audio since the first sample. The
 time stamps of a container may say something else: they jump where packets are missing, or drift
 with the rounding of each packet. So a way to seek is used only if it proves right: from five
-seconds before the end, it must decode as many samples as are left, without a jump of time stamps.
+seconds before the end, it must decode as many samples as are left. Time stamps must not jump there.
 
 There are two ways. By time stamps, FFmpeg seeks in the container. By counting, the frames of a
 format without time stamps are found by their sizes, and FFmpeg gets the file without the frames
@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
-from typing import BinaryIO, cast
+from typing import BinaryIO, ClassVar, cast
 
 import av
 from av.audio.frame import AudioFrame
@@ -53,6 +53,9 @@ _AMR_NOTED = 50  # frames between positions that are kept
 
 class Seeking(ABC):
     """A way to begin in the middle of a recording. Keeps it open until it is closed."""
+
+    by_time: ClassVar[bool]
+    """Whether positions come from time stamps, which must not jump then."""
 
     @abstractmethod
     def frames_from(self, at_s: float) -> tuple[float, Iterator[AudioFrame]] | None:
@@ -102,13 +105,15 @@ def _is_right(way: Seeking, duration_s: float) -> bool:
             last_s = frame.time + frame.samples / frame.sample_rate if frame.time else last_s
     except Rejected:
         return False
-    if first_s is not None and last_s is not None and last_s - first_s - left > _JITTER_S:
+    if way.by_time and abs((last_s or 0.0) - (first_s or 0.0) - left) > _JITTER_S:
         return False
     return abs(position + left - duration_s) <= _TOLERANCE_S
 
 
 class _ByTimestamps(Seeking):
     """FFmpeg seeks in the container."""
+
+    by_time = True
 
     def __init__(self, open_files: ExitStack, recording: Opened, first_s: float) -> None:
         self._open_files = open_files
@@ -160,6 +165,8 @@ class _Counted:
 
 class _ByCounting(Seeking):
     """FFmpeg gets the head of the file and what follows from a frame on."""
+
+    by_time = False
 
     def __init__(self, file: BinaryIO, counted: _Counted) -> None:
         self._file = file
