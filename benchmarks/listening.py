@@ -35,12 +35,12 @@ _SOUND = "anoisesrc=color=pink:sample_rate=44100:seed=1:duration={seconds},tremo
 _FORMATS = {
     "wma.wma": "-c:a wmav2 -b:a 64k",
     "alac.m4a": "-c:a alac",
-    "aiff24.aif": "-c:a pcm_s24be",
+    "aiff24.aif": "-ar 32000 -c:a pcm_s24be",
     "spx.spx": "-ar 16000 -c:a libspeex",
     "gsm.gsm": "-ar 8000 -c:a libgsm",
     "ac3.ac3": "-ar 48000 -ac 2 -c:a ac3 -b:a 192k",
     "mp2.mp2": "-c:a mp2 -b:a 128k",
-    "ra.rm": "-ar 8000 -c:a real_144",
+    "ac3-44100.ac3": "-ar 44100 -ac 2 -c:a ac3 -b:a 192k",
     "mp3.mp3": "-c:a libmp3lame -b:a 64k",
     "opus.opus": "-c:a libopus -b:a 32k",
 }

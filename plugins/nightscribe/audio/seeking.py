@@ -49,6 +49,7 @@ _AMR = {
 }
 _AMR_FRAME_S = Fraction(1, 50)
 _AMR_NOTED = 50  # frames between positions that are kept
+_MOST_AMR_BYTES = 512 << 20  # four days at the highest rate; counting them takes some seconds
 
 
 class Seeking(ABC):
@@ -211,7 +212,7 @@ def _by_counting(file: BinaryIO, duration_s: float) -> Seeking | None:
     file.seek(0)
     head = file.read(max(map(len, _AMR)))
     for magic, sizes in _AMR.items():
-        if head.startswith(magic):
+        if head.startswith(magic) and file.seek(0, io.SEEK_END) <= _MOST_AMR_BYTES:
             return _ByCounting(file, _amr_frames(file, len(magic), sizes))
     counted = _equal_packets(file, duration_s)
     return _ByCounting(file, counted) if counted is not None else None
