@@ -158,7 +158,7 @@ def serve(uri: str, port: int) -> None:
 
 
 @contextmanager
-def _server(uri: str) -> Iterator[tuple[str, psutil.Process]]:
+def server(uri: str) -> Iterator[tuple[str, psutil.Process]]:
     port = free_port()
     program = f"from benchmarks.pages import serve; serve({uri!r}, {port})"
     with subprocess.Popen([sys.executable, "-c", program]) as process:
@@ -257,7 +257,7 @@ def main() -> None:
         if is_new:
             make(lake, arguments.recordings)
             print(f"{arguments.recordings:,} recordings made in {time.monotonic() - started:.0f} s")
-        with _server(uri) as (url, process), httpx.Client(base_url=url, timeout=120) as client:
+        with server(uri) as (url, process), httpx.Client(base_url=url, timeout=120) as client:
             _one_reader(client, arguments.recordings, arguments.repeats)
             asyncio.run(
                 _many_readers(url, arguments.recordings, arguments.readers, arguments.seconds)

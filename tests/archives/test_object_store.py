@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from nightscribe.archives.entries import File, Member, Rejection
+from nightscribe.archives.growing_copies import copied_bytes
 from nightscribe.archives.kinds import Kind
 from nightscribe.archives.listing import list_files
 from nightscribe.archives.opening import open_sources
@@ -288,3 +289,31 @@ def test_airflow_connection_in_the_uri_gives_the_credentials(endpoint: str, tmp_
     command = ("-c", "from nightscribe.cli import command; command()", "scan")
     lines = run(*command, "--archives", collection, "--lake", f"s3://{BUCKET}/no-lake")
     assert lines[-1].startswith(f"{collection}: found 12 = 8 new + 2 rejected + 2 passed over")
+
+
+def test_parts_are_read_where_they_lie(cloud: Any) -> None:
+    content = os.urandom(20 * MIB)
+    tar, zipped = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        info = tarfile.TarInfo("a.wav")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_STORED) as packed:
+        packed.writestr("a.wav", content)
+    objects = {"parts/a.wav": content, "a.tar": tar.getvalue(), "a.zip": zipped.getvalue()}
+    for key, body in objects.items():
+        cloud.put_object(Bucket=BUCKET, Key=key, Body=body)
+    try:
+        for archive_uri in (f"s3://{BUCKET}/parts", f"s3://{BUCKET}/a.tar", f"s3://{BUCKET}/a.zip"):
+            files = open_sources([(archive_uri, "a.wav")], LIMITS, in_parts=True)
+            _, file = next(files)
+            assert not isinstance(file, Rejection)
+            assert file.seek(0, 2) == len(content)
+            for start in (0, 15 * MIB, 100):
+                file.seek(start)
+                assert file.read(1000) == content[start : start + 1000]
+            assert copied_bytes(file, len(content)) == 0
+            files.close()
+    finally:
+        for key in objects:
+            cloud.delete_object(Bucket=BUCKET, Key=key)

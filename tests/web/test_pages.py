@@ -9,12 +9,9 @@ import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
 import pytest
 
 from nightscribe.export.formats import FORMATS, render
@@ -22,7 +19,6 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
-from nightscribe.web import audio_files
 from nightscribe.web.uploading import Refused, receive
 from tests.nights import SAMPLES
 from tests.web.conftest import HOSTILE, Pages
@@ -308,24 +304,6 @@ def test_no_address_leads_to_a_file(path: str, pages: Pages) -> None:
     assert b"root:" not in answer.content
 
 
-def test_what_browsers_cannot_play_is_decoded(
-    pages: Pages, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from nightscribe.audio.decode import decode
-
-    monkeypatch.setattr("nightscribe.web.audio_files._DIRECT", {})
-    identifier = recordings(lake)["en-01.flac"]
-    answer = pages.client.get(f"/media/{identifier}")
-    assert answer.headers["content-type"] == "audio/wav"
-    samples = np.frombuffer(answer.content[44:], np.int16).astype(np.float32) / 32768
-    np.testing.assert_array_equal(samples, decode(SAMPLES / "english" / "en-01.flac").samples)
-    for start in (0, 43, 44, 45, 1001):
-        part = pages.client.get(
-            f"/media/{identifier}", headers={"range": f"bytes={start}-{start + 100}"}
-        )
-        assert part.content == answer.content[start : start + 101]
-
-
 def test_audio_that_has_changed_is_not_played(
     pages: Pages, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -514,25 +492,6 @@ def test_a_folder_that_cannot_be_used_is_told(pages: Pages, tmp_path: Path) -> N
     answer = pages.client.put("/uploads/a.wav", content=b"x")
     assert answer.status_code == 503
     assert "folder of the uploads cannot be written" in answer.text
-
-
-def test_many_requests_for_a_recording_decode_it_once(
-    pages: Pages, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nightscribe.web.audio_files._DIRECT", {})
-    decoded = []
-    real = audio_files._decoded
-
-    def count(file: BinaryIO) -> audio_files.PlayableFile:
-        decoded.append(file)
-        return real(file)
-
-    monkeypatch.setattr(audio_files, "_decoded", count)
-    address = f"/media/{recordings(lake)['en-01.flac']}"
-    with ThreadPoolExecutor(12) as threads:
-        answers = list(threads.map(lambda _: pages.client.get(address), range(12)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize("page", ["rejected", "warnings"])

@@ -10,7 +10,8 @@ zip or tar (a *container*) inside a folder or prefix is an archive too. The plac
 - `single`: whether a URI names one file that may be a recording
 - `opening`: open many sources of many archives, each archive once
 - `reading`: read the members of one container in one pass
-- `container`, `zips`, `tars`, `spooling`: read containers within limits
+- `container`, `zips`, `tars`, `spooling`: read containers within limits; `growing_copies`: copies
+  for a reader who may not read to the end
 - `zip_directory`, `zip_names`: the list of a zip's members, and their names
 - `compression`: compressed streams, read to their end; `compressed`: one compressed recording
 

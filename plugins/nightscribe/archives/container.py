@@ -93,6 +93,7 @@ class Container:
     Args:
         raw: the open file, at its start
         wanted: member paths to read; None for all
+        in_parts: see `opening.open_sources`
     """
 
     def __init__(
@@ -102,12 +103,15 @@ class Container:
         size_bytes: int,
         limits: ArchiveLimits,
         wanted: frozenset[str] | None,
+        *,
+        in_parts: bool = False,
     ) -> None:
         self.place = place
         self.raw = raw
         self.size_bytes = size_bytes
         self.limits = limits
         self.wanted = wanted
+        self.in_parts = in_parts
         self._expanded = 0
         self._seen: Counter[str] = Counter()
 

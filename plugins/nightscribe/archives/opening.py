@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import BinaryIO, Protocol, cast
 
 from nightscribe.archives.entries import Member, PassedOver, Rejection, rejection, unreadable
@@ -22,13 +22,18 @@ __all__ = ["open_sources"]
 
 
 def open_sources(
-    sources: Sequence[tuple[str, str]], limits: ArchiveLimits
+    sources: Sequence[tuple[str, str]], limits: ArchiveLimits, *, in_parts: bool = False
 ) -> Generator[tuple[tuple[str, str], BinaryIO | Rejection], None, None]:
     """Open many sources, given as (archive URI, member path); yields each once, with its file.
 
     Sources come archive by archive. The members of a container come in its own order, so that it is
     opened once and a compressed tar is read once. A file is seekable, and open until the next is
     read. A source that no longer exists gives a rejection with the reason CHANGED.
+
+    `in_parts` is for a reader who may want a few parts of a long file. Nothing is read or copied
+    before it is wanted: a file in an object store is read where it lies, also in a zip or tar
+    there; what is compressed is expanded up to the place that is read. So damage, and a size other
+    than the stated one, is found by reading: `OSError`.
     """
     by_archive: dict[str, dict[str, None]] = {}
     for archive, member in sources:
@@ -36,10 +41,10 @@ def open_sources(
     for archive, members in by_archive.items():
         place = locate(archive)
         if _is_container(place):
-            yield from _open_members(archive, place, set(members), limits)
+            yield from _open_members(archive, place, set(members), limits, in_parts)
         else:
             for member in members:
-                answer = _open_file(archive, place, member, limits)
+                answer = _open_file(archive, place, member, limits, in_parts)
                 try:
                     yield (archive, member), answer
                 finally:
@@ -57,11 +62,11 @@ def _is_container(place: Place) -> bool:
 
 
 def _open_members(
-    archive: str, place: Place, missing: set[str], limits: ArchiveLimits
+    archive: str, place: Place, missing: set[str], limits: ArchiveLimits, in_parts: bool
 ) -> Iterator[tuple[tuple[str, str], BinaryIO | Rejection]]:
     rest = Rejected(Reason.CHANGED, "the archive no longer holds this member")
     version = ""
-    with closing(read_members(place, limits, frozenset(missing))) as answers:
+    with closing(read_members(place, limits, frozenset(missing), in_parts=in_parts)) as answers:
         for member, answer in answers:
             if member and member in missing:
                 missing.discard(member)
@@ -76,7 +81,7 @@ def _open_members(
 
 
 def _open_file(
-    archive: str, folder: Place, member: str, limits: ArchiveLimits
+    archive: str, folder: Place, member: str, limits: ArchiveLimits, in_parts: bool
 ) -> BinaryIO | Rejection:
     place = folder.child(member)
     try:
@@ -84,7 +89,7 @@ def _open_file(
             raise unsafe_name()
         if place.filesystem is None:
             return _open_local_file(folder.path, place)
-        return _open_object(place, limits)
+        return _open_object(place, limits, in_parts)
     except Rejected as rejected:
         return rejection(archive, member, "", rejected)
     except (FileNotFoundError, NotADirectoryError):
@@ -101,13 +106,17 @@ class _Sized(Protocol):
     size: int
 
 
-def _open_object(place: Place, limits: ArchiveLimits) -> BinaryIO:
-    with place.open() as remote:
+def _open_object(place: Place, limits: ArchiveLimits, in_parts: bool) -> BinaryIO:
+    with ExitStack() as stack:
+        remote = stack.enter_context(place.open())
         # Opening the file has read its size; another request would be one more round trip.
         size_bytes = cast(_Sized, remote).size
         if size_bytes == 0:
             raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
-        return spool(remote, size_bytes, limits)
+        if not in_parts:
+            return spool(remote, size_bytes, limits)
+        stack.pop_all()
+        return remote
 
 
 def _open_local_file(folder: str, place: Place) -> BinaryIO:

@@ -42,9 +42,11 @@ def read_container(
 
 
 def read_members(
-    place: Place, limits: ArchiveLimits, wanted: frozenset[str] | None
+    place: Place, limits: ArchiveLimits, wanted: frozenset[str] | None, *, in_parts: bool = False
 ) -> Generator[Answer, None, None]:
     """Like `read_container`, with member paths, and only for the paths in `wanted` if it is given.
+
+    `in_parts` is that of `opening.open_sources`.
 
     Raises:
         OSError: the object store cannot be reached; a later attempt may succeed.
@@ -56,7 +58,7 @@ def read_members(
         if status.size_bytes == 0:
             raise Rejected(Reason.EMPTY_FILE, "the file has no bytes")
         with place.open() as raw:
-            container = Container(place, raw, status.size_bytes, limits, wanted)
+            container = Container(place, raw, status.size_bytes, limits, wanted, in_parts=in_parts)
             for position, entry in enumerate(_entries(container)):
                 yield from _answers(container, entry, position)
         return

@@ -10,12 +10,14 @@ from typing import BinaryIO, Self, cast
 
 from nightscribe.archives.compression import decompress
 from nightscribe.archives.container import Container, ContainerRejected, Entry
+from nightscribe.archives.growing_copies import GrowingCopy
 from nightscribe.archives.spooling import (
     CHUNK_BYTES,
     Readable,
     check_member_size,
     spool,
 )
+from nightscribe.audio.parts import part
 from nightscribe.errors import Reason, Rejected
 from nightscribe.file_slice import open_slice
 from nightscribe.settings import MIB
@@ -239,6 +241,11 @@ def _open(container: Container, stream: _Stream, info: tarfile.TarInfo) -> Binar
                 f"ends at byte {container.size_bytes}, inside the member {info.name!r}",
             )
         return open_slice(container.descriptor, info.offset_data, info.size)
+    if container.in_parts and not stream.compressed:
+        return part(container.raw, info.offset_data, info.offset_data + info.size)
     stream.seek(info.offset_data)
+    content = _Content(stream, info.size)
     # The stream itself adds to the expanded size.
-    return spool(_Content(stream, info.size), info.size, container.limits)
+    if container.in_parts:
+        return cast(BinaryIO, GrowingCopy(content, info.size, container.limits))
+    return spool(content, info.size, container.limits)

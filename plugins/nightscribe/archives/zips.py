@@ -7,7 +7,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from nightscribe.archives.container import (
     DAMAGE,
@@ -17,9 +17,11 @@ from nightscribe.archives.container import (
     damaged,
 )
 from nightscribe.archives.entries import unreadable
+from nightscribe.archives.growing_copies import GrowingCopy
 from nightscribe.archives.spooling import CHUNK_BYTES, check_member_size, spool
 from nightscribe.archives.zip_directory import END_BYTES, Directory, first_members, read_directory
 from nightscribe.archives.zip_names import member_names
+from nightscribe.audio.parts import part
 from nightscribe.errors import Reason, Rejected
 from nightscribe.file_slice import open_slice
 
@@ -113,8 +115,20 @@ def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipIn
     # A bomb cannot raise this by stating a larger compressed size: zipfile reads that many bytes
     # or fails.
     ceiling = int(info.compress_size * container.limits.max_ratio)
+    is_stored = info.compress_type == zipfile.ZIP_STORED
+    if container.in_parts:
+        if is_stored:
+            return _in_place(container, info)
+        copy = GrowingCopy(
+            archive.open(info),
+            info.file_size,
+            container.limits,
+            account=container.expand,
+            ceiling=ceiling,
+        )
+        return cast(BinaryIO, copy)
     with archive.open(info) as stream:
-        if info.compress_type != zipfile.ZIP_STORED or container.descriptor is None:
+        if not is_stored or container.descriptor is None:
             return spool(
                 stream,
                 info.file_size,
@@ -125,8 +139,14 @@ def _content(container: Container, archive: zipfile.ZipFile, info: zipfile.ZipIn
         # Read it once to verify the check sum; then the member can be read in place.
         while chunk := stream.read(CHUNK_BYTES):
             container.expand(len(chunk))
-    size = _LOCAL_HEADER.size
-    header = open_slice(container.descriptor, info.header_offset, size).read(size)
+    return _in_place(container, info)
+
+
+def _in_place(container: Container, info: zipfile.ZipInfo) -> BinaryIO:
+    container.raw.seek(info.header_offset)
+    header = container.raw.read(_LOCAL_HEADER.size)
     name_length, extra_length = _LOCAL_HEADER.unpack(header)
     start = info.header_offset + len(header) + name_length + extra_length
+    if container.descriptor is None:
+        return part(container.raw, start, start + info.file_size)
     return open_slice(container.descriptor, start, info.file_size)

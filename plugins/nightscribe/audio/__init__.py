@@ -1,9 +1,12 @@
 """Audio: encoded bytes → 16 kHz mono samples, in isolated worker processes.
 
 - `containers`: opens a file, selects its audio stream, reads its header
-- `decode`: decodes a file in this process
+- `decode`: decodes a file in this process; `frames`: frame by frame, past its damage
 - `parts`: what FFmpeg must decode apart: the links of an Ogg chain, what follows tags
 - `samples`: decoded frames → 16-bit samples; `stored`: samples on disk
+- `seeking`: begins in the middle, at a position that is known to the sample
+- `pieces`: the samples for a listener who jumps; `piece_decoders`: processes that decode them;
+  `piece_program`: their program
 - `stated_length`: the size of a file beside its header
 - `levels`: sound that the mono mix loses; `waveform`: loudness over time, for pages
 - `damage`: the warning about a damaged recording

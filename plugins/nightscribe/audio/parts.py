@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from nightscribe.file_slice import RandomAccessFile
 
-__all__ = ["content_start", "part", "parts"]
+__all__ = ["behind_tags", "content_start", "part", "parts"]
 
 _PAGE_BYTES = 27  # of a page header, without its segment table (RFC 3533, section 6)
 _BEGINS_STREAM = 2
@@ -63,6 +63,16 @@ def parts(file: BinaryIO) -> Iterator[BinaryIO]:
         return
     for first, end in _links(file, start, size):
         yield file if (first, end) == (0, size) else part(file, first, end)
+
+
+def behind_tags(file: BinaryIO) -> BinaryIO:
+    """A file without the tags in front of what FFmpeg would take for something else behind them.
+
+    It has its own position: several of one file can be read in turns.
+    """
+    start, size = content_start(file), file.seek(0, io.SEEK_END)
+    file.seek(start)
+    return part(file, start if _begins_audio(file.read(4)) else 0, size)
 
 
 def content_start(file: BinaryIO) -> int:

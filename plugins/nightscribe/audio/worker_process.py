@@ -61,14 +61,14 @@ class Worker:
     context. `multiprocessing` would run the file of the main program again.
     """
 
-    def __init__(self, cpu_s: int) -> None:
-        """Start the process. Raises `NightscribeError` if the system refuses."""
+    def __init__(self, cpu_s: int, program: str = "worker_program") -> None:
+        """Start a program of this package. Raises `NightscribeError` if the system refuses."""
         self.pipe, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             try:
                 self.process = subprocess.Popen(
                     # Without -P, -m puts the working folder first on Python's path.
-                    [sys.executable, "-P", "-m", "nightscribe.audio.worker_program", str(cpu_s)],
+                    [sys.executable, "-P", "-m", f"nightscribe.audio.{program}", str(cpu_s)],
                     stdin=other.fileno(),
                     stdout=2,  # to standard error; answers are sent over the socket
                     env=environment(os.environ, sys.path),

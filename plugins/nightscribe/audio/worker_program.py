@@ -20,7 +20,8 @@ import socket
 import sys
 import tempfile
 import wave
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO, TypeAlias
 
 from nightscribe.audio import sandbox
@@ -35,9 +36,14 @@ __all__ = [
     "READY",
     "Content",
     "Exhausted",
+    "answer_of",
+    "confined",
+    "limit_file_size",
+    "limit_processor_time",
     "main",
     "read_answer",
     "send_job",
+    "trials",
 ]
 
 INLINE_BYTES = 64 * 1024  # encoded audio up to this size is sent inside the packet
@@ -91,26 +97,36 @@ def main(cpu_s: int) -> None:
 
     Before the first job, the process gives up all that decoding does not need: see `sandbox`.
     """
+    with confined(_warm_up) as pipe:
+        while True:
+            with ExitStack() as open_files:
+                received = _receive_job(pipe, open_files)
+                if received is None:
+                    return
+                limit_processor_time(cpu_s)
+                pipe.send(json.dumps(_answer(*received)).encode())
+
+
+@contextmanager
+def confined(warm_up: Callable[[], None]) -> Iterator[socket.socket]:
+    """Confine this process for good; gives the socket to its parent, who is told that it is ready.
+
+    `warm_up` runs before: it does what the process will do, so that all modules are imported. The
+    end of the parent ends the block.
+    """
     # No core dumps: nothing is written outside the lake and the temporary folder.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # To end a task, its whole process group gets the signal. The parent handles it; this process
     # ends when the parent closes the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with socket.socket(fileno=os.dup(0)) as pipe:
-        try:
-            _warm_up()
-            sandbox.confine()
-            pipe.send(READY)
-            while True:
-                with ExitStack() as open_files:
-                    received = _receive_job(pipe, open_files)
-                    if received is None:
-                        return
-                    _limit_processor_time(cpu_s)
-                    pipe.send(json.dumps(_answer(*received)).encode())
-        except ConnectionError:  # the parent has ended
-            return
+    with socket.socket(fileno=os.dup(0)) as pipe, suppress(ConnectionError):
+        # For a message about it. Once confined, this process cannot try out folders.
+        tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")
+        warm_up()
+        sandbox.confine()
+        pipe.send(READY)
+        yield pipe
 
 
 def _receive_job(
@@ -133,19 +149,22 @@ def _receive_job(
 
 def _warm_up() -> None:
     """Decode good and bad audio, so that all modules are imported while files can be opened."""
-    # For a message about it. Once confined, this process cannot try out folders.
-    tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")
-    good = io.BytesIO()
-    with wave.open(good, "wb") as file:
-        file.setparams((1, 2, 8_000, 0, "NONE", ""))
-        file.writeframes(bytes(3_200))
-    for content in (b"", b"no audio", good.getvalue(), good.getvalue()[:999]):
+    for content in trials():
         for operation in (Inspection(), Decoding()):
             json.dumps(_answer(operation, io.BytesIO(content), io.BytesIO()))
 
 
-def _limit_processor_time(cpu_s: int) -> None:
-    """Let the kernel end this process (SIGXCPU) if the next job takes too much CPU time."""
+def trials() -> tuple[bytes, ...]:
+    """Good and bad audio to warm up with."""
+    good = io.BytesIO()
+    with wave.open(good, "wb") as file:
+        file.setparams((1, 2, 8_000, 0, "NONE", ""))
+        file.writeframes(bytes(3_200))
+    return b"", b"no audio", good.getvalue(), good.getvalue()[:999]
+
+
+def limit_processor_time(cpu_s: int) -> None:
+    """Have the kernel end this process (SIGXCPU) if the next job takes too much CPU time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -153,7 +172,7 @@ def _limit_processor_time(cpu_s: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _limit_file_size(most: int) -> None:
+def limit_file_size(most: int) -> None:
     """Let the kernel refuse to write a larger file (EFBIG)."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(
@@ -162,9 +181,14 @@ def _limit_file_size(most: int) -> None:
 
 
 def _answer(operation: Operation[Any], encoded: AudioFile, out: BinaryIO | None) -> dict[str, Any]:
-    _limit_file_size(_SAMPLES_BYTES if operation.writes else 0)
+    limit_file_size(_SAMPLES_BYTES if operation.writes else 0)
+    return answer_of(lambda: operation.run(encoded, out))
+
+
+def answer_of(work: Callable[[], Any]) -> dict[str, Any]:
+    """What some work returns or how it ends, as `read_answer` takes it."""
     try:
-        return {"done": operation.run(encoded, out)}
+        return {"done": work()}
     except Rejected as error:
         return {"rejected": (error.reason, error.detail)}
     except NightscribeError as error:

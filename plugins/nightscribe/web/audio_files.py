@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 from nightscribe.archives.entries import Rejection
+from nightscribe.archives.growing_copies import copied_bytes
 from nightscribe.archives.opening import open_sources
-from nightscribe.audio.operations import Decoding
-from nightscribe.audio.samples import SAMPLE_RATE
-from nightscribe.audio.workers import run_one
-from nightscribe.errors import NightscribeError, Rejected
+from nightscribe.audio.piece_decoders import Encoded, PieceDecoders
+from nightscribe.errors import NightscribeError
 from nightscribe.settings import ArchiveLimits
+from nightscribe.web.decoded_audio import DecodedAudio
 
 __all__ = ["AudioFiles", "PlayableFile", "type_in_browsers"]
 
 _DISK_BYTES = 4 << 30  # of decoded samples that are kept
-_DECODERS = threading.BoundedSemaphore(2)  # processes that decode for players
-_OPEN = 8  # files that are kept open: a player sends many requests for ranges of one file
+_DECODERS = 2  # processes that decode for players
+_OPEN = 24  # files that are kept open: a player sends many requests for ranges of one file
 _DIRECT = {
     ("mp3", "mp3"): "audio/mpeg",
     ("flac", "flac"): "audio/flac",
@@ -42,25 +42,39 @@ _DIRECT = {
 
 
 def type_in_browsers(container: str, codec: str) -> str | None:
-    """The media type of audio that browsers play as it is; None if it must be decoded first."""
+    """The media type of audio that browsers play as it is; None if it must be decoded."""
     return _DIRECT.get((container, codec))
 
 
-@dataclass
+@dataclass(frozen=True)
 class PlayableFile:
-    """A file that is open for players. Its bytes are read in any order, by one thread at a time."""
+    """A file that is open for players.
+
+    Attributes:
+        read: gives up to so many bytes from a position, at least one before the end; raises
+            `NightscribeError` or `OSError`. Several threads may call it
+        decoded: where its bytes come from, if they are decoded
+        copied: how many bytes of the encoded recording are copied now
+        keeps: what must live as long as this file is read
+    """
 
     size: int
     media_type: str
-    read_at: Callable[[int, int], bytes]
-    disk_bytes: int  # of the temporary folder that it takes
-    keeps: object  # what must live as long as this file is read
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    read: Callable[[int, int], bytes]
+    decoded: DecodedAudio | None
+    copied: Callable[[], int]
+    keeps: object
 
-    def read(self, start: int, count: int) -> bytes:
-        """`count` bytes from `start`."""
-        with self.lock:
-            return self.read_at(start, count)
+    @property
+    def disk_bytes(self) -> int:
+        """Of the temporary folder that it may take now; some of them are in memory."""
+        decoded = self.decoded.disk_bytes if self.decoded is not None else 0
+        return decoded + self.copied()
+
+    def forget(self, *, for_good: bool) -> None:
+        """Give the space of decoded samples back."""
+        if self.decoded is not None:
+            self.decoded.forget(for_good=for_good)
 
 
 class AudioFiles:
@@ -68,6 +82,7 @@ class AudioFiles:
 
     def __init__(self, limits: ArchiveLimits) -> None:
         self._limits = limits
+        self._decoders = PieceDecoders(_DECODERS)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, PlayableFile] = OrderedDict()
         self._opening: dict[str, threading.Lock] = {}
@@ -75,7 +90,7 @@ class AudioFiles:
     def of(self, recording: dict[str, Any], sources: list[tuple[str, str]]) -> PlayableFile:
         """The audio of a row of `recordings` that lies at these sources (archive, member).
 
-        Raises `NightscribeError` if no source has it any more, or it cannot be decoded.
+        Raises `NightscribeError` if no source has it any more.
         """
         key = recording["recording_id"]
         if (file := self._kept(key)) is not None:
@@ -102,18 +117,23 @@ class AudioFiles:
             return self._open.get(key)
 
     def _make_room(self) -> None:
-        """Drop the files that were read longest ago; they close when their players have gone."""
-        while len(self._open) > 1 and (
-            len(self._open) > _OPEN
-            or sum(file.disk_bytes for file in self._open.values()) > _DISK_BYTES
-        ):
-            self._open.popitem(last=False)
+        """Drop the files asked for longest ago; each closes when its players have gone."""
+        while len(self._open) > 1 and (len(self._open) > _OPEN or self._disk_bytes() > _DISK_BYTES):
+            _, dropped = self._open.popitem(last=False)
+            dropped.forget(for_good=True)
+        if self._disk_bytes() > _DISK_BYTES:
+            for file in self._open.values():
+                file.forget(for_good=False)
+
+    def _disk_bytes(self) -> int:
+        return sum(file.disk_bytes for file in self._open.values())
 
     def _opened(self, recording: dict[str, Any], sources: list[tuple[str, str]]) -> PlayableFile:
         reasons = []
         for source in sources:
             with ExitStack() as stack:
-                files = stack.enter_context(closing(open_sources([source], self._limits)))
+                opened = open_sources([source], self._limits, in_parts=True)
+                files = stack.enter_context(closing(opened))
                 _, file = next(files)
                 if isinstance(file, Rejection):
                     reasons.append(file.detail)
@@ -122,59 +142,37 @@ class AudioFiles:
                 if size != recording["size_bytes"]:
                     reasons.append("its content has changed since it was ingested")
                     continue
-                media_type = type_in_browsers(recording["container"], recording["codec"])
-                if media_type is None:
-                    return _decoded(file)
-                kept = stack.pop_all()
-                return PlayableFile(size, media_type, _reader(file), 0, kept)
+                return self._playable(recording, file, size, stack.pop_all())
         raise NightscribeError(
             "The audio of this recording cannot be read any more: " + "; ".join(reasons)
         )
 
+    def _playable(
+        self,
+        recording: dict[str, Any],
+        file: BinaryIO,
+        size: int,
+        keeps: object,
+    ) -> PlayableFile:
+        read, copied = _reader(file), partial(copied_bytes, file, size)
+        media_type = type_in_browsers(recording["container"], recording["codec"])
+        if media_type is not None:
+            return PlayableFile(size, media_type, read, None, copied, keeps)
+        encoded = Encoded(size, recording["duration_s"], read)
+        decoded = DecodedAudio(encoded, self._decoders, self._has_grown)
+        return PlayableFile(decoded.size, "audio/wav", decoded.read, decoded, copied, keeps)
+
+    def _has_grown(self) -> None:
+        with self._lock:
+            self._make_room()
+
 
 def _reader(file: BinaryIO) -> Callable[[int, int], bytes]:
-    def read_at(start: int, count: int) -> bytes:
-        file.seek(start)
-        return file.read(count)
+    lock = threading.Lock()
 
-    return read_at
+    def read(start: int, count: int) -> bytes:
+        with lock:
+            file.seek(start)
+            return file.read(count)
 
-
-def _decoded(file: BinaryIO) -> PlayableFile:
-    """The samples that Whisper hears, as a WAV file."""
-    file.seek(0)
-    try:
-        with _DECODERS:
-            samples = run_one(Decoding(), file)
-    except Rejected as rejected:
-        raise NightscribeError(
-            f"This recording cannot be decoded any more: {rejected.detail}"
-        ) from rejected
-    header = _wav_header(2 * len(samples.samples))
-
-    def read_at(start: int, count: int) -> bytes:
-        head = header[start : start + count]
-        if len(head) == count:
-            return head
-        first = max(0, start - len(header))
-        last = start + count - len(header)
-        part = samples.samples[first // 2 : (last + 1) // 2].tobytes()
-        return head + part[first % 2 : first % 2 + count - len(head)]
-
-    size = len(header) + 2 * len(samples.samples)
-    return PlayableFile(size, "audio/wav", read_at, size, samples)
-
-
-def _wav_header(data_bytes: int) -> bytes:
-    """Of 16-bit mono samples. A size that 32 bits cannot hold is stated as unknown."""
-    stated = min(data_bytes, 0xFFFFFFFF - 36)
-    form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
-    return (
-        b"RIFF"
-        + struct.pack("<I", stated + 36)
-        + b"WAVEfmt "
-        + struct.pack("<I", len(form))
-        + form
-        + b"data"
-        + struct.pack("<I", stated)
-    )
+    return read

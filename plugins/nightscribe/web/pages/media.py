@@ -21,9 +21,10 @@ _CHUNK = 256 * 1024
 
 @router.api_route("/media/{recording_id}", methods=["GET", "HEAD"])
 def media(request: Request, recording_id: RecordingId, site: SiteHere) -> Response:
-    """The file as it is if browsers play it, else its decoded samples as WAV."""
+    """The file as it is if browsers play it, else as WAV, decoded where it is played."""
     found = site.snapshots.rows(
-        "SELECT recording_id, container, codec, size_bytes FROM recordings WHERE recording_id = ?",
+        "SELECT recording_id, container, codec, size_bytes, duration_s FROM recordings "
+        "WHERE recording_id = ?",
         [recording_id],
     )
     sources = site.snapshots.rows(
@@ -47,12 +48,23 @@ def media(request: Request, recording_id: RecordingId, site: SiteHere) -> Respon
     if wanted:
         headers["content-range"] = f"bytes {start}-{end - 1}/{file.size}"
 
+    first = b""
+    if request.method == "GET":
+        try:
+            first = file.read(start, min(_CHUNK, end - start))
+        except (NightscribeError, OSError) as error:
+            raise HTTPException(404, str(error)) from error
+
     def chunks() -> Iterator[bytes]:
-        for at in range(start, end, _CHUNK):
-            yield file.read(at, min(_CHUNK, end - at))
+        at, part = start, first
+        while part:
+            yield part
+            at += len(part)
+            # An error ends the connection before all bytes are sent, which the player notices.
+            part = file.read(at, min(_CHUNK, end - at)) if at < end else b""
 
     return StreamingResponse(
-        chunks() if request.method == "GET" else iter(()),
+        chunks(),
         status_code=206 if wanted else 200,
         media_type=file.media_type,
         headers=headers,
