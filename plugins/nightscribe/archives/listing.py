@@ -67,10 +67,11 @@ def stat_collection(place: Place) -> Stat:
 
 
 def _unreadable_collection(place: Place, error: Exception) -> NightscribeError:
-    message = f"{place.uri}: this archive cannot be read: {type(error).__name__}: {error}"
+    message = f"{place.uri}: this archive cannot be read: {type(error).__name__}: {error}; "
     # A refusal is permanent. Other errors, such as a time-out, may be temporary.
-    refused = isinstance(error, PermissionError) or "Credential" in type(error).__name__
-    return ConfigurationError(message) if refused else NightscribeError(message)
+    if isinstance(error, PermissionError) or "Credential" in type(error).__name__:
+        return ConfigurationError(message + "check the credentials, and that they may list it")
+    return NightscribeError(message + "check that it can be reached, then run again")
 
 
 def _single_file(place: Place, status: Stat) -> File | Rejection:
@@ -176,6 +177,15 @@ def _folder_with_bytes(root: Place, relative: str, status: Stat) -> Rejection:
     return rejection(root.uri, encode_path(relative.rstrip("/")), status.version, fault)
 
 
+def _is_of_one_prefix(error: Exception) -> bool:
+    """Whether other prefixes may be listed after this error.
+
+    An answer of the store, such as a refusal, is an `OSError`. If it does not answer, every
+    further prefix would wait for as long as this one.
+    """
+    return isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError)
+
+
 def _list_prefix(root: Place) -> Iterator[Listed]:
     filesystem = root.filesystem
     assert filesystem is not None
@@ -184,8 +194,10 @@ def _list_prefix(root: Place) -> Iterator[Listed]:
         folder = pending.pop()
         try:
             entries = sorted(filesystem.ls(folder, detail=True), key=lambda entry: entry["name"])
-        except PermissionError as error:
+        except Exception as error:
             member = encode_path(folder[len(root.path) :].strip("/"))
+            if not member or not _is_of_one_prefix(error):
+                raise _unreadable_collection(root, error) from error
             yield rejection(root.uri, member, "", unreadable("this prefix", error))
             continue
         finally:

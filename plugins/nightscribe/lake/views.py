@@ -223,19 +223,27 @@ VIEWS: dict[str, tuple[str, str]] = {
              PARTITION BY dataset, language, task
              ORDER BY sequence DESC NULLS LAST, created_at DESC, baseline_id)""",
     ),
+    "places": (
+        "One place of each recording; if possible, one that has not disappeared. `name` is what "
+        "pages call the recording, `place_count` the number of its places.",
+        """SELECT recording_id, place.archive, place.member, place.collection,
+             if(place.member = '', place.archive, place.member) AS name, place_count
+           FROM (SELECT recording_id, count(*) AS place_count,
+                   min_by((archive, member, collection)::STRUCT(
+                     archive VARCHAR, member VARCHAR, collection VARCHAR),
+                     (coalesce(missing, 'nothing') <> 'nothing', archive, member)) AS place
+                 FROM files.sources
+                 LEFT JOIN (SELECT archive, member, missing FROM files.source_states)
+                   USING (archive, member)
+                 GROUP BY recording_id)""",
+    ),
     "search": (
-        "Segments of the latest transcripts, with one place of their recording; if possible, one "
-        "that has not disappeared.",
+        "Segments of the latest transcripts, with the place of their recording in `places`.",
         """SELECT s.text, s.start_s, s.end_s, t.language, t.task, t.model,
-             source.archive, source.member, source.collection, t.recording_id, t.transcript_id
+             p.archive, p.member, p.collection, t.recording_id, t.transcript_id
            FROM segments AS s
            JOIN latest_transcripts AS t USING (transcript_id)
-           LEFT JOIN (SELECT recording_id, min_by((archive, member, collection)::STRUCT(
-               archive VARCHAR, member VARCHAR, collection VARCHAR),
-               (coalesce(missing, 'nothing') <> 'nothing', archive, member)) AS source
-             FROM files.sources LEFT JOIN (SELECT archive, member, missing FROM files.source_states)
-               USING (archive, member)
-             GROUP BY recording_id) AS place ON place.recording_id = t.recording_id""",
+           LEFT JOIN places AS p ON p.recording_id = t.recording_id""",
     ),
 }
 """View → (comment, query)."""

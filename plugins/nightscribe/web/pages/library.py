@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 from nightscribe.web.snapshot import Snapshots
@@ -161,14 +162,7 @@ def _rows(
         values,
     )
     ids = [row["recording_id"] for row in rows]
-    places = {
-        row["recording_id"]: row
-        for row in snapshots.rows(
-            """SELECT recording_id, min((archive, member)) AS place, count(*) AS places
-               FROM sources WHERE recording_id IN (SELECT unnest(?)) GROUP BY recording_id""",
-            [ids],
-        )
-    }
+    places = places_of(snapshots, ids)
     texts: dict[str, list[dict[str, Any]]] = {}
     for row in snapshots.rows(
         """SELECT recording_id, task, language, model, avg_logprob, left(text, 200) AS text
@@ -181,10 +175,7 @@ def _rows(
     ):
         texts.setdefault(row["recording_id"], []).append(row)
     for row in rows:
-        place = places.get(row["recording_id"])
-        # DuckDB names the fields of an unnamed struct by their position.
-        row["place"] = list(place["place"].values()) if place else ["", row["recording_id"]]
-        row["places"] = place["places"] if place else 0
+        row["place"] = places[row["recording_id"]]
         row["transcripts"] = texts.get(row["recording_id"], [])
     return rows
 
@@ -239,9 +230,8 @@ def rejected(
 def warnings(request: Request, site: SiteHere, after: Offset = 0) -> HTMLResponse:
     """Recordings that are used with a flaw, with the most missing seconds first."""
     rows = site.snapshots.rows(
-        f"""SELECT w.recording_id, w.kind, w.detail, w.missing_s,
-              (SELECT min(member) FROM sources AS s WHERE s.recording_id = w.recording_id) AS member
-            FROM warnings AS w ORDER BY missing_s DESC NULLS LAST, recording_id, kind
+        f"""SELECT recording_id, kind, detail, missing_s FROM warnings
+            ORDER BY missing_s DESC NULLS LAST, recording_id, kind
             LIMIT {_PAGE + 1} OFFSET {after}"""
     )
     [count] = site.snapshots.rows(
@@ -249,4 +239,11 @@ def warnings(request: Request, site: SiteHere, after: Offset = 0) -> HTMLRespons
         "FROM warnings"
     )
     following = after + _PAGE if len(rows) > _PAGE else None
-    return page(request, "warnings.html", rows=rows[:_PAGE], count=count, following=following)
+    return page(
+        request,
+        "warnings.html",
+        rows=rows[:_PAGE],
+        places=places_of(site.snapshots, [row["recording_id"] for row in rows]),
+        count=count,
+        following=following,
+    )

@@ -53,7 +53,7 @@ def recording(
         sources=snapshots.rows(
             """SELECT s.archive, s.member, s.collection, s.metadata, s.created_at,
                  (archive, member) IN (SELECT (archive, member) FROM disappeared) AS is_gone
-               FROM sources AS s WHERE recording_id = ? ORDER BY archive, member""",
+               FROM sources AS s WHERE recording_id = ? ORDER BY is_gone, archive, member""",
             [recording_id],
         ),
         options={

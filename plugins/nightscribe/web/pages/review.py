@@ -16,6 +16,7 @@ from nightscribe.decisions import Decisions
 from nightscribe.lake.doubt import described
 from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Person, Right, needs
+from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page, query
 from nightscribe.web.review_queue import queued, waiting
 from nightscribe.web.reviewing import Record, decision, record_of, undoing
@@ -89,7 +90,7 @@ def review(request: Request, site: SiteHere, where: WhereHere, done: str = "") -
             "ORDER BY count DESC",
             [where.task],
         ),
-        names=_names(site, [row["recording_id"] for row in found.rows]),
+        places=places_of(site.snapshots, [row["recording_id"] for row in found.rows]),
         done=_done(site, done),
     )
 
@@ -123,7 +124,7 @@ def transcript(
         parts=parts,
         spoken=heard,
         languages=_LANGUAGES,
-        name=_names(site, [recording_id]).get(recording_id, recording_id),
+        name=places_of(site.snapshots, [recording_id])[recording_id].name,
         has_waveform=bool(
             site.snapshots.rows(
                 "SELECT 1 AS one FROM waveforms WHERE recording_id = ?", [recording_id]
@@ -244,15 +245,5 @@ def _done(site: Site, transcript_id: str) -> dict[str, Any] | None:
         "verdict": record.verdict,
         "seen": record.decisions,
         "spoken": record.transcript["language"],
-        "name": _names(site, [recording_id]).get(recording_id, recording_id),
+        "name": places_of(site.snapshots, [recording_id])[recording_id].name,
     }
-
-
-def _names(site: Site, recording_ids: list[str]) -> dict[str, str]:
-    """Recording → name of one of its places."""
-    rows = site.snapshots.rows(
-        """SELECT recording_id, min(if(member = '', archive, member)) AS name FROM sources
-           WHERE recording_id IN (SELECT unnest(?)) GROUP BY recording_id""",
-        [recording_ids],
-    )
-    return {row["recording_id"]: row["name"] for row in rows}

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import Site, SiteHere
 from nightscribe.web.snapshot import Snapshots
@@ -86,14 +87,13 @@ def _of_batches(
 def _transcripts(
     snapshots: Snapshots, condition: str, parameters: list[Any]
 ) -> list[dict[str, Any]]:
-    return snapshots.rows(
-        f"""SELECT t.recording_id, t.task, t.language, t.model, t.duration_s,
-              (SELECT min(member) FROM sources AS s
-               WHERE s.recording_id = t.recording_id) AS member
-            FROM transcripts AS t WHERE {condition}
-            ORDER BY created_at, transcript_id LIMIT {_MOST}""",
+    rows = snapshots.rows(
+        f"""SELECT recording_id, task, language, model, duration_s FROM transcripts
+            WHERE {condition} ORDER BY created_at, transcript_id LIMIT {_MOST}""",
         parameters,
     )
+    places = places_of(snapshots, [row["recording_id"] for row in rows])
+    return [row | {"name": places[row["recording_id"]].name} for row in rows]
 
 
 @router.get("/airflow/runs/{run_id}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nightscribe.errors import ConfigurationError
 from nightscribe.search.marks import marked
 from nightscribe.search.reading import Found
+from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 from nightscribe.web.snapshot import Snapshots
@@ -92,26 +92,15 @@ def _by_recording(snapshots: Snapshots, found: Found) -> list[dict[str, Any]]:
                 ],
             }
         )
-    names = _names(snapshots, grouped)
+    places = places_of(snapshots, grouped)
     return [
         {
             "recording_id": recording_id,
-            "name": names.get(recording_id, recording_id),
+            "name": places[recording_id].name,
             "hits": sorted(hits, key=lambda hit: (hit["task"], hit["start_s"])),
         }
         for recording_id, hits in grouped.items()
     ]
-
-
-def _names(snapshots: Snapshots, recording_ids: Iterable[str]) -> dict[str, str]:
-    """Recording → its first place."""
-    rows = snapshots.rows(
-        """SELECT recording_id, min_by(CASE WHEN member = '' THEN archive ELSE member END,
-                                       (archive, member)) AS name
-           FROM sources WHERE recording_id IN (SELECT unnest(?)) GROUP BY recording_id""",
-        [list(recording_ids)],
-    )
-    return {row["recording_id"]: row["name"] for row in rows}
 
 
 def _newest(snapshots: Snapshots) -> Any:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict
 
+from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
 from nightscribe.web.snapshot import Snapshots
@@ -103,6 +104,7 @@ def worst(
         sorts=list(_SORTS),
         count=count,
         rows=rows,
+        places=places_of(snapshots, [row["recording_id"] for row in rows]),
         following=following,
     )
 
@@ -123,9 +125,7 @@ def _rows(
               FROM utterance_errors WHERE {condition}
               WINDOW same AS (PARTITION BY task)
             )
-            SELECT ranked.*, recordings.duration_s,
-              (SELECT min(member) FROM sources WHERE sources.recording_id = ranked.recording_id)
-                AS member
+            SELECT ranked.*, recordings.duration_s
             FROM (FROM ranked WHERE {after}
                   ORDER BY task, rank DESC, transcript_id, dataset LIMIT {_PAGE + 1}) AS ranked
             LEFT JOIN recordings USING (recording_id)
