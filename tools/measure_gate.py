@@ -2,8 +2,8 @@
 
 Simulates nights of two systems that are equally good. Each speaker has an own error rate with each
 system, around the same mean, so the recordings of a speaker are alike. Every language is compared
-twice: speakers drawn and swapped, as the gate does where references name them, and recordings drawn
-one by one, as if each had its own speaker. Prints the share of nights with an alarm, which should be
+twice: speakers are drawn and swapped, as the gate does where references name them, and recordings
+are, as if each had its own speaker. Prints the share of nights with an alarm, which should be
 `alpha`, and the share of single figures whose p of a difference is below `alpha`.
 
     python tools/measure_gate.py --nights 1000
