@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from evaluation.gate.rules import Action, Rules
 from evaluation.gate.significance import (
+    counted_tests,
     holm,
     p_value_beyond,
     smallest_p_value_beyond,
-    tests_counted,
     units_needed,
     worse_by,
 )
@@ -95,7 +95,7 @@ def judge(comparison: pa.Table, rules: Rules) -> list[Verdict]:
         for smallest, (*_, p_value) in zip(possible, judged, strict=True)
         if p_value is not None
     ]
-    tests = tests_counted(changed, rules.alpha)
+    tests = counted_tests(changed, rules.alpha)
     can_alarm = [smallest * tests < rules.alpha for smallest in possible]
     corrected = iter(
         holm(

@@ -144,7 +144,8 @@ def _problem(error: ErrorDetails) -> str:
     entry = f"`{name}` is {value!r}" if table == _TOP else f"{table}: `{name}` is {value!r}"
     match error["type"]:
         case "extra_forbidden":
-            names = (_GateFile if table == _TOP else _Override).model_fields
+            fields = (_GateFile if table == _TOP else _Override).model_fields
+            names = [*(field for field in fields if field not in LIMITS), *LIMITS]
             return f"{table} has `{name}`: expected one of {', '.join(names)}"
         case "literal_error":
             names = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")

@@ -17,7 +17,7 @@ languages and metrics. Without it, twenty languages would give one false alarm a
 Figures that cannot give an alarm do not count: those that no recording changed, and those of so few
 units that even the clearest loss has no p-value below `alpha` after the correction. The smallest
 p-value of n units is 2⁻ⁿ: half of `paired.smallest_p_value`, since only one direction counts. Such
-figures are not held: they are too few to tell. `tests_counted` has the rule (Tarone, "A Modified
+figures are not held: they are too few to tell. `counted_tests` has the rule (Tarone, "A Modified
 Bonferroni Method for Discrete Data", Biometrics 1990).
 """
 
@@ -32,11 +32,11 @@ from evaluation.measure.metrics import METRICS
 from evaluation.measure.paired import FEW, smallest_p_value
 
 __all__ = [
+    "counted_tests",
     "holm",
     "p_value_beyond",
     "smallest_p_value_beyond",
     "student_tail",
-    "tests_counted",
     "units_needed",
     "worse_by",
 ]
@@ -85,7 +85,7 @@ def smallest_p_value_beyond(units: int) -> float:
     return 0.0 if units >= FEW else smallest_p_value(units) / 2
 
 
-def tests_counted(smallest: Sequence[float], alpha: float) -> int:
+def counted_tests(smallest: Sequence[float], alpha: float) -> int:
     """The number K of tests by which the correction may multiply p-values.
 
     K is the smallest number for which at most K of the tests can have a p-value below alpha / K
@@ -95,9 +95,9 @@ def tests_counted(smallest: Sequence[float], alpha: float) -> int:
     Args:
         smallest: the smallest p-value that each test can give
 
-    >>> tests_counted([0.0625, 0.0625, 0.0], 0.05)
+    >>> counted_tests([0.0625, 0.0625, 0.0], 0.05)
     1
-    >>> tests_counted([0.03125, 0.03125], 0.05)
+    >>> counted_tests([0.03125, 0.03125], 0.05)
     2
     """
     count = 1
@@ -114,7 +114,7 @@ def units_needed(smallest: Sequence[float], alpha: float) -> int:
     """
     for units in range(2, FEW):
         value = smallest_p_value_beyond(units)
-        if value * tests_counted([*smallest, value], alpha) < alpha:
+        if value * counted_tests([*smallest, value], alpha) < alpha:
             return units
     return FEW
 

@@ -20,7 +20,9 @@ one speaker is worse in all of the speaker's utterances, which prove no more tha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,50 +112,62 @@ def difference(
     by_chance = rate(swapped[:, columns:]) - rate(swapped[:, :columns])
     # Floats summed in another order: equal differences may differ in the last digits.
     as_far = np.abs(by_chance) >= abs(after - before) - 1e-12
-    # The observed difference is one of the possible outcomes; among all of them, it is counted.
-    observed = 0 if len(baseline) <= _EXACT else 1
-    p_value = (observed + int(as_far.sum())) / (observed + len(by_chance))
+    p_value = _p_value(len(baseline), int(as_far.sum()), len(by_chance))
     return Difference(before, after, low, high, float(drawn.std(ddof=1)), p_value)
 
 
+@cache
 def smallest_p_value(units: int) -> float:
-    """The p-value of a difference that is as clear as it can be, such as all units got worse.
+    """The p-value of a difference that is as clear as it can be: all units got worse, or better.
 
-    Of the 2ⁿ equally probable ways to swap n units, two are as far apart as the systems are at
-    least: that in which nothing is swapped, and that in which everything is (Fisher, 1935, section
-    21). So the p-value is at least 2¹⁻ⁿ; and if ways are drawn, at least 1 / (1 + draws), since the
-    observed one counts.
+    Of the 2ⁿ equally probable ways to swap n units, two are always as far apart as the systems are:
+    that in which nothing is swapped, and that in which everything is. So the p-value is never below
+    2¹⁻ⁿ (Fisher, 1935, section 21). If ways are drawn, the same two count if they were drawn, and
+    the observed one does.
 
     >>> smallest_p_value(4)
     0.125
     """
     if units < 2:
         return 1.0
+    ways = extreme = 0
+    for swaps in _swaps(units):
+        swapped = swaps.sum(axis=1, dtype=np.int64)
+        ways += len(swaps)
+        extreme += int(((swapped == 0) | (swapped == units)).sum())
+    return _p_value(units, extreme, ways)
+
+
+def _p_value(units: int, as_far: int, ways: int) -> float:
+    """The share of ways to swap that are as far as the observed outcome, which is one of them."""
+    observed = 0 if units <= _EXACT else 1  # among all ways, it is counted already
+    return (observed + as_far) / (observed + ways)
+
+
+def _swaps(units: int) -> Iterator[NDArray[np.int8]]:
+    """Ways to swap, in blocks of shape (ways, units): all of them, or the same random ones."""
+    at_once = max(1, DRAWS_AT_ONCE // units)
     if units <= _EXACT:
-        return float(2.0 ** (1 - units))
-    return 1 / (1 + (_FINE if units < FEW else RESAMPLES))
+        for first in range(0, 2**units, at_once):
+            ways = np.arange(first, min(first + at_once, 2**units))
+            yield ((ways[:, None] >> np.arange(units)) & 1).astype(np.int8)
+        return
+    draws = _FINE if units < FEW else RESAMPLES
+    generator = np.random.default_rng(SEED)
+    for first in range(0, draws, at_once):
+        rows = min(at_once, draws - first)
+        yield generator.integers(0, 2, size=(rows, units), dtype=np.int8)
 
 
 def _swapped(baseline: NDArray[np.int64], candidate: NDArray[np.int64]) -> Floats:
-    """Summed counts of both systems, with the outcomes of random units swapped.
+    """Summed counts of both systems, with the outcomes of units swapped in many ways.
 
-    Returns shape (draws, columns of both), whole numbers. The same input gives the same output. Of
-    at most `_EXACT` units, each way to swap them is there once.
+    Returns shape (ways, columns of both), whole numbers. The same input gives the same output.
     """
-    number, columns = baseline.shape
-    ways = np.arange(2**number) if number <= _EXACT else None
-    draws = (_FINE if number < FEW else RESAMPLES) if ways is None else len(ways)
-    generator = np.random.default_rng(SEED)
     change = (candidate - baseline).astype(np.float64)
-    totals = np.empty((draws, 2 * columns))
-    at_once = max(1, DRAWS_AT_ONCE // number)
-    for first in range(0, draws, at_once):
-        rows = min(at_once, draws - first)
-        if ways is None:
-            swaps = generator.integers(0, 2, size=(rows, number), dtype=np.int8)
-        else:
-            swaps = (ways[first : first + rows, None] >> np.arange(number)) & 1
+    before, after = baseline.sum(axis=0), candidate.sum(axis=0)
+    totals = []
+    for swaps in _swaps(len(baseline)):
         moved = swaps.astype(np.float64) @ change
-        totals[first : first + rows, :columns] = baseline.sum(axis=0) + moved
-        totals[first : first + rows, columns:] = candidate.sum(axis=0) - moved
-    return totals
+        totals.append(np.hstack([before + moved, after - moved]))
+    return np.concatenate(totals)

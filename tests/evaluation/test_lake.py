@@ -8,6 +8,7 @@ import pytest
 
 from evaluation.gate.rules import Rules
 from evaluation.lake import evaluate_lake
+from evaluation.pairs.choices import NothingToCompare
 from evaluation.pairs.systems import Chosen
 from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rows_of
@@ -103,7 +104,8 @@ def test_translations_have_a_score_and_no_errors(lake: Lake) -> None:
 
 def test_a_comparison_with_another_system_leaves_nothing(lake: Lake) -> None:
     before = [lake.table(name).version() for name in ("scores", "verdicts", "utterance_errors")]
-    assert evaluate_lake(lake, "compared", Rules(), Chosen(model="large-v3")) is not None
+    with pytest.raises(NothingToCompare, match="every transcript that has a reference is of"):
+        evaluate_lake(lake, "compared", Rules(), Chosen(model="large-v3"))
     after = [lake.table(name).version() for name in ("scores", "verdicts", "utterance_errors")]
     assert after == before
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.gate.rules import Rules
+from evaluation.gate.rules import Override, Rules
 from evaluation.lake import evaluate_lake
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
@@ -74,6 +74,37 @@ def test_quality_has_the_verdict_of_each_group_for_any_evaluation(
     assert "open: 1 of 2 groups has a warning" in earlier
     assert "✕ worse (warning)" in earlier
     assert "default rules" not in earlier
+
+
+def test_a_gate_that_cannot_tell_and_a_limit_are_shown_as_such(
+    judged: tuple[Lake, str, str], tmp_path: Path, pages_over: Callable[[str], Pages]
+) -> None:
+    """Twelve recordings cannot give a p-value below one in ten thousand."""
+    lake = open_lake(str(shutil.copytree(judged[0].uri, tmp_path / "lake")))
+    evaluate_lake(lake, "c", Rules(alpha=1e-4))
+    pages = pages_over(lake.uri)
+    home, quality = text_of(pages, "/"), text_of(pages, "/quality")
+    for page in (home, quality):
+        assert "too few to tell: 2 of 2 groups are too few to tell" in page
+        assert "Nothing was tested" in page
+    assert re.search(
+        r"German \(de\) transcribe \S+ \w+ WER 69.4 % [\d. –]+ \? too few to tell", quality
+    )
+    assert "WER 69.4 % against 0.0 %: 12 recordings are too few to tell a loss" in quality
+    assert "held" not in quality
+
+    chinese = Override(language="zh", limits={"cer": 5})
+    rules = Rules(alpha=1e-4, on_too_few="fail", limits={"wer": 60}, overrides=[chinese])
+    assert evaluate_lake(lake, "d", rules) is not None
+    quality = text_of(pages_over(lake.uri), "/quality")
+    assert "closed: 2 of 3 groups are beyond a limit, 2 are too few to tell" in quality
+    assert (
+        "closes the gate : German (de) of news & <talks> , transcribe: WER 69.4 % on 12" in quality
+    )
+    assert "is beyond its limit of 60.0 %" in quality
+    assert re.search(r"Chinese \(zh\) .* – no baseline ✕ beyond its limit of 5.0 %", quality)
+    [gate] = read(lake, "FROM gates ORDER BY sequence DESC LIMIT 1").to_pylist()
+    assert (gate["state"], gate["groups_beyond_limit"], gate["too_few_groups"]) == ("closed", 2, 2)
 
 
 def test_every_figure_leads_to_its_recordings_with_the_worst_first(quality: Pages) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from evaluation.gate.against import against
-from evaluation.gate.outcomes import outcome_rows
+from evaluation.gate.findings import find
 from evaluation.gate.rules import Override, Rules
+from evaluation.measure.scoring import score
 from evaluation.pairs.table import PAIRS
 from tests.evaluation.conftest import PairMaker, table
 
@@ -30,11 +30,8 @@ def baseline(pair: PairMaker) -> pa.Table:
 
 def rows(baseline: pa.Table, candidate: pa.Table, rules: Rules) -> dict[Any, dict[str, Any]]:
     """Language and metric → row."""
-    found = against(baseline, candidate, rules) if baseline.num_rows else None
-    return {
-        (row["language"], row.get("metric")): row
-        for row in outcome_rows(baseline, candidate, found, rules)
-    }
+    found = find(score(candidate), baseline, candidate, rules)
+    return {(row["language"], row.get("metric")): row for row in found.rows}
 
 
 def test_each_group_has_its_verdict(baseline: pa.Table, pair: PairMaker) -> None:
@@ -61,7 +58,7 @@ def test_each_group_has_its_verdict(baseline: pa.Table, pair: PairMaker) -> None
         ("en", "wer"): ("held", False),
         ("de", "wer"): ("worse", True),
         ("fr", None): ("incomplete", False),
-        ("fr", "wer"): ("too few", False),
+        ("fr", "wer"): ("too few to tell", False),
         ("es", None): ("no baseline", False),
     }
     german = found["de", "wer"]

@@ -13,6 +13,9 @@ from evaluation.gate.rules_file import read_gate
 WHOLE = """
 action = "warn"
 alpha = 0.01
+on_too_few = "fail"
+max_wer = 60
+min_bleu = 12.5
 
 [margins]
 wer = 1
@@ -23,6 +26,11 @@ dataset = "fleurs"
 language = "sw"
 metric = "wer"
 margin = 3.0
+max_wer = 150
+
+[[override]]
+language = "my"
+on_too_few = "warn"
 
 [[override]]
 task = "translate"
@@ -40,9 +48,14 @@ def test_everything_that_can_be_said(file: Path) -> None:
     assert read_gate(file) == Rules(
         action="warn",
         alpha=0.01,
+        on_too_few="fail",
         margins={"wer": 1.0, "bleu": 2.5},
+        limits={"wer": 60.0, "bleu": 12.5},
         overrides=[
-            Override(dataset="fleurs", language="sw", metric="wer", margin=3.0),
+            Override(
+                dataset="fleurs", language="sw", metric="wer", margin=3.0, limits={"wer": 150.0}
+            ),
+            Override(language="my", on_too_few="warn"),
             Override(task="translate", action="ignore"),
         ],
     )
@@ -59,7 +72,11 @@ def test_an_empty_file_is_the_default(file: Path) -> None:
         ("action = 'shout'", "`action` is 'shout': expected one of fail, warn, ignore"),
         ("alpha = 5", "`alpha` is 5"),
         ("alpha = true", "`alpha` is True"),
-        ("margin = 1", "the file has `margin`: expected one of action, alpha, margins, override"),
+        (
+            "margin = 1",
+            "the file has `margin`: expected one of action, alpha, on_too_few, margins, override, "
+            "max_wer",
+        ),
         ("margins = 1", "`margins` must be a table"),
         ("[margins]\nper = 1", "[margins] has `per`: expected one of wer, cer"),
         ("[margins]\nwer = 'much'", "`wer` is 'much': expected points"),
@@ -70,6 +87,18 @@ def test_an_empty_file_is_the_default(file: Path) -> None:
         ("[[override]]\ntask = 'sing'\nmargin = 1", "`task` is 'sing'"),
         ("[[override]]\nmetric = 'per'\nmargin = 1", "`metric` is 'per'"),
         ("[[override]]\naction = 'sing'", "`action` is 'sing'"),
+        ("on_too_few = 'ignore'", "`on_too_few` is 'ignore': expected one of fail, warn"),
+        ("max_wer = -1", "`max_wer` is -1: expected points, 0 or more"),
+        ("max_cer = inf", "`max_cer` is inf: expected points, 0 or more"),
+        ("max_wer = 'all'", "`max_wer` is 'all': expected points, 0 or more"),
+        ("min_bleu = 101", "`min_bleu` is 101: expected points, from 0 to 100"),
+        ("min_wer = 4", "the file has `min_wer`: expected one of"),
+        ("min_lid_accuracy = 0.95", "limits are in points, from 0 to 100: write 95"),
+        ("[[override]]\nmin_chrf = 0.5", "number 1: `min_chrf` is 0.5: limits are in points"),
+        (
+            "[[override]]\nmetric = 'wer'\nmax_cer = 9",
+            "number 1: is for the metric wer and limits cer: leave `metric` out",
+        ),
         ("action =", "is no TOML"),
         ("alpha = nan", "`alpha` is nan: expected a probability above 0 and below 1"),
         ("override = [1]", "`override` must be an array of tables: [[override]]"),
@@ -77,7 +106,7 @@ def test_an_empty_file_is_the_default(file: Path) -> None:
         (
             "[[override]]\naction = 'warn'\n[[override]]\nmargn = 1\naction = 'warn'",
             "[[override]] number 2 has `margn`: expected one of dataset, language, task, metric, "
-            "margin, action",
+            "margin, action, on_too_few, max_wer, max_cer",
         ),
         (
             "[[override]]\nmargin = '1'",

@@ -16,7 +16,7 @@ from tests.evaluation.conftest import PairMaker, by_metric, table
 
 
 def test_scores_fit_the_lakes_table() -> None:
-    added_on_writing = {"score_id", "run_id", "created_at"}
+    added_on_writing = {"score_id", "run_id", "created_at", "sequence"}
     expected = [field for field in lake_schema.SCORES if field.name not in added_on_writing]
     assert [(field.name, field.type, field.nullable) for field in SCORES] == [
         (field.name, field.type, field.nullable) for field in expected

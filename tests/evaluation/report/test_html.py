@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from evaluation.gate.against import Against, against
+from evaluation.gate.findings import Findings, find
 from evaluation.gate.rules import Rules
 from evaluation.measure.scoring import evaluate
 from evaluation.pairs.table import PAIRS
@@ -37,14 +37,15 @@ def page(sample_pairs: pa.Table) -> str:
 
 
 @pytest.fixture(scope="module")
-def compared(sample_pairs: pa.Table) -> Against:
+def compared(sample_pairs: pa.Table) -> Findings:
     """With a baseline that has no errors and no Greek recordings."""
     rows = [
         row | {"hypothesis": row["reference"], "detected_language": row["language"]}
         for row in sample_pairs.to_pylist()
         if row["language"] != "el"
     ]
-    return against(pa.Table.from_pylist(rows, schema=PAIRS), sample_pairs, Rules())
+    scores = evaluate(sample_pairs, WORST_PER_LANGUAGE).scores
+    return find(scores, pa.Table.from_pylist(rows, schema=PAIRS), sample_pairs, Rules())
 
 
 def three_evaluations(scores: pa.Table) -> pa.Table:
@@ -65,7 +66,7 @@ def three_evaluations(scores: pa.Table) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def compared_page(sample_pairs: pa.Table, compared: Against) -> str:
+def compared_page(sample_pairs: pa.Table, compared: Findings) -> str:
     evaluation = evaluate(sample_pairs, WORST_PER_LANGUAGE)
     return render_html(evaluation, FACTS, compared, three_evaluations(evaluation.scores))
 
@@ -112,7 +113,7 @@ def test_page_shows_scores_intervals_and_signatures(page: str) -> None:
 
 
 def test_what_changed_since_the_baseline_comes_first(
-    sample_pairs: pa.Table, compared: Against, compared_page: str
+    sample_pairs: pa.Table, compared: Findings, compared_page: str
 ) -> None:
     assert compared_page.index("Against the baseline") < compared_page.index("Error rate by")
     assert "Without a baseline: test, Greek (el), transcribe; test, Greek (el)" in compared_page
@@ -168,10 +169,11 @@ def test_transcripts_are_escaped_everywhere(pair: PairMaker) -> None:
     exact = table(*(row | {"hypothesis": row["reference"]} for row in pairs.to_pylist()))
     loads = _Loads()
     evaluation = evaluate(pairs, WORST_PER_LANGUAGE)
-    beside = against(exact, pairs, Rules())
+    beside = find(evaluation.scores, exact, pairs, Rules(limits={"wer": 1}))
     page = render_html(evaluation, FACTS, beside)
     loads.feed(page)
     assert "Against the baseline" in page
+    assert "beyond their limits" in page
     assert "What changed most" in page
     assert page.count("&lt;script&gt;") > 50
     assert not {"script", "img"} & set(loads.tags)
