@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import InputError
 from evaluation.pairs.from_files import Joined, join
+from nightscribe.flags import Parser
 
 # The other modules take a second to import (sacrebleu, matplotlib). They are imported when they
 # are needed, so that wrong usage is reported at once.
@@ -95,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m evaluation",
         description=_DESCRIPTION,
         epilog=_EPILOG,

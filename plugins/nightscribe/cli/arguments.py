@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, get_args
 
 from nightscribe.errors import ConfigurationError, LakeError
+from nightscribe.flags import add_list
 from nightscribe.settings import ArchiveLimits, EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 
@@ -26,9 +27,9 @@ def add_lake(parser: argparse.ArgumentParser) -> None:
 
 def add_archives(parser: argparse.ArgumentParser) -> None:
     """Add `--archives URI…`."""
-    parser.add_argument(
+    add_list(
+        parser,
         "--archives",
-        nargs="+",
         metavar="URI",
         help="folders, .zip, .tar[.gz|.bz2|.xz|.zst], single files, s3://… or gs://… "
         "(NIGHTSCRIBE_ARCHIVES)",
