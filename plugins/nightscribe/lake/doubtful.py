@@ -34,25 +34,22 @@ _NAMES = ", ".join(
 _VALUES = ", ".join(f"d.{figure.column}" for figure in FIGURES)
 
 DOUBTFUL = f"""
-    WITH doubted AS (
-      SELECT transcript_id, count(*) AS doubtful_segments, {_WORST},
-        min_by(start_s, (-doubts, avg_logprob, start_s)) AS worst_s,
-        min_by(text, (-doubts, avg_logprob, start_s)) AS worst_text
+    SELECT t.recording_id, t.task, t.transcript_id, t.model, t.language, t.duration_s,
+      string_split(concat_ws(',', {_NAMES},
+        CASE WHEN t.language_probability < {LANGUAGE_PROBABILITY}
+          THEN 'language_probability' END), ',') AS reasons,
+      t.segment_count, coalesce(d.doubtful_segments, 0) AS doubtful_segments, d.worst_s,
+      {_VALUES}, t.language_probability, place[1] AS archive, place[2] AS member
+    FROM latest_transcripts AS t
+    LEFT JOIN (
+      SELECT recording_id, transcript_id, count(*) AS doubtful_segments, {_WORST},
+        min_by(start_s, (-doubts, avg_logprob, start_s)) AS worst_s
       FROM (SELECT *, {_COUNT} AS doubts FROM files.segments
             WHERE {" OR ".join(map(_is_doubtful, FIGURES))})
-      GROUP BY transcript_id),
-    found AS (
-      SELECT t.recording_id, t.task, t.transcript_id, t.model, t.language, t.duration_s,
-        string_split(concat_ws(',', {_NAMES},
-          CASE WHEN t.language_probability < {LANGUAGE_PROBABILITY}
-            THEN 'language_probability' END), ',') AS reasons,
-        t.segment_count, coalesce(d.doubtful_segments, 0) AS doubtful_segments, d.worst_s,
-        d.worst_text, {_VALUES}, t.language_probability
-      FROM latest_transcripts AS t LEFT JOIN doubted AS d USING (transcript_id)
-      WHERE d.transcript_id IS NOT NULL OR t.language_probability < {LANGUAGE_PROBABILITY})
-    SELECT found.*, place[1] AS archive, place[2] AS member
-    FROM found LEFT JOIN (
+      GROUP BY recording_id, transcript_id) AS d USING (recording_id, transcript_id)
+    LEFT JOIN (
       SELECT recording_id, min((archive, member)) AS place
-      FROM files.sources SEMI JOIN found USING (recording_id) GROUP BY recording_id)
-      USING (recording_id)"""
-"""One row per transcript. A figure is the worst one; null if no segment is doubtful by it."""
+      FROM files.sources GROUP BY recording_id) USING (recording_id)
+    WHERE d.doubtful_segments > 0 OR t.language_probability < {LANGUAGE_PROBABILITY}"""
+"""One row per transcript. `worst_s` is the start of the segment with the most reasons; of these,
+of the least probable. A figure is the worst one; null if no segment is doubtful by it."""
