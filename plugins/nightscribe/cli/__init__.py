@@ -31,6 +31,7 @@ COMMANDS = (
     "scan",
     "run",
     "warnings",
+    "doubtful",
     "sql",
     "export",
     "index",

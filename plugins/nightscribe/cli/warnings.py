@@ -10,6 +10,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import json
 
 from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import WarningKind
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, default=1000, metavar="N", help="most rows (default: %(default)s)"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -57,6 +59,9 @@ def execute(arguments: argparse.Namespace) -> int:
         **chosen,
         limit=arguments.limit,
     ).to_pylist()
+    if arguments.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return 0
     print_table(
         ("missing s", "of s", "kind", "recording", "detail"),
         [

@@ -101,6 +101,7 @@ def _rows(
     if not files:
         return []
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
         if not lake.is_local:
             connection.register_filesystem(lake.filesystem)
         connection.register("given", given)

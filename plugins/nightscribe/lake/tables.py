@@ -228,6 +228,7 @@ class Lake(LakeLocation):
         same = " AND ".join(f'known."{c}" IS NOT DISTINCT FROM new_rows."{c}"' for c in key)
         columns = ", ".join(f'"{c}"' for c in key)
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
             if not self.is_local:
                 connection.register_filesystem(self.filesystem)
             connection.register("new_rows", rows)
