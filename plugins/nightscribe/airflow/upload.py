@@ -11,6 +11,7 @@ from typing import Any
 from nightscribe.airflow.tasks import fail_without_retry, lake_of, order_of
 from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.export import formats
+from nightscribe.export.names import name_in_own_folder
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
@@ -98,7 +99,8 @@ def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
         log.info("%s (%s): %s", transcript["task"], transcript["language"], transcript["text"])
         for fmt in formats.FORMATS:
             text = formats.render(result_of(transcript, segments), fmt)
-            path = f"uploads/{recording_id}/{transcript['task']}.{fmt}"
+            name = name_in_own_folder(places_of(uri)[0][1], transcript["task"])
+            path = f"uploads/{recording_id}/{name}.{fmt}"
             files.append(lake.put_file(path, text.encode()))
     log.info(index_published(lake, settings))
     return {

@@ -19,10 +19,10 @@ from pathlib import PurePosixPath
 from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.uris import join_uri
 
-__all__ = ["UnusableName", "name_of"]
+__all__ = ["UnusableName", "name_in_own_folder", "name_of"]
 
 _DIGITS = 8  # of a digest; 32 bits tell collections of one name apart
-_FOLDER_BYTES = 200  # of a collection's name; its digest identifies it
+_NAME_BYTES = 200  # of a name to which more is added, of 255
 
 
 class UnusableName(Exception):
@@ -46,7 +46,7 @@ def name_of(collection: str, archive: str, member: str, task: str) -> PurePosixP
     parts = path.split("/")
     if ".." in parts:
         raise UnusableName("its path has a `..`, so its file could lie outside the folder")
-    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in path):
+    if any(map(_is_control, path)):
         raise UnusableName("its path has control characters, so programs would misread its name")
     shown = [part for part in parts if part not in {"", "."}]
     if not shown:
@@ -57,6 +57,25 @@ def name_of(collection: str, archive: str, member: str, task: str) -> PurePosixP
     if task == "translate":
         name += ".translate"
     return PurePosixPath(_folder(root), *shown, name)
+
+
+def name_in_own_folder(name: str, task: str) -> str:
+    """The name of a transcript's file in a folder of its recording, without the format's suffix.
+
+    It is the name of the recording's file; or the task, if that name is too long or has control
+    characters.
+
+    >>> name_in_own_folder("talk.wav", "translate")
+    'talk.wav.translate'
+    """
+    if len(name.encode()) > _NAME_BYTES or any(map(_is_control, name)):
+        return task
+    return f"{name}.translate" if task == "translate" else name
+
+
+def _is_control(character: str) -> bool:
+    """Whether a character ends a line or controls a terminal."""
+    return unicodedata.category(character) in {"Cc", "Zl", "Zp"}
 
 
 def _may_be_shared(parts: list[str], *, is_plain: bool, task: str) -> bool:
@@ -70,8 +89,8 @@ def _may_be_shared(parts: list[str], *, is_plain: bool, task: str) -> bool:
 
 def _folder(root: str) -> str:
     name = root.rstrip("/").rpartition("/")[2]
-    name = "".join(c if unicodedata.category(c) not in {"Cc", "Zl", "Zp"} else "_" for c in name)
-    name = name.encode()[:_FOLDER_BYTES].decode(errors="ignore")
+    name = "".join("_" if _is_control(character) else character for character in name)
+    name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
     return f"{name}-{_digest(root)}"
 
 
