@@ -151,6 +151,7 @@ def _join(
         tasks=tasks,
         dataset=options.dataset or options.references.stem,
         model=model or hypotheses.stem,
+        others=[file for file in (options.hypotheses, options.baseline) if file is not None],
     )
 
 

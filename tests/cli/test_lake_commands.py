@@ -259,7 +259,7 @@ def test_a_lake_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ):
         ran = nightscribe(*arguments)
         assert ran.code == 2
-        assert ran.err.startswith("error: there is no lake at ")
+        assert ran.err.startswith(f"error: there is no lake at {tmp_path / 'lake'}: ")
         assert "--lake" in ran.err
         assert os.listdir(tmp_path) == []
 

@@ -24,7 +24,7 @@ from nightscribe.stages.order import Order
 from nightscribe.whisper.contract import Job, Request, Transcript
 from nightscribe.whisper.engines import engine_named, load_model
 from nightscribe.whisper.options import Options
-from tests.lake.test_views import segment, transcript
+from tests.lake.made_up import segment, transcript
 from tests.nights import SAMPLES, archive_of
 
 CLIPS = ("english/en-01.flac", "english/en-05.m4a", "german/de-02.mp3")

@@ -106,13 +106,14 @@ def lake_of(arguments: argparse.Namespace, *, create: bool = False) -> Lake:
 
     Raises `LakeError` if it does not exist, unless `create` is set.
     """
+    from nightscribe.lake.location import canonical_lake_uri
     from nightscribe.lake.opening import lake_exists, open_lake
 
     uri, options = _location(arguments)
     if not create and not lake_exists(uri, options):
         raise LakeError(
-            f"there is no lake at {uri}: name one with --lake or NIGHTSCRIBE_LAKE, or create one "
-            "with `nightscribe run`"
+            f"there is no lake at {canonical_lake_uri(uri)}: name one with --lake or "
+            "NIGHTSCRIBE_LAKE, or create one with `nightscribe run`"
         )
     return open_lake(uri, options)
 
