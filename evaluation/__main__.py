@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import InputError
 from evaluation.pairs.from_files import Joined, join
+from nightscribe.flags import Parser
 
 # The other modules take a second to import (sacrebleu, matplotlib). They are imported when they
 # are needed, so that wrong usage is reported at once.
@@ -99,7 +100,7 @@ def _run(options: argparse.Namespace, rules: Rules | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m evaluation",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -154,6 +155,7 @@ def _join(
         tasks=tasks,
         dataset=options.dataset or options.references.stem,
         model=model or hypotheses.stem,
+        others=[file for file in (options.hypotheses, options.baseline) if file is not None],
     )
 
 

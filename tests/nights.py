@@ -191,7 +191,7 @@ def _around_commits(wrap: Callable[[Lake, str, Callable[[], Any]], Any]) -> None
 
         return call
 
-    for name in ("append", "insert_new", "upsert", "put_file"):
+    for name in ("append", "insert_new", "upsert", "delete", "mark", "put_file"):
         setattr(Lake, name, wrapped(getattr(Lake, name)))
 
 

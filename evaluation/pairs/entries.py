@@ -11,7 +11,7 @@ text (`NaN`, `null`, a text without letters and digits), a reference cannot be h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,30 @@ class Entry:
         return self.text if task == "transcribe" else self.translation
 
 
-def read_entries(path: Path, *, are_references: bool = False) -> dict[str, Entry]:
+def id_columns_of(*paths: Path) -> tuple[str, ...]:
+    """The columns that may name a recording, those that all of these files fill first.
+
+    A file may have both `id` and `path`, and the other only one of them.
+    """
+    filled = [
+        {name for _, row in _rows(path) for name in _ID_COLUMNS if row.get(name)} for path in paths
+    ]
+    return tuple(
+        sorted(_ID_COLUMNS, key=lambda name: not all(name in columns for columns in filled))
+    )
+
+
+def read_entries(
+    path: Path,
+    *,
+    are_references: bool = False,
+    id_columns: Sequence[str] = _ID_COLUMNS,
+) -> dict[str, Entry]:
     """The entries of a file by their ids. A repeated line counts once.
 
     Args:
         are_references: refuse what cannot be a reference text
+        id_columns: the first of these that a line fills names its recording
 
     Raises:
         InputError: the file cannot be read, lacks a column, or has a line that cannot be used
@@ -58,7 +77,7 @@ def read_entries(path: Path, *, are_references: bool = False) -> dict[str, Entry
     entries: dict[str, Entry] = {}
     line_of: dict[str, int] = {}
     for line, row in _rows(path):
-        identifier = next((row[name] for name in _ID_COLUMNS if row.get(name)), None)
+        identifier = next((row[name] for name in id_columns if row.get(name)), None)
         if identifier is None:
             raise InputError(f"{path}, line {line}: no id: fill the column `id` or `path`")
         entry = Entry(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from evaluation.errors import InputError
-from evaluation.pairs.entries import Entry, read_entries
+from evaluation.pairs.entries import Entry, id_columns_of, read_entries
 from evaluation.pairs.table import PAIRS
 
 
@@ -22,7 +23,13 @@ class Joined:
 
 
 def join(
-    references: Path, hypotheses: Path, *, tasks: tuple[str, ...], dataset: str, model: str
+    references: Path,
+    hypotheses: Path,
+    *,
+    tasks: tuple[str, ...],
+    dataset: str,
+    model: str,
+    others: Sequence[Path] = (),
 ) -> Joined:
     """Read both files and pair their texts by id.
 
@@ -30,12 +37,15 @@ def join(
         tasks: `transcribe`, `translate` or both; with `translate` alone, hypotheses may
             give the English text in the column `text`
         dataset, model: names for the report
+        others: other files of hypotheses that are compared with these, so that the same column
+            names the recordings of all
 
     Raises:
         InputError: a file cannot be read, lacks a column, or has a line that cannot be used
     """
-    referenced = read_entries(references, are_references=True)
-    transcribed = read_entries(hypotheses)
+    id_columns = id_columns_of(references, hypotheses, *others)
+    referenced = read_entries(references, are_references=True, id_columns=id_columns)
+    transcribed = read_entries(hypotheses, id_columns=id_columns)
     for identifier, entry in referenced.items():
         if not entry.language:
             raise InputError(

@@ -341,8 +341,8 @@ def test_upload_gives_its_texts_and_a_bad_one_its_reason(
     assert "cold in Vienna" in result["texts"]["translate"]
     files = {Path(file) for file in result["files"]}
     assert files == {
-        lake / "uploads" / result["recording_id"] / f"{task}.{fmt}"
-        for task in ("transcribe", "translate")
+        lake / "uploads" / result["recording_id"] / f"de-05.m4a{task}.{fmt}"
+        for task in ("", ".translate")
         for fmt in ("txt", "vtt", "srt", "tsv", "json")
     }
     assert all(file.stat().st_size for file in files)

@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +33,11 @@ MANIFEST = """path,language,text,translation
 en-01.flac,en,The doctor is looking for a red window at the station.,
 de-02.mp3,de,Morgen wird mein Freund meinen Bruder unterstützen.,Tomorrow my friend will help.
 """
-PLACES = {"en-01", "again/copy", "de-02"}  # of three recordings' sources, two are one recording
+PLACES = {
+    "en-01.flac",
+    "again/copy.flac",
+    "de-02.mp3",
+}  # of three recordings' sources, two are one recording
 
 
 class Ran(NamedTuple):
@@ -255,7 +259,7 @@ def test_a_lake_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ):
         ran = nightscribe(*arguments)
         assert ran.code == 2
-        assert ran.err.startswith("error: there is no lake at ")
+        assert ran.err.startswith(f"error: there is no lake at {tmp_path / 'lake'}: ")
         assert "--lake" in ran.err
         assert os.listdir(tmp_path) == []
 
@@ -415,16 +419,22 @@ def exported(folder: Path) -> dict[str, bytes]:
     }
 
 
+def below_collections(files: Iterable[str]) -> set[str]:
+    """The paths of exported files without the folder of their collection."""
+    return {path.partition("/")[2] for path in files}
+
+
 def test_export_gives_the_files_that_transcribe_writes(
     lake: Path, archive: Path, tmp_path: Path
 ) -> None:
     ran = nightscribe("export", "--lake", lake, "--format", "all", "--out", tmp_path / "out")
     assert ran.code == 0
     found = exported(tmp_path / "out")
-    assert set(found) == {
+    assert below_collections(found) == {
         f"{place}{task}.{fmt}" for place in PLACES for task in ("", ".translate") for fmt in FORMATS
     }
     assert set(ran.out.splitlines()) == {str(tmp_path / "out" / name) for name in found}
+    [collection] = {path.partition("/")[0] for path in found}
 
     recordings = [archive / "en-01.flac", archive / "again" / "copy.flac", archive / "de-02.mp3"]
     flags = ("--model", "demo", "--beam_size", "None", "--best_of", "None", "--verbose", "False")
@@ -436,8 +446,10 @@ def test_export_gives_the_files_that_transcribe_writes(
         suffix = ".translate" if task == "translate" else ""
         for place in PLACES:
             for fmt in FORMATS:
-                written = (folder / f"{Path(place).name}.{fmt}").read_bytes()
-                assert found[f"{place}{suffix}.{fmt}"] == written, f"{place}{suffix}.{fmt}"
+                written = (folder / f"{Path(place).stem}.{fmt}").read_bytes()
+                assert found[f"{collection}/{place}{suffix}.{fmt}"] == written, (
+                    f"{place}{suffix}.{fmt}"
+                )
 
 
 def test_export_takes_a_condition(lake: Path, tmp_path: Path) -> None:
@@ -447,11 +459,37 @@ def test_export_takes_a_condition(lake: Path, tmp_path: Path) -> None:
             "export", "--lake", lake, "--format", "srt", "--out", folder, "--where", where
         )
         assert ran.code == 0, ran.err
-        return set(exported(folder))
+        return below_collections(exported(folder))
 
-    assert export("task = 'translate' AND language = 'de'") == {"de-02.translate.srt"}
-    assert export("member LIKE 'again/%' AND task = 'transcribe'") == {"again/copy.srt"}
-    assert export("language_hint = 'en' AND task = 'transcribe'") == {"en-01.srt"}
+    assert export("task = 'translate' AND language = 'de'") == {"de-02.mp3.translate.srt"}
+    assert export("member LIKE 'again/%' AND task = 'transcribe'") == {"again/copy.flac.srt"}
+    assert export("language_hint = 'en' AND task = 'transcribe'") == {"en-01.flac.srt"}
+
+
+@pytest.mark.parametrize(
+    "flags", ["--format srt --format txt", "--format srt txt", "--format txt,srt"]
+)
+def test_export_writes_every_format_that_is_named(lake: Path, tmp_path: Path, flags: str) -> None:
+    ran = nightscribe("export", "--lake", lake, *flags.split(), "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    written = exported(tmp_path)
+    assert {Path(path).suffix for path in written} == {".srt", ".txt"}
+    assert len(written) == 12
+
+
+def test_export_names_what_it_cannot_write_and_writes_the_rest(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "archive", ["english/en-01.flac", "german/de-02.mp3"])
+    long = "録音" * 40 + ".flac"  # 245 bytes: its translation has none that a file can have
+    (archive / "en-01.flac").rename(archive / long)
+    flags = ("--lake", tmp_path / "lake", "--model", "demo", "--task", "both")
+    assert nightscribe("run", "--archives", archive, *flags).code == 0
+    ran = nightscribe(
+        "export", "--lake", tmp_path / "lake", "--format", "all", "--out", tmp_path / "out"
+    )
+    assert ran.code == 1
+    assert f"file://{archive}!/{long}: no file can have its name" in ran.err
+    assert "5 files were not written, 15 were" in ran.err
+    assert len(exported(tmp_path / "out")) == len(ran.out.splitlines()) == 15
 
 
 def test_exports_of_two_archives_do_not_overwrite_each_other(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import time
 from multiprocessing.context import ForkServerContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -23,11 +22,12 @@ from nightscribe.settings import Settings
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from nightscribe.stages.publish import publish
+from tests.lake.made_up import attempt, segment, transcript
 from tests.nights import archive_of
 
 # By a night, that is: by an evaluation, by a person, or by what is wrong with an archive.
 NOT_FILLED = {"rejected", "scores", "latest_scores", "baselines", "latest_baselines"}
-NOT_FILLED |= {"warnings", "source_states", "disappeared"}
+NOT_FILLED |= {"doubtful", "warnings", "source_states", "disappeared"}
 NOT_FILLED |= {"corrections", "latest_corrections", "reviews", "latest_reviews"}
 NOT_FILLED |= {"verdicts", "gates", "utterance_errors"}
 
@@ -42,63 +42,6 @@ def full_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     order = Order((str(archive),), "demo", "both")
     run(lake, order, Settings(device="cpu"))
     return lake
-
-
-def segment(transcript: str, index: int = 0) -> dict[str, Any]:
-    return {
-        "transcript_id": transcript,
-        "recording_id": "r",
-        "index": index,
-        "seek": 0,
-        "start_s": float(index),
-        "end_s": index + 1.0,
-        "text": " hm",
-        "tokens": [1],
-        "temperature": 0.0,
-        "avg_logprob": -0.1,
-        "compression_ratio": 1.0,
-        "no_speech_prob": 0.0,
-        "words": None,
-    }
-
-
-def transcript(name: str, recording: str = "r", **changes: Any) -> dict[str, Any]:
-    return {
-        "transcript_id": name,
-        "recording_id": recording,
-        "model_id": "m",
-        "task": "transcribe",
-        "options_key": "o",
-        "model": "demo",
-        "options": "{}",
-        "language": "en",
-        "text": name,
-        "duration_s": 1.0,
-        "segment_count": 1,
-        "engine": "reference",
-        "precision": "float32",
-        "versions": "{}",
-        "batch_id": "b",
-        "attempt_id": f"attempt of {name}",
-        **changes,
-    }
-
-
-def attempt(name: str, transcripts: int) -> dict[str, Any]:
-    return {
-        "attempt_id": name,
-        "batch_id": "b",
-        "model_id": "m",
-        "recordings": 1,
-        "transcripts": transcripts,
-        "rejections": 0,
-        "device": "cpu",
-        "audio_s": 1.0,
-        "wall_s": 1.0,
-        "rtfx": 1.0,
-        "peak_memory_bytes": 0,
-        "worker": "w",
-    }
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from nightscribe.errors import Reason
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.tables import Lake
+from nightscribe.lake.views import ROOT
 from nightscribe.stages.publish import CATALOG, publish
 
 
@@ -47,6 +52,34 @@ def test_two_publishes_at_once_leave_the_newer_catalog(tmp_path: Path) -> None:
     publish(lake)
     assert lake.others == []
     assert published(lake) == {"first", "second", "third"}
+
+
+def test_a_catalog_is_one_that_duckdb_1_opens(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    publish(lake)
+    head = (tmp_path / "lake" / CATALOG).read_bytes()[:20]
+    # Behind a checksum: `DUCK` and the storage version, of which 64 is that of 1.0.
+    assert struct.unpack("<8x4sQ", head) == (b"DUCK", 64)
+    with duckdb.connect(str(tmp_path / "lake" / CATALOG), read_only=True) as connection:
+        texts = connection.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    for (text,) in texts:
+        # Functions and syntax that only DuckDB 2 has.
+        assert not re.search(r"(?i)[^a-z_]if\s*\(|\blambda\b", text), text
+
+
+def test_the_catalog_of_a_copied_lake_reads_the_copy(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "it's a lake"))
+    note(lake, "first")
+    publish(lake)
+    copy = tmp_path / "copy"
+    shutil.copytree(lake.uri, copy)
+    for path in (tmp_path / "it's a lake" / "rejected").glob("*.parquet"):
+        path.unlink()
+    with duckdb.connect(str(copy / CATALOG), read_only=True) as connection:
+        with pytest.raises(duckdb.IOException):
+            connection.execute("FROM rejected").fetchall()
+        connection.execute(f"SET VARIABLE {ROOT} = '{copy}'")
+        assert connection.execute("SELECT uri FROM rejected").fetchall() == [("first",)]
 
 
 def test_a_catalog_is_written_once_where_nobody_else_commits(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nightscribe.airflow.tasks import check_model_here, lake_of, order_of
 from nightscribe.archives.single import check_single_file
 from nightscribe.errors import ConfigurationError, ModelError, NightscribeError
 from nightscribe.export import formats
+from nightscribe.export.names import name_in_own_folder
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
@@ -127,7 +128,8 @@ def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
         log.info("%s (%s): %s", transcript["task"], transcript["language"], transcript["text"])
         for fmt in formats.FORMATS:
             text = formats.render(result_of(transcript, segments), fmt)
-            path = f"uploads/{recording_id}/{transcript['task']}.{fmt}"
+            name = name_in_own_folder(places_of(uri)[0][1], transcript["task"])
+            path = f"uploads/{recording_id}/{name}.{fmt}"
             files.append(lake.put_file(path, text.encode()))
     log.info(index_published(lake, settings))
     return {

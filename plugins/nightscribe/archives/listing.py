@@ -58,9 +58,13 @@ def stat_collection(place: Place) -> Stat:
     try:
         return place.stat()
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"{place.uri}: no such archive; check the path, or the bucket and prefix"
-        ) from None
+        hint = "check the path, or the bucket and prefix"
+        if "," in place.uri:
+            hint += (
+                ". Did you mean two archives? --archives separates them by spaces, and a comma is "
+                "part of a name"
+            )
+        raise ConfigurationError(f"{place.uri}: no such archive; {hint}") from None
     except Exception as error:
         # Every store has its own exceptions for refused or missing credentials.
         raise _unreadable_collection(place, error) from error

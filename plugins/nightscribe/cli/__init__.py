@@ -24,12 +24,14 @@ from pydantic import ValidationError
 import nightscribe
 from nightscribe.cli.arguments import invalid_variables
 from nightscribe.errors import NightscribeError
+from nightscribe.flags import Parser
 
 COMMANDS = (
     "transcribe",
     "scan",
     "run",
     "warnings",
+    "doubtful",
     "sql",
     "export",
     "index",
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="nightscribe",
         description="Transcribe audio archives with Whisper into tables that SQL can query.",
         epilog=f"`nightscribe COMMAND --help` explains a command.\n\n{_details(__doc__)}",

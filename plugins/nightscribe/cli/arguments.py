@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, get_args
 
 from nightscribe.errors import ConfigurationError, LakeError
+from nightscribe.flags import add_list
 from nightscribe.settings import ArchiveLimits, EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 
@@ -26,9 +27,9 @@ def add_lake(parser: argparse.ArgumentParser) -> None:
 
 def add_archives(parser: argparse.ArgumentParser) -> None:
     """Add `--archives URI…`."""
-    parser.add_argument(
+    add_list(
+        parser,
         "--archives",
-        nargs="+",
         metavar="URI",
         help="folders, .zip, .tar[.gz|.bz2|.xz|.zst], single files, s3://… or gs://… "
         "(NIGHTSCRIBE_ARCHIVES)",
@@ -105,13 +106,14 @@ def lake_of(arguments: argparse.Namespace, *, create: bool = False) -> Lake:
 
     Raises `LakeError` if it does not exist, unless `create` is set.
     """
+    from nightscribe.lake.location import canonical_lake_uri
     from nightscribe.lake.opening import lake_exists, open_lake
 
     uri, options = _location(arguments)
     if not create and not lake_exists(uri, options):
         raise LakeError(
-            f"there is no lake at {uri}: name one with --lake or NIGHTSCRIBE_LAKE, or create one "
-            "with `nightscribe run`"
+            f"there is no lake at {canonical_lake_uri(uri)}: name one with --lake or "
+            "NIGHTSCRIBE_LAKE, or create one with `nightscribe run`"
         )
     return open_lake(uri, options)
 

@@ -16,6 +16,7 @@ import argparse
 
 from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
+from nightscribe.flags import add_list, separated
 from nightscribe.lake.reading import read
 from nightscribe.text_tables import print_table
 
@@ -36,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setting = actions.add_parser("set", help=summary, description=f"{summary.capitalize()}.")
     add_lake(setting)
     setting.add_argument("--dataset", metavar="NAME", help="only this data set (default: all)")
-    setting.add_argument(
+    add_list(
+        setting,
         "--language",
-        action="append",
-        default=[],
+        type=separated(),
         metavar="CODE",
-        help="only this language; repeatable (default: all)",
+        help="only these languages (default: all)",
     )
     setting.add_argument(
         "--task", choices=["transcribe", "translate"], help="only this task (default: both)"

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nightscribe.cli.arguments import add_lake, lake_of
+from nightscribe.flags import add_list, separated
 from nightscribe.manifests.layouts.registry import LAYOUTS
 from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
@@ -46,10 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folder of the data set; for the layout `manifest`, the manifest file",
     )
-    add.add_argument(
+    add_list(
+        add,
         "--languages",
-        default="",
-        metavar="CODE,…",
+        type=separated(),
+        metavar="CODE",
         help="languages to add (default: every language below --path)",
     )
     add.add_argument(
@@ -74,8 +76,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.stages.datasets import add_dataset
     from nightscribe.stages.run_ids import new_run_id
 
-    languages = [code.strip() for code in arguments.languages.split(",") if code.strip()]
-    utterances = read_layout(arguments.layout, arguments.path, languages, arguments.split)
+    utterances = read_layout(arguments.layout, arguments.path, arguments.languages, arguments.split)
     if arguments.name:
         utterances = [replace(utterance, dataset=arguments.name) for utterance in utterances]
     lake = lake_of(arguments, create=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 
 from nightscribe.cli.arguments import add_night, lake_of, settings_of
+from nightscribe.flags import add_list
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,21 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="spoken language: auto (detected), manifest (from the archive's manifest, else "
         "detected), or a code for all recordings (NIGHTSCRIBE_LANGUAGE)",
     )
-    parser.add_argument(
+    add_list(
+        parser,
         "--option",
-        action="append",
-        default=[],
         metavar="NAME=VALUE",
-        help="decoding option, by the name of the whisper flag, such as beam_size=5 or "
-        "temperature=0,0.4; repeatable",
+        help="decoding options, by the names of the whisper flags, such as beam_size=5 or "
+        "temperature=0,0.4",
     )
-    parser.add_argument(
+    add_list(
+        parser,
         "--dataset",
-        action="append",
-        default=[],
         metavar="NAME",
-        help="transcribe only recordings with a reference in this data set, see `nightscribe "
-        "datasets`; without --archives, no archive is scanned; repeatable",
+        help="transcribe only recordings with a reference in one of these data sets, see "
+        "`nightscribe datasets`; without --archives, no archive is scanned",
     )
     parser.add_argument(
         "--limit", type=int, metavar="N", help="transcribe at most this many recordings"
@@ -100,5 +99,9 @@ def _options(pairs: list[str]) -> dict[str, object]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ConfigurationError(f"--option {pair!r}: expected NAME=VALUE, such as beam_size=5")
-        options[name] = value_of(name, value)
+        read = value_of(name, value)
+        if options.setdefault(name, read) != read:
+            raise ConfigurationError(
+                f"--option {name}: given twice, as {options[name]} and {read}: give one"
+            )
     return options

@@ -84,6 +84,7 @@ def _write(rows: pa.Table, path: Path, fmt: str) -> None:
     # It writes rows that are in memory as a stream, so it spills nothing.
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
         connection.register("result", rows)
         connection.execute(f"COPY result TO $path ({_COPY_OPTIONS[fmt]})", {"path": str(path)})
 

@@ -23,6 +23,7 @@ from nightscribe.cli.inputs import Inputs, require_distinct_stems, shown, stem_o
 from nightscribe.cli.whisper_flags import add_flags, options_of, word_options_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.export import formats
+from nightscribe.flags import Parser
 from nightscribe.settings import EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 from nightscribe.whisper.official import can_translate
@@ -30,6 +31,8 @@ from nightscribe.whisper.official import can_translate
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the `whisper` command, and the engine and its precision."""
+    if isinstance(parser, Parser):
+        parser.let_the_last_count()  # as the `whisper` command does
     parser.usage = "%(prog)s [FLAG VALUE ...] FILE|-|URL ..."
     add_flags(parser)
     group = parser.add_argument_group("not in the `whisper` command")

@@ -10,19 +10,32 @@ examples:
 from __future__ import annotations
 
 import argparse
+import json
 
 from nightscribe.cli.arguments import add_lake, lake_of
+from nightscribe.errors import WarningKind
+from nightscribe.flags import add_list, separated
 from nightscribe.text_tables import print_table
+
+KINDS = [*(kind.value for kind in WarningKind), "unclassified"]
+"""Kinds of warnings; `unclassified` are those of lakes that have no table of warnings."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the lake and the filters."""
     add_lake(parser)
-    parser.add_argument("--kind", metavar="KIND", help="only warnings of this kind")
-    parser.add_argument("--run", metavar="ID", help="only recordings that this run has added")
+    add_list(
+        parser,
+        "--kind",
+        type=separated(KINDS),
+        metavar="KIND",
+        help=f"only warnings of these kinds: {', '.join(KINDS)}",
+    )
+    add_list(parser, "--run", metavar="ID", help="only recordings that these runs have added")
     parser.add_argument(
         "--limit", type=int, default=1000, metavar="N", help="most rows (default: %(default)s)"
     )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -31,8 +44,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.uris import join_uri
 
     lake = lake_of(arguments)
-    wanted = "($kind IS NULL OR kind = $kind) AND ($run IS NULL OR w.run_id = $run)"
-    chosen = {"kind": arguments.kind, "run": arguments.run}
+    wanted = """(len($kinds) = 0 OR list_contains($kinds, kind))
+        AND (len($runs) = 0 OR list_contains($runs, w.run_id))"""
+    chosen = {"kinds": arguments.kind, "runs": arguments.run}
     rows = read(
         lake,
         f"""SELECT w.kind, w.missing_s, r.duration_s, w.detail, w.recording_id, archive, member
@@ -45,6 +59,9 @@ def execute(arguments: argparse.Namespace) -> int:
         **chosen,
         limit=arguments.limit,
     ).to_pylist()
+    if arguments.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return 0
     print_table(
         ("missing s", "of s", "kind", "recording", "detail"),
         [

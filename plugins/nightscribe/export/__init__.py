@@ -1,1 +1,6 @@
-"""Transcripts as files: `formats` renders one transcript, `files` exports those of a lake."""
+"""Transcripts as files.
+
+- `formats`: renders one transcript
+- `names`: names of exported files, from the places of recordings
+- `files`: exports the transcripts of a lake
+"""

@@ -17,6 +17,7 @@ from typing import Any
 __all__ = [
     "COMPRESSION_RATIO",
     "FIGURES",
+    "LANGUAGE_PROBABILITY",
     "LOGPROB",
     "NO_SPEECH",
     "STEPS",
@@ -40,6 +41,10 @@ NO_SPEECH = 0.6
 
 TEMPERATURE = 0.0
 """A temperature above this one says that Whisper's first attempt failed by one of the others."""
+
+LANGUAGE_PROBABILITY = 0.5
+"""Probability of the detected language below which any other one is more likely, all together.
+Whisper has no threshold of its own: it takes the most probable language, however improbable."""
 
 STEPS = 3
 """Steps of doubt: a little, clearly, and beyond Whisper's own thresholds."""

@@ -51,6 +51,8 @@ def connect(
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
+    # DuckDB prints it among the rows on standard output, whoever reads them.
+    connection.execute("SET enable_progress_bar = false")
     # DuckDB's default is `.tmp` in the working folder. It creates and removes the folder itself.
     folder = spill_to or Path(tempfile.gettempdir(), f"nightscribe-duckdb-{uuid.uuid4().hex}")
     connection.execute(f"SET temp_directory = {_quoted(str(folder))}")

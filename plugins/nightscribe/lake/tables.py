@@ -25,7 +25,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -37,7 +37,14 @@ from nightscribe.errors import LakeError
 from nightscribe.lake.location import LakeLocation
 from nightscribe.lake.schema import ADDED_LATER, SEQUENCE, WRITTEN_SCHEMAS
 
-__all__ = ["Lake"]
+__all__ = ["REPLACED", "Lake", "Note"]
+
+REPLACED = "nightscribe.replaced"
+"""Application-transaction id of commits that replace rows of `transcripts`, and of those that
+delete what belonged to them. Its version is that of the table `transcripts`."""
+
+Note: TypeAlias = Callable[[DeltaTable], tuple[dict[str, str], list[Transaction]]]
+"""From the state that a commit replaces: metadata and transactions to record with the commit."""
 
 _WRITERS = "nightscribe"
 """Application-transaction id of all conditional commits to a table."""
@@ -134,6 +141,7 @@ class Lake(LakeLocation):
         transactions: Iterable[str] = (),
         *,
         restamp: bool = False,
+        note: Note | None = None,
     ) -> None:
         """Replace the rows with the same key and add the others, in one atomic commit.
 
@@ -144,6 +152,7 @@ class Lake(LakeLocation):
             key: columns that identify a row
             transactions: as for `insert_new`, but nothing is committed without rows
             restamp: also write rows that differ only in `run_id` and `created_at`
+            note: gives what else to record with the commit
 
         Raises:
             LakeError: the table cannot be written, or other processes always commit first.
@@ -162,19 +171,23 @@ class Lake(LakeLocation):
             lambda merger: merger.when_matched_update_all(
                 predicate=None if restamp else differs
             ).when_not_matched_insert_all(),
+            note,
         )
 
-    def delete(self, name: str, keys: pa.Table, key: Sequence[str]) -> None:
+    def delete(
+        self, name: str, keys: pa.Table, key: Sequence[str], note: Note | None = None
+    ) -> None:
         """Remove the rows whose key is in `keys`, in one atomic commit.
 
         Args:
             keys: rows with the columns `key`; no two are the same
+            note: as for `upsert`; nothing is committed if the table has none of the keys
 
         Raises:
             LakeError: the table cannot be written, or other processes always commit first.
         """
         if keys.num_rows:
-            self._merge(name, keys, key, (), lambda merger: merger.when_matched_delete())
+            self._merge(name, keys, key, (), lambda merger: merger.when_matched_delete(), note)
 
     def _merge(
         self,
@@ -183,18 +196,20 @@ class Lake(LakeLocation):
         key: Sequence[str],
         transactions: Iterable[str],
         complete: Callable[[TableMerger], TableMerger],
+        note: Note | None,
     ) -> None:
         """Commit a merge of rows, `s`, with the rows of the table that have the same key, `t`."""
         same_key = " AND ".join(f'(t."{c}" IS NOT DISTINCT FROM s."{c}")' for c in key)
         for attempt in range(_ATTEMPTS):
             try:
                 table = self.table(name)
+                metadata, noted = ({}, []) if note is None else note(table)
                 merger = table.merge(
                     _numbered(rows, table),
                     predicate=same_key,
                     source_alias="s",
                     target_alias="t",
-                    commit_properties=_transactions([_WRITERS, *transactions]),
+                    commit_properties=_transactions([_WRITERS, *transactions], noted, metadata),
                 )
                 complete(merger).execute()
                 return
@@ -203,6 +218,22 @@ class Lake(LakeLocation):
             except (OSError, DeltaError) as error:
                 raise _write_failed(self.path(name), error) from error
         raise _too_busy(self.path(name))
+
+    def mark(self, name: str, transaction: Transaction) -> None:
+        """Record a transaction with a commit that changes no row."""
+        try:
+            table = self.table(name)
+            table.create_write_transaction(
+                actions=[],
+                mode="append",
+                schema=table.schema(),
+                partition_by=[],
+                commit_properties=CommitProperties(app_transactions=[transaction]),
+            )
+        except CommitFailedError as error:
+            raise _too_busy(self.path(name)) from error
+        except (OSError, DeltaError) as error:
+            raise _write_failed(self.path(name), error) from error
 
     def was_committed(self, name: str, transaction: str) -> bool:
         """Whether the table has a commit with this application-transaction id."""
@@ -215,6 +246,7 @@ class Lake(LakeLocation):
         same = " AND ".join(f'known."{c}" IS NOT DISTINCT FROM new_rows."{c}"' for c in key)
         columns = ", ".join(f'"{c}"' for c in key)
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
             if not self.is_local:
                 connection.register_filesystem(self.filesystem)
             connection.register("new_rows", rows)
@@ -251,10 +283,17 @@ def _numbered(rows: pa.Table, table: DeltaTable) -> pa.Table:
     return rows.set_column(place, rows.schema.field(place), pa.repeat(number, rows.num_rows))
 
 
-def _transactions(names: Sequence[str]) -> CommitProperties:
+def _transactions(
+    names: Sequence[str],
+    noted: Sequence[Transaction] = (),
+    metadata: dict[str, str] | None = None,
+) -> CommitProperties:
     # Only the presence of the id counts; nothing compares the version.
     stamp = time.time_ns()
-    return CommitProperties(app_transactions=[Transaction(name, stamp) for name in names])
+    return CommitProperties(
+        app_transactions=[*(Transaction(name, stamp) for name in names), *noted],
+        custom_metadata=metadata or None,
+    )
 
 
 def _wait_for_others(attempt: int) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from deltalake import DeltaTable
 
+from nightscribe.lake.doubtful import DOUBTFUL
 from nightscribe.lake.schema import ADDED_COLUMNS, SCHEMAS
-from nightscribe.lake.tables import Lake
+from nightscribe.lake.tables import REPLACED, Lake
 
-__all__ = ["VIEWS", "create_views"]
+__all__ = ["ROOT", "VIEWS", "create_views"]
 
 _DUCKDB_TYPES = {
     "string": "VARCHAR",
@@ -63,7 +65,8 @@ VIEWS: dict[str, tuple[str, str]] = {
         "`corrections` (the random sample) and `corrections-selected` (all others).",
         r"""SELECT * FROM files.reference_texts UNION ALL BY NAME
             SELECT recording_id, task, dataset, language, text, run_id, created_at FROM (
-              SELECT *, if(is_sampled, 'corrections', 'corrections-selected') AS dataset
+              SELECT *, CASE WHEN is_sampled THEN 'corrections'
+                ELSE 'corrections-selected' END AS dataset
               FROM latest_reviews)
             ANTI JOIN files.reference_texts USING (recording_id, task, dataset)
             WHERE verdict = 'accepted' AND regexp_matches(text, '[\p{L}\p{N}]')""",
@@ -83,7 +86,7 @@ VIEWS: dict[str, tuple[str, str]] = {
     "segments_of_record": (
         "Segments with the newest corrections of people; `model_text` is what the model wrote.",
         """SELECT s.* EXCLUDE (text, words), coalesce(c.text, s.text) AS text,
-             if(c.text <> s.text, NULL, s.words) AS words, s.text AS model_text,
+             CASE WHEN c.text <> s.text THEN NULL ELSE s.words END AS words, s.text AS model_text,
              c.person AS corrected_by, c.created_at AS corrected_at
            FROM segments AS s LEFT JOIN latest_corrections AS c USING (transcript_id, "index")
            UNION ALL BY NAME
@@ -211,6 +214,10 @@ VIEWS: dict[str, tuple[str, str]] = {
              PARTITION BY recording_id, task
              ORDER BY sequence DESC NULLS LAST, created_at DESC, transcript_id) = 1""",
     ),
+    "doubtful": (
+        "The latest transcripts that Whisper itself doubts, with the reasons.",
+        DOUBTFUL,
+    ),
     "latest_scores": (
         "The scores of the newest evaluation.",
         """SELECT * FROM scores WHERE score_id = (
@@ -227,7 +234,7 @@ VIEWS: dict[str, tuple[str, str]] = {
         "One place of each recording; if possible, one that has not disappeared. `name` is what "
         "pages call the recording, `place_count` the number of its places.",
         """SELECT recording_id, place.archive, place.member, place.collection,
-             if(place.member = '', place.archive, place.member) AS name, place_count
+             CASE place.member WHEN '' THEN place.archive ELSE place.member END AS name, place_count
            FROM (SELECT recording_id, count(*) AS place_count,
                    min_by((archive, member, collection)::STRUCT(
                      archive VARCHAR, member VARCHAR, collection VARCHAR),
@@ -240,38 +247,62 @@ VIEWS: dict[str, tuple[str, str]] = {
     "search": (
         "Segments of the latest transcripts, with the place of their recording in `places`.",
         """SELECT s.text, s.start_s, s.end_s, t.language, t.task, t.model,
-             p.archive, p.member, p.collection, t.recording_id, t.transcript_id
+             p.archive, p.member, p.collection, t.recording_id, t.transcript_id,
+             s.avg_logprob, s.compression_ratio, s.no_speech_prob, s.temperature,
+             t.language_probability
            FROM segments AS s
            JOIN latest_transcripts AS t USING (transcript_id)
            LEFT JOIN places AS p ON p.recording_id = t.recording_id""",
     ),
 }
-"""View → (comment, query)."""
+"""View → (comment, query). In SQL that DuckDB 1 reads, too: it has no function `if`."""
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
+ROOT = "lake"
+"""Variable of a connection that says where the lake of a catalog is, if it was moved or copied."""
+
+
+def create_views(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, *, movable: bool = False
+) -> dict[str, int]:
     """Create all views in a database. They show the tables as they are now.
+
+    Args:
+        movable: let the variable `ROOT` of a connection name another place of the lake
 
     Returns the version of each table that they show; -1 for a table that does not exist yet.
     """
     versions: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
-    # `transcripts` is before `segments` in SCHEMAS, so its version is read first. If a batch
-    # commits in between, the views hide all of its segments, not only some of them. In the same
-    # way, `scores` is before the other tables of an evaluation.
-    for name in SCHEMAS:
-        table = lake.table_if_made(name)
+    for name, table in _opened(lake).items():
         versions[name] = -1 if table is None else table.version()
         files = [] if table is None else lake.files(name, table)
-        connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files)}')
+        root = lake.uri if movable else None
+        connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files, root)}')
     for name, (comment, query) in VIEWS.items():
         connection.execute(f'CREATE VIEW "{name}" AS {query}')
         connection.execute(f"COMMENT ON VIEW \"{name}\" IS '{comment}'")
     return versions
 
 
-def _rows_of(name: str, files: list[str]) -> str:
-    """The query for the rows of a table with these files."""
+def _opened(lake: Lake) -> dict[str, DeltaTable | None]:
+    """All tables, in states that belong together; None for one that does not exist yet."""
+    while True:
+        # `transcripts` is before `segments` in SCHEMAS, so its version is read first. If a batch
+        # commits in between, the views hide all of its segments, not only some of them.
+        # In the same way, `scores` is before the other tables of an evaluation.
+        tables = {name: lake.table_if_made(name) for name in SCHEMAS}
+        transcripts, segments = tables["transcripts"], tables["segments"]
+        assert transcripts is not None
+        assert segments is not None
+        # If transcripts were replaced in between and their segments deleted, the older list of
+        # transcripts would show them without segments.
+        if (segments.transaction_version(REPLACED) or -1) <= transcripts.version():
+            return tables
+
+
+def _rows_of(name: str, files: list[str], root: str | None) -> str:
+    """The query for the rows of a table with these files; with a root, they may move with it."""
     typed = ", ".join(
         f'NULL::{_duckdb_type(field.type)} AS "{field.name}"' for field in SCHEMAS[name]
     )
@@ -279,11 +310,21 @@ def _rows_of(name: str, files: list[str]) -> str:
     if not files:
         return no_row
     columns = ", ".join(f'"{column}"' for column in SCHEMAS[name].names)
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    listed = ", ".join(_file(file, root) for file in files)
     rows = f"FROM read_parquet([{listed}], union_by_name = true)"
     if name in ADDED_COLUMNS:  # which perhaps none of the files has
         rows = f"FROM ({rows} UNION ALL BY NAME {no_row})"
     return f"SELECT {columns} {rows}"
+
+
+def _file(file: str, root: str | None) -> str:
+    if root is None:
+        return _quoted(file)
+    return f"coalesce(getvariable('{ROOT}'), {_quoted(root)}) || {_quoted(file[len(root) :])}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _duckdb_type(kind: Any) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from nightscribe.errors import Reason
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import read
+from nightscribe.lake.replaced import note_replaced
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import segment_rows
@@ -110,7 +111,8 @@ class Attempt:
         transactions = [] if self.postponed else [transaction]
         if replace:
             self._record_postponed()
-            lake.upsert("transcripts", rows, KEYS["transcripts"], transactions)
+            note = note_replaced(lake, rows)
+            lake.upsert("transcripts", rows, KEYS["transcripts"], transactions, note=note)
         else:
             lake.insert_new("transcripts", rows, KEYS["transcripts"], transactions)
 

@@ -1,4 +1,4 @@
-"""Publish: write `catalog.duckdb`, whose views notebooks and BI tools read."""
+"""Publish: write `catalog.duckdb`, whose views notebooks and BI tools read, and tidy the tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from nightscribe.errors import LakeError
+from nightscribe.lake.replaced import delete_replaced
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import create_views
 
@@ -16,6 +18,9 @@ __all__ = ["CATALOG", "publish"]
 log = logging.getLogger(__name__)
 
 CATALOG = "catalog.duckdb"
+
+_STORAGE = "v1.0.0"
+"""The oldest storage version that DuckDB 2 writes; DuckDB 1 reads it, too."""
 
 _ATTEMPTS = 10
 """Catalogs that one call writes at most. Every process that commits also publishes afterwards, so
@@ -29,7 +34,13 @@ def publish(lake: Lake) -> str:
     and replace the newer catalog. So each process reads the tables' versions again after it has
     written, and writes again if a table has a newer version than its catalog. The process that
     writes last also reads last, so the last catalog is up to date.
+
+    Before, it deletes what replaced transcripts have left in the tables.
     """
+    try:
+        delete_replaced(lake)
+    except LakeError as error:  # the views hide these rows; the next publication deletes them
+        log.warning("rows of replaced transcripts stay for now: %s", error)
     for _ in range(_ATTEMPTS):
         content, shown = _catalog(lake)
         uri = lake.put_file(CATALOG, content)
@@ -43,10 +54,15 @@ def _catalog(lake: Lake) -> tuple[bytes, dict[str, int]]:
     """The content of the catalog file, and the version of each table that it shows."""
     with tempfile.TemporaryDirectory(prefix="nightscribe-catalog-") as folder:
         path = Path(folder) / CATALOG
-        with duckdb.connect(str(path)) as connection:
+        with duckdb.connect() as connection:
             if not lake.is_local:
                 connection.register_filesystem(lake.filesystem)
-            shown = create_views(connection, lake)
+            quoted = str(path).replace("'", "''")
+            connection.execute(f"ATTACH '{quoted}' AS catalog (STORAGE_VERSION '{_STORAGE}')")
+            connection.execute("USE catalog")
+            shown = create_views(connection, lake, movable=True)
+            connection.execute("USE memory")
+            connection.execute("DETACH catalog")  # writes the file
         return path.read_bytes(), shown
 
 

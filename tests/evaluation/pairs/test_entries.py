@@ -9,6 +9,7 @@ import pytest
 
 from evaluation.errors import InputError
 from evaluation.pairs.entries import read_entries
+from evaluation.pairs.from_files import join
 from nightscribe.manifests.manifest import parse_manifest
 
 
@@ -87,3 +88,27 @@ def test_a_repeated_line_counts_once_and_a_changed_one_is_refused(tmp_path: Path
     path.write_text("id,language,text\na,en,one\na,en,two\n")
     with pytest.raises(InputError, match="was on line 2 already, with other values"):
         read_entries(path)
+
+
+@pytest.mark.parametrize(
+    ("references", "hypotheses", "expected"),
+    [
+        ("id,path\n1,a.wav\n2,b.wav", "path\na.wav\nb.wav", ["a.wav", "b.wav"]),
+        ("path\na.wav\nb.wav", "id,path\n7,a.wav\n8,b.wav", ["a.wav", "b.wav"]),
+        ("id,path\n1,a.wav\n2,b.wav", "id,path\n1,x.wav\n2,y.wav", ["1", "2"]),
+        ("path\n1\n2", "id\n1\n2", ["1", "2"]),
+        ("recording_id,path\nr,a.wav\ns,b.wav", "id,recording_id\n1,r\n2,s", ["r", "s"]),
+    ],
+)
+def test_a_column_that_both_files_have_names_the_recordings(
+    references: str, hypotheses: str, expected: list[str], tmp_path: Path
+) -> None:
+    files = []
+    for name, text in (("refs.csv", references), ("hyps.csv", hypotheses)):
+        head, *lines = text.split("\n")
+        rows = [f"{head},language,text", *(f"{line},en,yes" for line in lines)]
+        (tmp_path / name).write_text("\n".join(rows) + "\n")
+        files.append(tmp_path / name)
+    joined = join(*files, tasks=("transcribe",), dataset="d", model="m")
+    assert joined.pairs["recording_id"].to_pylist() == expected
+    assert joined.only_in_references == joined.only_in_hypotheses == []

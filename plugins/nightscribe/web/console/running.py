@@ -89,6 +89,7 @@ def _copy(
     """Write rows with another connection: the lake's connection must not write files."""
     with duckdb.connect() as writer:
         writer.execute("SET TimeZone = 'UTC'")
+        writer.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
         writer.execute(f"SET memory_limit = '{limits.memory_mib // 2}MiB'")
         writer.execute("SET threads = 1")
         writer.register("result", rows.to_arrow_reader(_BATCH))

@@ -1,0 +1,80 @@
+"""Rows of attempts that never were, for tests of what the lake makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nightscribe.lake.keys import KEYS
+from nightscribe.lake.replaced import note_replaced
+from nightscribe.lake.rows import rows_of
+from nightscribe.lake.tables import Lake
+
+
+def segment(transcript: str, index: int = 0) -> dict[str, Any]:
+    return {
+        "transcript_id": transcript,
+        "recording_id": "r",
+        "index": index,
+        "seek": 0,
+        "start_s": float(index),
+        "end_s": index + 1.0,
+        "text": " hm",
+        "tokens": [1],
+        "temperature": 0.0,
+        "avg_logprob": -0.1,
+        "compression_ratio": 1.0,
+        "no_speech_prob": 0.0,
+        "words": None,
+    }
+
+
+def transcript(name: str, recording: str = "r", **changes: Any) -> dict[str, Any]:
+    return {
+        "transcript_id": name,
+        "recording_id": recording,
+        "model_id": "m",
+        "task": "transcribe",
+        "options_key": "o",
+        "model": "demo",
+        "options": "{}",
+        "language": "en",
+        "text": name,
+        "duration_s": 1.0,
+        "segment_count": 1,
+        "engine": "reference",
+        "precision": "float32",
+        "versions": "{}",
+        "batch_id": "b",
+        "attempt_id": f"attempt of {name}",
+        **changes,
+    }
+
+
+def attempt(name: str, transcripts: int) -> dict[str, Any]:
+    return {
+        "attempt_id": name,
+        "batch_id": "b",
+        "model_id": "m",
+        "recordings": 1,
+        "transcripts": transcripts,
+        "rejections": 0,
+        "device": "cpu",
+        "audio_s": 1.0,
+        "wall_s": 1.0,
+        "rtfx": 1.0,
+        "peak_memory_bytes": 0,
+        "worker": "w",
+    }
+
+
+def commit(lake: Lake, name: str, recordings: str, *, finish: bool = True) -> None:
+    """What an attempt commits: a transcript of two segments for each recording, by replacing."""
+    rows = [transcript(f"{one}-{name}", one, attempt_id=name) for one in recordings]
+    ids = [row["transcript_id"] for row in rows]
+    segments = [segment(one, index) for one in ids for index in range(2)]
+    lake.append("segments", rows_of("segments", segments))
+    lake.append("batches", rows_of("batches", [attempt(name, len(rows))], "run"))
+    if finish:
+        table = rows_of("transcripts", rows, "run")
+        note = note_replaced(lake, table)
+        lake.upsert("transcripts", table, KEYS["transcripts"], note=note)
