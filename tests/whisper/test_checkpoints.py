@@ -156,7 +156,6 @@ def test_another_file_under_the_name_of_a_model_is_not_available(
         checkpoints.check_available("tiny", str(tmp_path), catalog=catalog_of(server))
 
 
-
 # Fetching
 
 

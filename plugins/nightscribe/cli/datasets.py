@@ -25,12 +25,12 @@ from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
 
 _DATASETS = """
-SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
+SELECT dataset, coalesce(variety, language) AS language, count(DISTINCT recording_id) AS recordings,
     count(*) FILTER (task = 'transcribe') AS texts,
     count(*) FILTER (task = 'translate') AS translations,
     count(DISTINCT recording_id) FILTER (
         recording_id IN (SELECT recording_id FROM transcripts)) AS transcribed
-FROM reference_texts GROUP BY ALL ORDER BY ALL
+FROM reference_texts GROUP BY dataset, language, variety ORDER BY ALL
 """
 
 
