@@ -50,7 +50,14 @@ def language_name(language: str) -> str:
 
 
 def language_label(language: str) -> str:
-    """Name and tag, as tables and messages show a language: `German (de)`, `Chinese (zh-TW)`."""
+    """Name, code and variety, as tables and messages show a language.
+
+    >>> language_label("de"), language_label("zh-TW")
+    ('German (de)', 'Chinese (zh), zh-TW')
+    """
+    known = parse_language(language)
+    if known is not None and known.variety == language:
+        return f"{language_name(language)} ({known.code}), {language}"
     return f"{language_name(language)} ({language})"
 
 

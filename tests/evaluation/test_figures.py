@@ -121,8 +121,8 @@ def test_varieties_stay_apart_from_references_to_baselines_verdicts_and_reports(
     assert set(VARIETIES) < groups
     assert evaluated.against.unguarded == []
     for variety in VARIETIES:
-        assert f"Chinese ({variety})" in evaluated.table
-        assert f"Chinese ({variety})" in evaluated.reports["report.html"]
+        assert f"Chinese (zh), {variety}" in evaluated.table
+        assert f"Chinese (zh), {variety}" in evaluated.reports["report.html"]
 
 
 def test_each_variety_has_its_own_published_figure_beside_what_was_measured_alike(
@@ -135,9 +135,9 @@ def test_each_variety_has_its_own_published_figure_beside_what_was_measured_alik
         if line.startswith("|") and ("| CER |" in line or "| WER |" in line)
     }
     shown = {label: (row[2], row[3]) for label, row in cells.items()}
-    assert shown["Chinese (zh-TW)"][0] == "8.2"
-    assert shown["Chinese (zh-CN)"][0] == "12.8"
-    assert shown["Chinese (zh-HK)"][0] == "15.9"
+    assert shown["Chinese (zh), zh-TW"][0] == "8.2"
+    assert shown["Chinese (zh), zh-CN"][0] == "12.8"
+    assert shown["Chinese (zh), zh-HK"][0] == "15.9"
     assert shown["Cantonese (yue)"][0] == "10.9"
     assert shown["Korean (ko)"][0] == "5.2"
     assert shown["German (de)"][0] == "5.7"
@@ -146,7 +146,7 @@ def test_each_variety_has_its_own_published_figure_beside_what_was_measured_alik
         for row in evaluated.scores.to_pylist()
     }
     for label, tag, metric in (
-        ("Chinese (zh-TW)", "zh-TW", "cer_whisper"),
+        ("Chinese (zh), zh-TW", "zh-TW", "cer_whisper"),
         ("Korean (ko)", "ko", "cer"),
         ("German (de)", "de", "wer"),
     ):

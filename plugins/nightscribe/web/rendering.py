@@ -82,12 +82,15 @@ def language(code: str | None) -> str:
     """Name and code of a language or variety.
 
     >>> language("de"), language("zh-TW"), language("und")
-    ('German (de)', 'Chinese (zh-TW)', 'unknown (und)')
+    ('German (de)', 'Chinese (zh), zh-TW', 'unknown (und)')
     """
     if not code:
         return "–"
     known = parse_language(code)
-    return f"{'unknown' if known is None else LANGUAGES[known.code].title()} ({code})"
+    if known is None:
+        return f"unknown ({code})"
+    name = f"{LANGUAGES[known.code].title()} ({known.code})"
+    return name if known.variety is None else f"{name}, {known.variety}"
 
 
 def moment(value: datetime | None) -> str:
