@@ -13,7 +13,7 @@ from evaluation.gate.rules import Rules
 from evaluation.languages import language_label
 from evaluation.measure.changed import Changed, most_changed, most_worsened
 from evaluation.measure.comparison import compare
-from evaluation.pairs.table import GROUP, Group, group_of, location
+from evaluation.pairs.table import Group, group_of, group_rows, location
 
 __all__ = ["Against", "against", "group_label", "summary"]
 
@@ -105,10 +105,9 @@ def _too_few(verdicts: list[Verdict]) -> Iterator[list[Verdict]]:
 
 
 def _systems(pairs: pa.Table) -> dict[Group, str]:
-    columns = [*GROUP, "model", "options_key"]
     return {
         group_of(row): ", options ".join(filter(None, [row["model"], row["options_key"][:8]]))
-        for row in pairs.select(columns).to_pylist()
+        for row in group_rows(pairs, "model", "options_key")
     }
 
 

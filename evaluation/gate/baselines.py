@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.systems import Chosen, newest_chosen
-from evaluation.pairs.table import GROUP
+from evaluation.pairs.table import Group, group_of, group_rows
 from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
@@ -64,6 +64,6 @@ def set_baselines(
     return added
 
 
-def _recordings(found: pa.Table) -> Counter[tuple[str, ...]]:
+def _recordings(found: pa.Table) -> Counter[Group]:
     """Group → number of recordings."""
-    return Counter(tuple(row.values()) for row in found.select(GROUP).to_pylist())
+    return Counter(map(group_of, group_rows(found)))

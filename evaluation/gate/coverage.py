@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from evaluation.gate.rules import Rules
 from evaluation.languages import language_label
-from evaluation.pairs.table import GROUP, Group
+from evaluation.pairs.table import Group, group_of, group_rows
 
 ENOUGH = 0.5
 """If a smaller share of a baseline's recordings is compared, the result says little about the
@@ -40,9 +40,8 @@ class Coverage:
 
 def coverage(baseline: pa.Table, candidate: pa.Table) -> dict[Group, Coverage]:
     """The coverage of each group of the baseline, in order."""
-    columns = [*GROUP, "recording_id"]
     before, after = (
-        {tuple(row.values()) for row in pairs.select(columns).to_pylist()}
+        {(*group_of(row), row["recording_id"]) for row in group_rows(pairs, "recording_id")}
         for pairs in (baseline, candidate)
     )
     every, shared = (Counter(key[:3] for key in keys) for keys in (before, before & after))

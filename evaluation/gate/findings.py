@@ -14,6 +14,7 @@ from evaluation.gate.outcomes import outcome_rows
 from evaluation.gate.rules import Rules
 from evaluation.measure.bootstrap import RESAMPLES
 from evaluation.measure.paired import FEW
+from evaluation.pairs.table import tag_of
 
 __all__ = ["P_VALUES", "Findings", "as_data", "find", "findings_summary", "limits_summary"]
 
@@ -121,7 +122,7 @@ def as_data(found: Findings) -> dict[str, Any]:
     changed = [
         {
             "dataset": one.candidate["dataset"],
-            "language": one.candidate["language"],
+            "language": tag_of(one.candidate),
             "task": one.candidate["task"],
             "id": one.candidate["recording_id"],
             "worse_by": one.change,

@@ -16,11 +16,11 @@ import pyarrow as pa
 from evaluation.gate.rules import Action, Rules
 from evaluation.gate.wording import group_name, metric_name, recordings, shown_points
 from evaluation.measure.metrics import ERROR_RATES, METRICS
-from evaluation.pairs.table import GROUP
+from evaluation.pairs.table import group_of, group_rows
 
 __all__ = ["Limited", "judge_limits", "limit_message"]
 
-_SYSTEM = (*GROUP, "model_id", "options_key")
+_SYSTEM = ("model_id", "options_key")
 
 _ROUNDING = 1e-9
 """Points; a rate of 40 % is within a limit of 40, although 100 × 0.4 is not exactly that."""
@@ -60,10 +60,10 @@ def judge_limits(scores: pa.Table, candidate: pa.Table, rules: Rules) -> list[Li
         scores: columns as in `SCORES`, of any systems
         candidate: columns as in `PAIRS`, one system per group
     """
-    systems = {tuple(row.values()) for row in candidate.select(_SYSTEM).to_pylist()}
+    systems = {_system(row) for row in group_rows(candidate, *_SYSTEM)}
     found = []
     for row in scores.to_pylist():
-        if tuple(row[name] for name in _SYSTEM) not in systems:
+        if _system(row) not in systems:
             continue
         if row["metric"] in ERROR_RATES and row["reference_units"] == 0:
             continue  # nothing is said in any reference: there is no rate
@@ -71,6 +71,10 @@ def judge_limits(scores: pa.Table, candidate: pa.Table, rules: Rules) -> list[Li
         if limit is not None and action != "ignore":
             found.append(Limited(row, limit, action))
     return found
+
+
+def _system(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*group_of(row), *(row[name] for name in _SYSTEM))
 
 
 def limit_message(limited: Limited) -> str:

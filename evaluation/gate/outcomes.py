@@ -10,7 +10,7 @@ import pyarrow as pa
 from evaluation.gate.against import Against
 from evaluation.gate.limits import Limited
 from evaluation.gate.rules import Rules
-from evaluation.pairs.table import GROUP, Group, group_of
+from evaluation.pairs.table import Group, group_columns, group_of, group_rows
 
 __all__ = ["outcome_rows"]
 
@@ -54,8 +54,7 @@ def outcome_rows(
 def _systems(pairs: pa.Table) -> Mapping[Group, dict[str, str]]:
     """The system of each group."""
     return {
-        group_of(row): {name: row[name] for name in _SYSTEM}
-        for row in pairs.select([*GROUP, *_SYSTEM]).to_pylist()
+        group_of(row): {name: row[name] for name in _SYSTEM} for row in group_rows(pairs, *_SYSTEM)
     }
 
 
@@ -63,7 +62,7 @@ def _without_baseline(
     before: Mapping[Group, object], after: Mapping[Group, object]
 ) -> Iterator[dict[str, Any]]:
     for group in sorted(after.keys() - before.keys()):
-        yield _named(group) | {
+        yield group_columns(group) | {
             "utterances": 0,
             "baseline_utterances": 0,
             "verdict": "no baseline",
@@ -76,7 +75,7 @@ def _lacking(found: Against, rules: Rules) -> Iterator[dict[str, Any]]:
     for group, coverage in found.coverage.items():
         action = rules.action_for(*group)
         if coverage.lack and action != "ignore":
-            yield _named(group) | {
+            yield group_columns(group) | {
                 "utterances": coverage.shared,
                 "baseline_utterances": coverage.baseline,
                 "verdict": coverage.lack,
@@ -88,7 +87,7 @@ def _lacking(found: Against, rules: Rules) -> Iterator[dict[str, Any]]:
 def _judged(found: Against) -> Iterator[dict[str, Any]]:
     for verdict in found.verdicts:
         row, group = verdict.row, group_of(verdict.row)
-        yield _named(group) | {
+        yield group_columns(group) | {
             "metric": row["metric"],
             "utterances": row["utterances"],
             "baseline_utterances": found.coverage[group].baseline,
@@ -111,7 +110,7 @@ def _judged(found: Against) -> Iterator[dict[str, Any]]:
 def _limited(limits: Sequence[Limited]) -> Iterator[dict[str, Any]]:
     for limited in limits:
         row = limited.row
-        yield _named(group_of(row)) | {
+        yield group_columns(group_of(row)) | {
             "metric": row["metric"],
             "utterances": row["utterances"],
             "baseline_utterances": 0,
@@ -123,7 +122,3 @@ def _limited(limits: Sequence[Limited]) -> Iterator[dict[str, Any]]:
             "action": limited.action,
             "closes": limited.closes,
         }
-
-
-def _named(group: Group) -> dict[str, Any]:
-    return dict(zip(GROUP, group, strict=True))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from evaluation.languages import language_code
+from evaluation.languages import includes_language
 from evaluation.measure.metrics import ERROR_RATES, METRICS, headline_error_rate
+from evaluation.pairs.table import tag_of
 
 __all__ = [
     "LIMITS",
@@ -54,9 +55,7 @@ class Override:
 
     def covers(self, row: Mapping[str, Any]) -> bool:
         """Whether it applies to this row of a comparison or of scores."""
-        same_language = self.language is None or (
-            language_code(self.language) == language_code(row["language"])
-        )
+        same_language = self.language is None or includes_language(self.language, tag_of(row))
         return same_language and all(
             getattr(self, name) in (None, row[name]) for name in ("dataset", "task", "metric")
         )

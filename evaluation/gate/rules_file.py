@@ -26,6 +26,8 @@ from evaluation.gate.rules import (
     Override,
     Rules,
 )
+from evaluation.languages import spoken_language
+from nightscribe.languages import nearest_language
 
 __all__ = ["read_gate"]
 
@@ -81,6 +83,14 @@ class _Override(_Limited):
     margin: Points | None = None
     action: Action | None = None
     on_too_few: IfTooFew | None = None
+
+    @model_validator(mode="after")
+    def _is_of_a_language(self) -> _Override:
+        if self.language is not None and spoken_language(self.language) is None:
+            raise ValueError(
+                f"unknown language {self.language!r}: {nearest_language(self.language)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _changes_something(self) -> _Override:

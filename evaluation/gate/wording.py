@@ -7,13 +7,14 @@ from typing import Any
 
 from evaluation.languages import language_label
 from evaluation.measure.metrics import METRICS
+from evaluation.pairs.table import tag_of
 
 __all__ = ["group_name", "metric_name", "recordings", "shown_points"]
 
 
 def group_name(row: Mapping[str, Any]) -> str:
     """The group of a row: `English (en) of fleurs, transcribe`."""
-    return f"{language_label(row['language'])} of {row['dataset']}, {row['task']}"
+    return f"{language_label(tag_of(row))} of {row['dataset']}, {row['task']}"
 
 
 def metric_name(metric: str) -> str:

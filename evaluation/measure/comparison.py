@@ -27,7 +27,7 @@ from evaluation.measure.translation import (
     sacrebleu_rate,
 )
 from evaluation.pairs.matching import matched
-from evaluation.pairs.table import GROUP, Pair
+from evaluation.pairs.table import Pair, group_columns
 
 __all__ = ["COMPARISON", "compare"]
 
@@ -38,6 +38,7 @@ COMPARISON = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
+        pa.field("variety", pa.string()),
         pa.field("task", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),
         pa.field("headline", pa.bool_(), nullable=False),
@@ -81,7 +82,7 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
             better = found.value < 0 if lower_is_better else found.value > 0
             rows.append(
                 {
-                    **dict(zip(GROUP, group, strict=True)),
+                    **group_columns(group),
                     "metric": metric,
                     "headline": is_headline,
                     "utterances": utterances,

@@ -7,7 +7,7 @@ from collections import Counter
 import pyarrow as pa
 
 from evaluation.languages import language_code
-from evaluation.pairs.table import Pair, pair_rows
+from evaluation.pairs.table import Pair, pair_rows, tag_of
 
 CONFUSION = pa.schema(
     [
@@ -22,10 +22,17 @@ CONFUSION = pa.schema(
 """One row per spoken and detected language of a system. Languages are Whisper's codes."""
 
 
+_ALSO_SPOKEN = {"zh-HK": "yue"}
+"""Variety → language that is spoken there under the code of another: Common Voice's `zh-HK` is
+Cantonese."""
+
+
 def is_identified(pair: Pair) -> bool:
     """Whether the language detected is the one spoken; true if none had to be detected."""
-    detected = pair["detected_language"]
-    return detected is None or language_code(detected) == language_code(pair["language"])
+    if pair["detected_language"] is None:
+        return True
+    detected = language_code(pair["detected_language"])
+    return detected in (language_code(pair["language"]), _ALSO_SPOKEN.get(tag_of(pair)))
 
 
 def confusion(pairs: pa.Table) -> pa.Table:
@@ -48,10 +55,9 @@ def confusion(pairs: pa.Table) -> pa.Table:
                 pair["options_key"],
                 pair["recording_id"],
             )
-            detected[recording] = (
-                language_code(pair["language"]),
-                language_code(pair["detected_language"]),
-            )
+            spoken = language_code(pair["language"])
+            found = spoken if is_identified(pair) else language_code(pair["detected_language"])
+            detected[recording] = (spoken, found)
     counted = Counter((*recording[:3], *languages) for recording, languages in detected.items())
     rows = [
         dict(zip(CONFUSION.names, (*key, utterances), strict=True))

@@ -1,8 +1,9 @@
 """Every metric of a table of scores: its name for people, its scale and its direction.
 
-To add a metric, name it here and compute it in `rates`, `shares` or `translation`. `scoring` makes
-its row, `signatures` states how it was measured, and the comment of the column `metric` in
-`nightscribe.lake.schema` lists it. To show it: `report.headline_table`, `report.markdown` and
+To add a metric, name it here and compute it in `rates`, `shares` or `translation`, or, if it is an
+error rate after another normalizer, in `beside`. `scoring` makes its row, `signatures` states how
+it was measured, and the comment of the column `metric` in `nightscribe.lake.schema` lists it. To
+show it: `report.headline_table`, `report.markdown` and
 `report.html`. To compare two systems by it: `comparison`. To judge it: `gate.rules`.
 """
 
@@ -36,6 +37,10 @@ METRICS = {
     "wil": Metric("WIL %", lower_is_better=True),
     "insertion_bursts": Metric("Invented %", lower_is_better=True),
     "deletion_bursts": Metric("Missing %", lower_is_better=True),
+    "wer_raw": Metric("WER raw %", lower_is_better=True),
+    "cer_nfc": Metric("CER NFC %", lower_is_better=True),
+    "wer_leaderboard": Metric("WER Leaderboard %", lower_is_better=True),
+    "cer_whisper": Metric("CER Whisper %", lower_is_better=True),
     "text_over_silence": Metric("Over silence %", lower_is_better=True),
     "lid_accuracy": Metric("LID %"),
     "bleu": Metric("BLEU", points=1),

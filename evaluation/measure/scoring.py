@@ -21,12 +21,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from evaluation.measure.beside import beside, beside_counts
 from evaluation.measure.bootstrap import Measure
 from evaluation.measure.counts import Counts, errors, reference_units
 from evaluation.measure.detection import confusion, is_identified
 from evaluation.measure.metrics import headline_error_rate
 from evaluation.measure.normalize import is_unspaced
-from evaluation.measure.rates import error_measures
+from evaluation.measure.rates import ErrorMeasures, error_measures
 from evaluation.measure.sampling import Sampling, sampling_of
 from evaluation.measure.shares import accuracy, share
 from evaluation.measure.signatures import (
@@ -35,10 +36,10 @@ from evaluation.measure.signatures import (
     burst_signature,
     error_signature,
 )
-from evaluation.measure.transcripts import burst_length, transcript_counts
+from evaluation.measure.transcripts import burst_length, character_unit, transcript_counts
 from evaluation.measure.translation import translation_measures
 from evaluation.measure.worst import RecordingErrors, worst_transcripts, worst_translations
-from evaluation.pairs.table import Pair, pair_rows
+from evaluation.pairs.table import Pair, group_of, pair_rows
 
 __all__ = ["SCORES", "UTTERANCES", "Evaluation", "evaluate", "score"]
 
@@ -46,6 +47,8 @@ SCORES = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
+        pa.field("variety", pa.string()),
+        pa.field("split", pa.string()),
         pa.field("model_id", pa.string(), nullable=False),
         pa.field("model", pa.string(), nullable=False),
         pa.field("task", pa.string(), nullable=False),
@@ -67,12 +70,14 @@ SCORES = pa.schema(
 )
 """One row per metric (see `metrics`). Rates are fractions, BLEU and chrF++ are 0 to 100. Intervals
 are 95 %, and null for a single unit: they come from drawing `sampling_units` recordings, speakers
-or sessions, as `sampling_unit` says. `headline` marks the one metric to quote: `wer`, or `cer` for
-unspaced languages, or `bleu`; never an error rate without reference units."""
+or sessions, as `sampling_unit` says. `split` is that of all recordings. `headline` marks the one
+metric to quote: `wer`, or `cer` for unspaced languages, or `bleu`; never an error rate without
+reference units."""
 
 UTTERANCES = pa.schema(
     [
-        *(SCORES.field(name) for name in ("dataset", "language", "model_id", "model", "task")),
+        *(SCORES.field(name) for name in ("dataset", "language", "variety", "model_id", "model")),
+        SCORES.field("task"),
         SCORES.field("options_key"),
         pa.field("recording_id", pa.string(), nullable=False),
         pa.field("transcript_id", pa.string()),
@@ -86,8 +91,7 @@ UTTERANCES = pa.schema(
 BLEU means little for one sentence. Errors and reference length are in words, or in letters of
 unspaced languages, and null for translations."""
 
-_SYSTEM_GROUP = ("dataset", "language", "task", "model_id", "options_key")
-_SHARED = ("dataset", "language", "model_id", "model", "task", "options_key")
+_SHARED = ("dataset", "language", "variety", "model_id", "model", "task", "options_key")
 
 Row = dict[str, Any]
 
@@ -129,7 +133,7 @@ def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
     for group in _groups(pairs):
         measure = _transcripts if group[0]["task"] == "transcribe" else _translations
         scores, worst_of_group, outcomes = measure(group, worst)
-        shared = {name: group[0][name] for name in _SHARED}
+        shared = {name: group[0].get(name) for name in _SHARED} | {"split": _split(group)}
         rows += [shared | row for row in scores]
         found.append(worst_of_group)
         each.append(_utterances(group, outcomes))
@@ -142,6 +146,12 @@ def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
     )
 
 
+def _split(group: Sequence[Pair]) -> str | None:
+    """The split of all pairs; None if they state none or several."""
+    splits = {pair.get("split") for pair in group}
+    return splits.pop() if len(splits) == 1 else None
+
+
 def score(pairs: pa.Table) -> pa.Table:
     """The scores alone, see `Evaluation`."""
     return evaluate(pairs).scores
@@ -150,7 +160,7 @@ def score(pairs: pa.Table) -> pa.Table:
 def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
     groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     for pair in pair_rows(pairs):
-        groups[tuple(pair[name] for name in _SYSTEM_GROUP)].append(pair)
+        groups[*group_of(pair), pair["model_id"], pair["options_key"]].append(pair)
     for _, group in sorted(groups.items()):
         # The order of the rows must not change which ones a resample draws.
         yield sorted(group, key=lambda pair: str(pair["recording_id"]))
@@ -158,7 +168,7 @@ def _groups(pairs: pa.Table) -> Iterator[list[Pair]]:
 
 def _utterances(group: Sequence[Pair], outcomes: Mapping[str, Sequence[Any]]) -> pa.Table:
     """The outcome of each pair of a group: columns of `UTTERANCES` that only some groups have."""
-    shared = {name: [group[0][name]] * len(group) for name in _SHARED}
+    shared = {name: [group[0].get(name)] * len(group) for name in _SHARED}
     ids = {name: [pair.get(name) for pair in group] for name in ("recording_id", "transcript_id")}
     nothing = dict.fromkeys(("errors", "units", "chrf"), [None] * len(group))
     return pa.Table.from_pydict({**nothing, **shared, **ids, **outcomes}, schema=UTTERANCES)
@@ -166,7 +176,9 @@ def _utterances(group: Sequence[Pair], outcomes: Mapping[str, Sequence[Any]]) ->
 
 def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
     words, characters = transcript_counts(group)
-    rows = _error_rows(group[0]["language"], words, characters, sampling_of(group))
+    sampling = sampling_of(group)
+    rows = _error_rows(group[0]["language"], words, characters, sampling)
+    rows += _rows_beside(group, sampling)
     detected = [pair for pair in group if pair["detected_language"] is not None]
     if detected:
         sampling = sampling_of(detected)
@@ -188,8 +200,9 @@ def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
 
 def _error_rows(language: str, words: Counts, characters: Counts, sampling: Sampling) -> list[Row]:
     by_word, by_character = (error_measures(each, sampling.units) for each in (words, characters))
-    word, character = ("letter", "letter") if is_unspaced(language) else ("word", "character")
-    in_words, in_characters = (error_signature(language, unit) for unit in (word, character))
+    word = "letter" if is_unspaced(language) else "word"
+    in_words = error_signature(language, word)
+    in_characters = error_signature(language, character_unit(language))
     in_bursts = burst_signature(language, word, burst_length(language))
     rows = []
     for metric, measures, value, signature in (
@@ -201,17 +214,25 @@ def _error_rows(language: str, words: Counts, characters: Counts, sampling: Samp
         ("deletion_bursts", by_word, by_word.deletion_bursts, in_bursts),
     ):
         is_headline = metric == headline_error_rate(language) and measures.reference_units > 0
-        rows.append(
-            _row(metric, value, measures.utterances, sampling, signature)
-            | {
-                "headline": is_headline,
-                "reference_units": measures.reference_units,
-                "substitutions": measures.substitutions,
-                "deletions": measures.deletions,
-                "insertions": measures.insertions,
-            }
-        )
+        row = _row(metric, value, measures.utterances, sampling, signature)
+        rows.append(row | _counted(measures) | {"headline": is_headline})
     return rows
+
+
+def _rows_beside(group: Sequence[Pair], sampling: Sampling) -> list[Row]:
+    """The figures that stand beside the headline, after other normalizers."""
+    rows = []
+    for figure in beside(group[0]["language"]):
+        measures = error_measures(beside_counts(figure, group), sampling.units)
+        signature = error_signature(group[0]["language"], figure.unit, figure.normalizer)
+        row = _row(figure.metric, measures.error_rate, measures.utterances, sampling, signature)
+        rows.append(row | _counted(measures))
+    return rows
+
+
+def _counted(measures: ErrorMeasures) -> Row:
+    names = ("reference_units", "substitutions", "deletions", "insertions")
+    return {name: getattr(measures, name) for name in names}
 
 
 def _translations(group: Sequence[Pair], worst: int) -> _Measured:

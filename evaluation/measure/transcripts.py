@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluation.languages import language_code
+from evaluation.measure.beside import units_of
 from evaluation.measure.counts import (
     BURST_LETTERS,
     BURST_WORDS,
@@ -23,11 +25,21 @@ def unit_counts(pairs: Sequence[Pair]) -> Counts:
 def transcript_counts(pairs: Sequence[Pair]) -> tuple[Counts, Counts]:
     """Word and character counts of pairs of one language.
 
-    For unspaced languages both are counts of letters.
+    For unspaced languages both are counts of letters. Characters of Korean are letters without
+    spaces.
     """
     language, texts = pairs[0]["language"], _normalised(pairs)
     words = _aligned(language, texts)
-    return words, words if is_unspaced(language) else character_counts(*texts)
+    if is_unspaced(language):
+        return words, words
+    if character_unit(language) == "letter":
+        return words, units_of("letter", *texts)
+    return words, character_counts(*texts)
+
+
+def character_unit(language: str) -> str:
+    """What the character error rate of a language counts: `letter`, or `character` with spaces."""
+    return "letter" if is_unspaced(language) or language_code(language) == "ko" else "character"
 
 
 def burst_length(language: str) -> int:

@@ -28,10 +28,11 @@ ORDER BY model, model_id, options
 """
 
 _BASELINES = """
-SELECT dataset AS "data set", language, task, any_value(model) AS model,
-    any_value(options_key)[:8] AS options, count(*)::VARCHAR AS recordings
+SELECT dataset AS "data set", coalesce(variety, language) AS language, task,
+    any_value(model) AS model, any_value(options_key)[:8] AS options,
+    count(*)::VARCHAR AS recordings
 FROM latest_baselines
-GROUP BY dataset, language, task
+GROUP BY dataset, language, variety, task
 ORDER BY ALL
 """
 

@@ -1,7 +1,8 @@
 """Reads a file of references or of hypotheses: CSV, TSV or JSON Lines, in UTF-8.
 
 References have the columns `id` (or `path`), `language`, and `text` (the words spoken),
-`translation` (into English) or both. Hypotheses have `id` (or `path`), `text`, `translation` or
+`translation` (into English) or both; also `split`, if they are of a data set with splits.
+Hypotheses have `id` (or `path`), `text`, `translation` or
 both, and `language` if the system detected it. Other columns are ignored.
 
 An empty `text` means that nothing was said. An empty `translation` means that there is none, and
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import InputError
+from evaluation.languages import spoken_language
 from nightscribe.delimited import (
     Format,
     NotUtf8,
@@ -27,19 +29,21 @@ from nightscribe.delimited import (
     read_records,
     reference_fault,
 )
+from nightscribe.languages import Language, nearest_language
 
 _ID_COLUMNS = ("id", "path", "recording_id")
 _TEXT_COLUMNS = ("text", "translation")
-_COLUMNS = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
+_COLUMNS = (*_ID_COLUMNS, "language", "split", *_TEXT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of a file; None stands for what the line does not give."""
 
-    language: str | None
+    language: Language | None
     text: str | None
     translation: str | None
+    split: str | None = None
 
     def text_for(self, task: str) -> str | None:
         """The text that a task is scored on."""
@@ -81,9 +85,10 @@ def read_entries(
         if identifier is None:
             raise InputError(f"{path}, line {line}: no id: fill the column `id` or `path`")
         entry = Entry(
-            language=row.get("language") or None,
+            language=_language(row.get("language"), f"{path}, line {line}"),
             text=row.get("text"),
             translation=row.get("translation") or None,
+            split=row.get("split") or None,
         )
         if are_references:
             _check_texts(entry, f"{path}, line {line}")
@@ -94,6 +99,15 @@ def read_entries(
             )
         line_of.setdefault(identifier, line)
     return entries
+
+
+def _language(text: str | None, place: str) -> Language | None:
+    if not text or not text.strip():
+        return None
+    language = spoken_language(text)
+    if language is None:
+        raise InputError(f"{place}: unknown language {text!r}: {nearest_language(text)}")
+    return language
 
 
 def _check_texts(entry: Entry, place: str) -> None:

@@ -11,6 +11,15 @@ from nightscribe.uris import join_uri
 if TYPE_CHECKING:
     import duckdb
 
+# A language of a data set is scored by region unless its references name one region or none, as in
+# `from_files`.
+_REFERENCES = """(
+    SELECT * REPLACE (
+        CASE WHEN count(DISTINCT coalesce(variety, '')) OVER same <> 2
+            OR NOT bool_or(variety IS NULL) OVER same THEN variety END AS variety)
+    FROM reference_texts WINDOW same AS (PARTITION BY dataset, language)
+)"""
+
 # - Every model and every set of options is paired, so that they can be compared. If a recording
 #   was transcribed again with the same ones, the newest transcript counts.
 # - A language was detected if the options name none. Whether it is right is unknown if the
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 # - Text is over silence if the model gives its segment a `no_speech_prob` above 0.6. That is
 #   Whisper's `no_speech_threshold`, which by itself does not remove the text.
 # - `place` is one of the places where the recording lies.
-_PAIRS = """
+_PAIRS = f"""
 SELECT
     reference.dataset,
     reference.language,
@@ -31,6 +40,8 @@ SELECT
     transcript.text AS hypothesis,
     CASE WHEN transcript.options ->> '$.language' IS NULL AND reference.language <> 'und'
         THEN transcript.language END AS detected_language,
+    reference.variety,
+    reference.split,
     transcript.duration_s,
     place,
     transcript_id,
@@ -38,7 +49,7 @@ SELECT
     transcript.sequence,
     spoken.letters,
     spoken.letters_over_silence
-FROM reference_texts AS reference
+FROM {_REFERENCES} AS reference
 JOIN (
     -- Not of a content that no place holds any more, such as a file that was still being written.
     FROM transcripts SEMI JOIN sources USING (recording_id)
@@ -48,7 +59,7 @@ JOIN (
     ) = 1
 ) AS transcript USING (recording_id, task)
 LEFT JOIN (
-    SELECT recording_id, min({'archive': archive, 'member': member}) AS place
+    SELECT recording_id, min({{'archive': archive, 'member': member}}) AS place
     FROM sources
     GROUP BY recording_id
 ) AS places USING (recording_id)
@@ -65,7 +76,7 @@ ORDER BY ALL
 
 # The reference's present language counts. If it was corrected, the recording may be in the
 # baselines of two languages: then the newer one counts.
-_BASELINES = """
+_BASELINES = f"""
 SELECT
     reference.dataset,
     reference.language,
@@ -77,8 +88,10 @@ SELECT
     reference.text AS reference,
     baseline.text AS hypothesis,
     baseline.detected_language,
+    reference.variety,
+    reference.split,
     baseline.created_at AS set_at
-FROM reference_texts AS reference
+FROM {_REFERENCES} AS reference
 JOIN latest_baselines AS baseline USING (recording_id, task, dataset)
 QUALIFY row_number() OVER (
     PARTITION BY dataset, task, recording_id
@@ -96,7 +109,7 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             as `nightscribe.lake.reading.connect` gives it
 
     Returns:
-        the columns of `PAIRS`, then `duration_s`, `source`, `transcript_id`,
+        the columns of `STATED`, then `duration_s`, `source`, `transcript_id`,
         `transcribed_at`, `sequence`, `letters` and `letters_over_silence`
     """
     found = connection.sql(_PAIRS).to_arrow_table()
@@ -112,6 +125,6 @@ def baseline_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
         connection: with the views `reference_texts` and `latest_baselines`
 
     Returns:
-        the columns of `PAIRS`, then `set_at`
+        the columns of `STATED`, then `set_at`
     """
     return connection.sql(_BASELINES).to_arrow_table()

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evaluation.languages import language_code
-from evaluation.pairs.table import GROUP
+from evaluation.languages import includes_language
+from evaluation.pairs.table import group_of, group_rows, tag_of
 
 _SYSTEM = ("model_id", "options_key")
 
@@ -35,11 +35,13 @@ class Chosen:
 
     def includes(self, pair: dict[str, Any]) -> bool:
         """Whether a pair is among them."""
-        languages = {language_code(language) for language in self.languages}
         return (
             self.dataset in (None, pair["dataset"])
             and self.task in (None, pair["task"])
-            and (not languages or language_code(pair["language"]) in languages)
+            and (
+                not self.languages
+                or any(includes_language(wanted, tag_of(pair)) for wanted in self.languages)
+            )
             and (
                 self.model is None
                 or self.model == pair["model"]
@@ -51,7 +53,7 @@ class Chosen:
 
 def newest_systems(pairs: pa.Table) -> pa.Table:
     """The pairs of one system per group: the one that transcribed last."""
-    groups = [tuple(row.values()) for row in pairs.select(GROUP).to_pylist()]
+    groups = [group_of(row) for row in group_rows(pairs)]
     systems = [tuple(row.values()) for row in pairs.select(_SYSTEM).to_pylist()]
     newest: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for group, system, number, when in zip(

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from evaluation.measure.metrics import METRICS
 from evaluation.report.by_language import LanguageScores, SystemScores
 from evaluation.report.charts import Bar, bar_chart
-from evaluation.report.headline_table import published_rate
+from evaluation.report.published import comparable
 
 _KINDS = {"wer": "words (WER)", "cer": "letters (CER)", "bleu": "BLEU"}
 
@@ -49,12 +49,13 @@ def bleu_chart(system: SystemScores, name: str) -> Markup | None:
 def _bar(system: SystemScores, language: LanguageScores, metric: str) -> Bar:
     score, points = language.scores[metric], METRICS[metric].points
     low, high = score["ci_low"], score["ci_high"]
-    published = published_rate(language, metric)
+    compared = comparable(language)
+    is_alike = compared is not None and compared.score is score
     return Bar(
         label=system.label(language),
         value=score["value"] * points,
         low=None if low is None else low * points,
         high=None if high is None else high * points,
         kind=_KINDS[metric],
-        published=None if published is None else published * points,
+        published=compared.percent if compared is not None and is_alike else None,
     )

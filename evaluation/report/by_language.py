@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from evaluation.languages import language_label
 from evaluation.measure.metrics import ERROR_RATES
+from evaluation.pairs.table import tag_of
 
 __all__ = ["LanguageScores", "Score", "SystemScores", "by_system"]
 
@@ -22,7 +23,8 @@ Score = Mapping[str, Any]
 class LanguageScores:
     """Everything measured on one language with one model and set of options.
 
-    `scores` maps a metric to its row of the table of scores.
+    `language` is a tag, with the region if the scores are by region. `scores` maps a metric to its
+    row of the table of scores.
     """
 
     dataset: str
@@ -31,6 +33,12 @@ class LanguageScores:
     options_key: str
     language: str
     scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def split(self) -> str | None:
+        """The split of the data set that all recordings are of; None if it is not known."""
+        splits = {score["split"] for score in self.scores.values()}
+        return splits.pop() if len(splits) == 1 else None
 
     @property
     def utterances(self) -> int:
@@ -66,9 +74,8 @@ def by_system(scores: pa.Table) -> list[SystemScores]:
     """Arrange scores by data set and model, then by language and options, in alphabetical order."""
     systems: dict[tuple[str, str], SystemScores] = {}
     languages: dict[tuple[str, str, str, str], LanguageScores] = {}
-    order = ("dataset", "model_id", "language", "options_key")
-    for score in sorted(scores.to_pylist(), key=lambda row: tuple(row[name] for name in order)):
-        dataset, model_id, language, options_key = key = tuple(score[name] for name in order)
+    for score in sorted(scores.to_pylist(), key=_key):
+        dataset, model_id, language, options_key = key = _key(score)
         system = systems.setdefault(
             (dataset, model_id), SystemScores(dataset, model_id, score["model"])
         )
@@ -79,3 +86,7 @@ def by_system(scores: pa.Table) -> list[SystemScores]:
             system.languages.append(languages[key])
         languages[key].scores[score["metric"]] = score
     return list(systems.values())
+
+
+def _key(score: Score) -> tuple[str, str, str, str]:
+    return score["dataset"], score["model_id"], tag_of(score), score["options_key"]

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from evaluation.measure.scoring import Evaluation
 from evaluation.measure.worst import RecordingErrors
+from evaluation.pairs.table import tag_of
 from evaluation.report.alignment import Cell, aligned
 from evaluation.report.bars import bleu_chart, error_chart
 from evaluation.report.by_language import SystemScores, by_system
@@ -65,6 +66,7 @@ class Section:
     has_translations: bool
     has_detection: bool
     has_silence: bool
+    has_leaderboard: bool
 
 
 def sections(evaluation: Evaluation, history: pa.Table | None = None) -> list[Section]:
@@ -94,6 +96,7 @@ def sections(evaluation: Evaluation, history: pa.Table | None = None) -> list[Se
                 has_translations="bleu" in measured,
                 has_detection="lid_accuracy" in measured,
                 has_silence="text_over_silence" in measured,
+                has_leaderboard="wer_leaderboard" in measured,
             )
         )
     return found
@@ -110,7 +113,7 @@ def _worst(system: SystemScores, groups: list[list[RecordingErrors]]) -> list[Wo
         if (pair.get("dataset"), pair.get("model_id")) == (system.dataset, system.model_id):
             found.append(
                 Worst(
-                    label=labels[pair["language"], pair["options_key"]],
+                    label=labels[tag_of(pair), pair["options_key"]],
                     task=pair["task"],
                     recordings=[(recording, aligned(recording.pair)) for recording in group],
                 )
@@ -122,7 +125,7 @@ def signatures(scores: pa.Table) -> list[tuple[str, str, str]]:
     """Metric, the languages that were measured in the same way, and the signature."""
     languages: dict[tuple[str, str], set[str]] = {}
     for row in scores.to_pylist():
-        languages.setdefault((row["metric"], row["signature"]), set()).add(row["language"])
+        languages.setdefault((row["metric"], row["signature"]), set()).add(tag_of(row))
     return [
         (metric, ", ".join(sorted(named)), signature)
         for (metric, signature), named in languages.items()

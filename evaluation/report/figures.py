@@ -9,6 +9,7 @@ from evaluation.languages import language_label
 from evaluation.measure.changed import Changed
 from evaluation.measure.metrics import METRICS
 from evaluation.measure.worst import RecordingErrors
+from evaluation.pairs.table import tag_of
 from evaluation.report.by_language import Score
 
 __all__ = ["NOTHING", "amount", "change", "compared_cells", "number", "p_value"]
@@ -47,7 +48,7 @@ def compared_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         low, high = (row[end] * metric.points for end in ("ci_low", "ci_high"))
         difference += f" ({low:+.2f} to {high:+.2f})"
     return (
-        language_label(row["language"]),
+        language_label(tag_of(row)),
         row["task"],
         metric.label,
         str(row["utterances"]),

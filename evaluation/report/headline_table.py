@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from evaluation.pairs.table import group_rows, tag_of
 from evaluation.report.by_language import LanguageScores, SystemScores
 from evaluation.report.figures import number
-from evaluation.report.published import published
+from evaluation.report.published import comparable
 
-__all__ = ["HeadlineRow", "Hours", "headline_rows", "hours", "published_rate"]
+__all__ = ["HeadlineRow", "Hours", "headline_rows", "hours"]
 
 Hours = Mapping[tuple[str, ...], float]
-"""Data set, model_id, options_key and language → hours of audio."""
+"""Data set, model_id, options_key and tag of the language → hours of audio."""
 
 _KEY = ("dataset", "model_id", "options_key", "language")
 
@@ -29,7 +30,11 @@ class HeadlineRow:
     error_metric: str
     error_rate: str
     published: str
+    comparable: str
     cer: str
+    cer_nfc: str
+    wer_raw: str
+    leaderboard: str
     mer: str
     wil: str
     invented: str
@@ -55,31 +60,34 @@ def hours(pairs: pa.Table) -> Hours:
     """
     if "duration_s" not in pairs.column_names:
         return {}
-    columns = [*_KEY, "recording_id", "duration_s"]
+    rows = group_rows(pairs, "model_id", "options_key", "recording_id", "duration_s")
+    recordings = {
+        (row["dataset"], row["model_id"], row["options_key"], tag_of(row), row["recording_id"]): (
+            row["duration_s"]
+        )
+        for row in rows
+    }
     total: defaultdict[tuple[str, ...], float] = defaultdict(float)
-    for *key, _, seconds in {tuple(row.values()) for row in pairs.select(columns).to_pylist()}:
+    for (*key, _), seconds in recordings.items():
         total[tuple(key)] += (seconds or 0) / 3600
     return total
 
 
-def published_rate(language: LanguageScores, metric: str | None) -> float | None:
-    """OpenAI's error rate for the language as a fraction; None if there is none that compares."""
-    if metric is None:
-        return None
-    return published(language.dataset, language.model, language.language, metric)
-
-
 def _row(system: SystemScores, language: LanguageScores, hours: Hours) -> HeadlineRow:
     scores, metric = language.scores, language.error_metric
-    published = published_rate(language, metric)
+    compared = comparable(language)
     length = hours.get(tuple(getattr(language, name) for name in _KEY))
     return HeadlineRow(
         label=system.label(language),
         scores=language,
         error_metric=metric.upper() if metric else "",
         error_rate=number(scores.get(metric)) if metric else number(None),
-        published="" if published is None else f"{published * 100:.1f}",
+        published="" if compared is None else f"{compared.percent:.1f}",
+        comparable="" if compared is None else number(compared.score, interval=False),
         cer=number(scores.get("cer"), interval=False),
+        cer_nfc=number(scores.get("cer_nfc"), interval=False),
+        wer_raw=number(scores.get("wer_raw"), interval=False),
+        leaderboard=number(scores.get("wer_leaderboard"), interval=False),
         mer=number(scores.get("mer"), interval=False),
         wil=number(scores.get("wil"), interval=False),
         invented=number(scores.get("insertion_bursts"), interval=False),

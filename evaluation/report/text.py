@@ -10,6 +10,7 @@ import pyarrow as pa
 from evaluation.gate.against import Against
 from evaluation.gate.findings import P_VALUES
 from evaluation.measure.changed import Changed
+from evaluation.pairs.table import tag_of
 from evaluation.report.baseline import figure_key
 from evaluation.report.by_language import SystemScores, by_system
 from evaluation.report.figures import NOTHING, change, compared_cells, number, p_value
@@ -72,7 +73,7 @@ def comparison_text(against: Against) -> str:
 def changed_text(recordings: Iterable[Changed]) -> str:
     """The reference and both texts of each recording, ending in a newline; empty for none."""
     return "".join(
-        f"{one.candidate['recording_id']} ({one.candidate['language']}): {change(one)}\n"
+        f"{one.candidate['recording_id']} ({tag_of(one.candidate)}): {change(one)}\n"
         f"  reference  {one.candidate['reference']}\n"
         f"  baseline   {one.baseline['hypothesis']}\n"
         f"  candidate  {one.candidate['hypothesis']}\n"

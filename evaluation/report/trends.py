@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from markupsafe import Markup
 
+from evaluation.languages import language_code
 from evaluation.measure.metrics import METRICS
+from evaluation.pairs.table import tag_of
 from evaluation.report.by_language import SystemScores
 from evaluation.report.charts import Trend, trend_chart
 
@@ -23,7 +25,7 @@ EVALUATIONS = 30
 _NAMES = {"error": "Error rate", "bleu": "BLEU"}
 
 _HISTORY = """
-SELECT dataset, language, model_id, options_key, metric, value, score_id, created_at
+SELECT dataset, language, variety, model_id, options_key, metric, value, score_id, created_at
 FROM scores
 WHERE headline AND score_id IN (
     SELECT score_id FROM scores GROUP BY score_id
@@ -41,7 +43,8 @@ def history(connection: duckdb.DuckDBPyConnection, evaluations: int) -> pa.Table
         evaluations: how many
 
     Returns:
-        columns dataset, language, model_id, options_key, metric, value, score_id, created_at
+        columns dataset, language, variety, model_id, options_key, metric, value, score_id and
+        created_at
     """
     return connection.sql(_HISTORY, params=[evaluations]).to_arrow_table()
 
@@ -57,11 +60,11 @@ def system_trends(
     """
     if history is None:
         return []
-    labels = {(one.language, one.options_key): system.label(one) for one in system.languages}
+    labels = _labels(system)
     values: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     when: dict[str, Any] = {}
     for row in history.to_pylist():
-        label = labels.get((row["language"], row["options_key"]))
+        label = labels.get((tag_of(row), row["options_key"]))
         if label and (row["dataset"], row["model_id"]) == (system.dataset, system.model_id):
             kind = "bleu" if row["metric"] == "bleu" else "error"
             values[kind][label][row["score_id"]] = row["value"] * METRICS[row["metric"]].points
@@ -85,3 +88,16 @@ def system_trends(
         )
         charts.append((_NAMES[kind], Markup(chart)))
     return charts
+
+
+def _labels(system: SystemScores) -> dict[tuple[str, str], str]:
+    """Tag and options → label.
+
+    Earlier evaluations may not have the region of a language. If it has one region only, their
+    figures are of the same recordings.
+    """
+    labels = {(one.language, one.options_key): system.label(one) for one in system.languages}
+    regions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in system.languages:
+        regions[language_code(one.language), one.options_key].append(system.label(one))
+    return {key: found[0] for key, found in regions.items() if len(found) == 1} | labels

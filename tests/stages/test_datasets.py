@@ -289,7 +289,14 @@ def test_a_region_chooses_its_folder_and_a_language_all_its_folders(
     shutil.copytree(root / "zh-CN", root / "zh-TW")
     one = read_layout("common-voice", root, ["zh-TW"])
     assert {utterance.archive.parent.name for utterance in one} == {"zh-TW"}
+    assert {utterance.variety for utterance in one} == {"zh-TW"}
+    for spelling in ("zh_tw", "zh-Hant-TW", "Chinese (TW)"):
+        assert read_layout("common-voice", root, [spelling]) == one
     assert len(read_layout("common-voice", root, ["zh"])) == 2
+    with pytest.raises(ConfigurationError, match=r"no test\.tsv of zh-HK; there are .*zh-CN"):
+        read_layout("common-voice", root, ["zh-HK"])
+    with pytest.raises(ConfigurationError, match=r"'Germn': .* nearest .* German \(de\)"):
+        read_layout("common-voice", root, ["Germn"])
     # CoVoST translates one of them.
     row = "path\tsentence\ttranslation\nzh-02.mp3\t去\tGo.\n"
     write(root / "covost_v2.zh-CN_en.test.tsv", row)

@@ -1,8 +1,9 @@
 """Set or show the baselines: the transcripts that later ones are compared with.
 
-There is one baseline per data set, language and task. `set` takes the newest transcripts that the
-flags select, all from one model with one set of options, and replaces the baseline. After that,
-`nightscribe evaluate` and the DAG `evaluate_transcripts` compare new transcripts with it.
+There is one baseline per data set, language (or variety, such as zh-TW) and task. `set` takes the
+newest transcripts that the flags select, all from one model with one set of options, and replaces
+the baseline. After that, `nightscribe evaluate` and the DAG `evaluate_transcripts` compare new
+transcripts with it.
 
 examples:
   nightscribe baseline set --lake /data/lake --reason "large-v3, before the upgrade"
@@ -18,14 +19,15 @@ from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.flags import add_list, separated
 from nightscribe.lake.reading import read
+from nightscribe.languages import UNDETERMINED, nearest_language, parse_language
 from nightscribe.text_tables import print_table
 
 _BASELINES = """
-SELECT dataset, language, task, any_value(model) AS model, any_value(options_key)[:8] AS options,
-    count(*) AS recordings, strftime(any_value(created_at), '%Y-%m-%d %H:%M') AS set_at,
-    any_value(reason) AS reason
+SELECT dataset, coalesce(variety, language) AS language, task, any_value(model) AS model,
+    any_value(options_key)[:8] AS options, count(*) AS recordings,
+    strftime(any_value(created_at), '%Y-%m-%d %H:%M') AS set_at, any_value(reason) AS reason
 FROM latest_baselines
-GROUP BY dataset, language, task
+GROUP BY dataset, language, variety, task
 ORDER BY ALL
 """
 
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--language",
         type=separated(),
         metavar="CODE",
-        help="only these languages (default: all)",
+        help="only these languages or varieties, such as zh-TW (default: all)",
     )
     setting.add_argument(
         "--task", choices=["transcribe", "translate"], help="only this task (default: both)"
@@ -77,6 +79,11 @@ def execute(arguments: argparse.Namespace) -> int:
 
     lake = lake_of(arguments)
     if arguments.action == "set":
+        for language in arguments.language:
+            if parse_language(language) is None and language != UNDETERMINED:
+                raise ConfigurationError(
+                    f"--language {language!r}: is none of Whisper's: {nearest_language(language)}"
+                )
         chosen = Chosen(
             dataset=arguments.dataset,
             languages=arguments.language,

@@ -26,12 +26,13 @@ from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
 
 _DATASETS = """
-SELECT dataset, language, count(DISTINCT recording_id) AS recordings,
+SELECT dataset, language, coalesce(variety, '–') AS variety,
+    count(DISTINCT recording_id) AS recordings,
     count(*) FILTER (task = 'transcribe') AS texts,
     count(*) FILTER (task = 'translate') AS translations,
     count(DISTINCT recording_id) FILTER (
         recording_id IN (SELECT recording_id FROM transcripts)) AS transcribed
-FROM reference_texts GROUP BY ALL ORDER BY ALL
+FROM reference_texts GROUP BY dataset, language, variety ORDER BY ALL
 """
 
 
@@ -101,6 +102,14 @@ def _list(arguments: argparse.Namespace) -> int:
             "with texts to an archive"
         )
         return 1
-    columns = ("dataset", "language", "recordings", "transcribed", "texts", "translations")
+    columns = (
+        "dataset",
+        "language",
+        "recordings",
+        "transcribed",
+        "texts",
+        "translations",
+        "variety",
+    )
     print_table(columns, [[row[column] for column in columns] for row in rows])
     return 0

@@ -247,6 +247,7 @@ SCORES = pa.schema(
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
         _VARIETY,
+        _column("split", pa.string(), "split of all its recordings, as in `reference_texts`"),
         _MODEL_ID,
         _required("model", pa.string(), "name or path"),
         _TASK,
@@ -255,7 +256,8 @@ SCORES = pa.schema(
             "metric",
             pa.string(),
             "wer, cer, mer, wil, insertion_bursts, deletion_bursts, lid_accuracy, "
-            "text_over_silence; bleu, chrf (chrF++)",
+            "text_over_silence, wer_raw, cer_nfc, wer_leaderboard, cer_whisper; bleu, "
+            "chrf (chrF++)",
         ),
         _required("value", pa.float64(), "a fraction for rates; 0–100 for bleu and chrf"),
         _column("ci_low", pa.float64(), "lower end of the 95 % bootstrap interval"),
@@ -287,6 +289,7 @@ VERDICTS = pa.schema(
         _required("score_id", pa.string(), "evaluation, as in `scores`"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
+        _VARIETY,
         _TASK,
         _column("metric", pa.string(), "as in `scores`; null if the group as a whole was judged"),
         _column("model_id", pa.string(), "newest system of the group; null if it has none"),
@@ -345,6 +348,7 @@ UTTERANCE_ERRORS = pa.schema(
         _required("score_id", pa.string(), "evaluation, as in `scores`"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _required("language", pa.string(), "spoken language, from the reference"),
+        _VARIETY,
         _TASK,
         _MODEL_ID,
         _required("model", pa.string(), "name or path"),
@@ -534,11 +538,14 @@ ADDED_COLUMNS: dict[str, frozenset[str]] = {
     "annotations": frozenset({"variety", "speaker", "session"}),
     "transcripts": frozenset({"sequence"}),
     "scores": frozenset(
-        {"variety", "of_references", "sampling_unit", "sampling_units", "sequence"}
+        {"variety", "split", "of_references", "sampling_unit", "sampling_units", "sequence"}
     ),
     "baselines": frozenset({"variety", "sequence"}),
     "account_parts": frozenset({"sequence"}),
-    "verdicts": frozenset({"limit_points", "sampling_unit", "sampling_units", "needed_units"}),
+    "verdicts": frozenset(
+        {"variety", "limit_points", "sampling_unit", "sampling_units", "needed_units"}
+    ),
+    "utterance_errors": frozenset({"variety"}),
 }
 """Table → columns that the table of an older lake of the same format may not have.
 

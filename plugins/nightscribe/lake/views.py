@@ -129,23 +129,23 @@ VIEWS: dict[str, tuple[str, str]] = {
                     verdict IN ('worse', 'better', 'held', 'beyond limit', 'within limit'))
                     THEN 'too few to tell'
                   ELSE 'open' END AS state,
-             count(DISTINCT (dataset, language, task)) FILTER (verdict <> 'no baseline')
+             count(DISTINCT judged) FILTER (verdict <> 'no baseline')
                AS judged_groups,
-             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'worse' AND closes)
+             count(DISTINCT judged) FILTER (verdict = 'worse' AND closes)
                AS worse_groups,
-             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'missing' AND closes)
+             count(DISTINCT judged) FILTER (verdict = 'missing' AND closes)
                AS missing_groups,
-             count(DISTINCT (dataset, language, task)) FILTER (
+             count(DISTINCT judged) FILTER (
                NOT closes AND verdict IN ('worse', 'beyond limit', 'missing', 'incomplete'))
                AS warned_groups,
-             count(DISTINCT (dataset, language, task)) FILTER (
+             count(DISTINCT judged) FILTER (
                verdict = 'beyond limit' AND closes) AS groups_beyond_limit,
-             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'too few to tell')
+             count(DISTINCT judged) FILTER (verdict = 'too few to tell')
                AS too_few_groups,
-             count(DISTINCT (dataset, language, task)) FILTER (verdict = 'no baseline')
+             count(DISTINCT judged) FILTER (verdict = 'no baseline')
                AS groups_without_baseline,
              any_value(rules) AS rules, any_value(sequence) AS sequence
-           FROM verdicts
+           FROM (SELECT *, (dataset, language, variety, task) AS judged FROM verdicts)
            JOIN (SELECT score_id, max(sequence) AS sequence FROM files.scores GROUP BY score_id)
              USING (score_id)
            GROUP BY score_id""",
@@ -225,10 +225,16 @@ VIEWS: dict[str, tuple[str, str]] = {
              ORDER BY sequence DESC NULLS LAST, created_at DESC, score_id LIMIT 1)""",
     ),
     "latest_baselines": (
-        "The current baseline of each data set, language and task.",
-        """SELECT * FROM baselines QUALIFY baseline_id = first_value(baseline_id) OVER (
-             PARTITION BY dataset, language, task
-             ORDER BY sequence DESC NULLS LAST, created_at DESC, baseline_id)""",
+        "The current baseline of each data set, language, variety and task. One without a variety "
+        "and those of varieties replace each other.",
+        """SELECT b.* FROM baselines AS b JOIN (
+             SELECT baseline_id, row_number() OVER (
+               ORDER BY max(sequence) NULLS FIRST, max(created_at), baseline_id DESC) AS newness
+             FROM baselines GROUP BY baseline_id) USING (baseline_id)
+           WINDOW same AS (PARTITION BY dataset, language, task)
+           QUALIFY newness = max(newness) OVER (PARTITION BY dataset, language, variety, task)
+           AND newness >= CASE WHEN variety IS NULL THEN max(newness) OVER same
+             ELSE coalesce(max(newness) FILTER (variety IS NULL) OVER same, newness) END""",
     ),
     "places": (
         "One place of each recording; if possible, one that has not disappeared. `name` is what "

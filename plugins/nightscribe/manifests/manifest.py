@@ -27,7 +27,7 @@ from nightscribe.delimited import (
     reference_fault,
 )
 from nightscribe.errors import Reason, Rejected
-from nightscribe.languages import language_code
+from nightscribe.languages import nearest_language, parse_language
 from nightscribe.uris import encode_path
 
 __all__ = ["ManifestRow", "parse_manifest"]
@@ -38,11 +38,15 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[A-Za-z][A-Za-z0-9+.-]+://")
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """What a manifest says about one recording; `path` is the member path inside the archive."""
+    """What a manifest says about one recording; `path` is the member path inside the archive.
+
+    `language` is one of Whisper's codes, and `variety` is the language with its region.
+    """
 
     path: str
     line: int
     language: str | None = None
+    variety: str | None = None
     text: str | None = None
     translation: str | None = None
     dataset: str | None = None
@@ -117,11 +121,21 @@ def _row(folder: list[str], line: int, record: dict[str, Any], faults: list[str]
     if "path" not in columns:
         raise ValueError("no `path`")
     path = _member_path(folder, columns.pop("path"))
-    language = columns.pop("language", None)
-    code = None if language is None else language_code(language)
-    if language is not None and code is None:
-        faults.append(f"language {language!r} is unknown to Whisper, which will detect it")
-    return ManifestRow(path=path, line=line, language=code, metadata=metadata, **columns)
+    given = columns.pop("language", None)
+    language = None if given is None else parse_language(given)
+    if given is not None and language is None:
+        faults.append(
+            f"language {given!r} is unknown to Whisper, which will detect it "
+            f"({nearest_language(given)})"
+        )
+    return ManifestRow(
+        path=path,
+        line=line,
+        language=None if language is None else language.code,
+        variety=None if language is None else language.variety,
+        metadata=metadata,
+        **columns,
+    )
 
 
 def _columns_and_metadata(

@@ -74,7 +74,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, places: pa.Table, before: pa.
            FROM texts GROUP BY ALL HAVING count(DISTINCT text) > 1"""
     )
     references = connection.sql(
-        """SELECT recording_id, task, dataset, language, text, split
+        """SELECT recording_id, task, dataset, language, variety, text, split
            FROM texts ANTI JOIN contradicted USING (recording_id, task, dataset)
            QUALIFY row_number() OVER (PARTITION BY recording_id, task, dataset
                                       ORDER BY archive, member, manifest) = 1
@@ -145,17 +145,25 @@ def _collect(connection: duckdb.DuckDBPyConnection, places: pa.Table) -> None:
                         CASE WHEN count(DISTINCT language) = 1 THEN any_value(language) END
                       ) AS language,
                       coalesce(
+                        any_value(variety ORDER BY manifest) FILTER (depth IS NULL),
+                        CASE WHEN count(DISTINCT variety) = 1 THEN any_value(variety) END
+                      ) AS variety,
+                      coalesce(
                         any_value(metadata ORDER BY manifest) FILTER (depth IS NULL),
                         any_value(metadata ORDER BY manifest)) AS metadata
                     FROM counting GROUP BY ALL""",
-        "hinted": """SELECT c.*, coalesce(c.language, h.language, 'und') AS spoken
+        # A variety counts only beside its own language.
+        "hinted": """SELECT c.* EXCLUDE (language, variety),
+                       coalesce(c.language, h.language, 'und') AS language,
+                       coalesce(c.variety, CASE WHEN coalesce(c.language, h.language) = h.language
+                         THEN h.variety END) AS variety
                      FROM counting AS c JOIN hints AS h USING (archive, member)""",
-        "texts": """SELECT recording_id, 'transcribe' AS task, dataset, spoken AS language, text,
+        "texts": """SELECT recording_id, 'transcribe' AS task, dataset, language, variety, text,
                       split, archive, member, manifest, line
                     FROM hinted WHERE text IS NOT NULL
                     UNION ALL
-                    SELECT recording_id, 'translate', dataset, spoken, translation, split,
-                      archive, member, manifest, line
+                    SELECT recording_id, 'translate', dataset, language, variety, translation,
+                      split, archive, member, manifest, line
                     FROM hinted WHERE translation IS NOT NULL""",
     }.items():
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")

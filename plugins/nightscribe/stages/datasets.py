@@ -129,6 +129,7 @@ def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
                 "archive": uris[utterance.archive],
                 "member": utterance.member,
                 "language": utterance.language,
+                "variety": utterance.variety,
                 "text": utterance.text,
                 "translation": utterance.translation,
                 "dataset": utterance.dataset,

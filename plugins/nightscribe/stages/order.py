@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightscribe.errors import ConfigurationError
-from nightscribe.languages import LANGUAGES, language_code
+from nightscribe.languages import LANGUAGES, language_code, nearest_language
 from nightscribe.nearest import did_you_mean
 from nightscribe.settings import Settings
 from nightscribe.stages.pending import Wanted
@@ -100,7 +100,8 @@ def _check_official(name: str, options: Options) -> None:
 
 
 def _nearest_language(language: str) -> str:
-    return did_you_mean(language, ["auto", "manifest", *LANGUAGES.values()])
+    near = did_you_mean(language, ["auto", "manifest", *LANGUAGES.values()])
+    return near or f" ({nearest_language(language)})"
 
 
 def checked_language(language: str) -> str:

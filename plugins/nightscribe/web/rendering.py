@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nightscribe.languages import LANGUAGES
+from nightscribe.languages import LANGUAGES, parse_language
 
 __all__ = ["STATIC", "clock", "page"]
 
@@ -79,14 +79,18 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def language(code: str | None) -> str:
-    """Name and code of a language.
+    """Name and code of a language or variety.
 
-    >>> language("de"), language("und")
-    ('German (de)', 'unknown (und)')
+    >>> language("de"), language("zh-TW"), language("und")
+    ('German (de)', 'Chinese (zh), zh-TW', 'unknown (und)')
     """
     if not code:
         return "–"
-    return f"{LANGUAGES.get(code, 'unknown').title() if code in LANGUAGES else 'unknown'} ({code})"
+    known = parse_language(code)
+    if known is None:
+        return f"unknown ({code})"
+    name = f"{LANGUAGES[known.code].title()} ({known.code})"
+    return name if known.variety is None else f"{name}, {known.variety}"
 
 
 def moment(value: datetime | None) -> str:

@@ -44,3 +44,11 @@ def test_an_override_without_a_metric_adds_no_margins() -> None:
     chrf = row(a_difference(-30.0), 300, metric="chrf", headline=False)
     assert judge(table(chrf), Rules(overrides=[Override(margin=1.0)])) == []
     assert judge(table(chrf), Rules(overrides=[Override(metric="chrf", margin=1.0)]))[0].alarm
+
+
+def test_a_rule_for_a_variety_is_for_that_one_only() -> None:
+    rules = Rules(overrides=(Override(language="zh_tw", action="ignore"),))
+    actions = {tag: rules.action_for("cv", tag, "transcribe") for tag in ("zh-TW", "zh-CN", "zh")}
+    assert actions == {"zh-TW": "ignore", "zh-CN": "fail", "zh": "fail"}
+    everywhere = Rules(overrides=(Override(language="Chinese", action="ignore"),))
+    assert {everywhere.action_for("cv", tag, "transcribe") for tag in actions} == {"ignore"}

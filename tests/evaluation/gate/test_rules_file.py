@@ -84,6 +84,12 @@ def test_an_empty_file_is_the_default(file: Path) -> None:
         ("override = 1", "`override` must be an array of tables"),
         ("[[override]]\nlanguage = 'de'", "number 1: changes nothing"),
         ("[[override]]\nlanguage = 3\nmargin = 1", "`language` is 3: expected a text"),
+        (
+            "[[override]]\nlanguage = 'Germn'\nmargin = 1",
+            "number 1: unknown language 'Germn': the nearest that Whisper knows is German (de)",
+        ),
+        ("[[override]]\nlanguage = 'kmr'\nmargin = 1", "number 1: unknown language 'kmr'"),
+        ("[[override]]\nlanguage = 'xx'\nmargin = 1", "number 1: unknown language 'xx'"),
         ("[[override]]\ntask = 'sing'\nmargin = 1", "`task` is 'sing'"),
         ("[[override]]\nmetric = 'per'\nmargin = 1", "`metric` is 'per'"),
         ("[[override]]\naction = 'sing'", "`action` is 'sing'"),

@@ -21,7 +21,7 @@ _ZEROS: dict[str, Any] = {"string": "", "double": 0.0, "int32": 0, "int64": 0}
 
 
 EXTRA = [
-    *("duration_s", "source", "transcript_id", "transcribed_at", "sequence"),
+    *("variety", "split", "duration_s", "source", "transcript_id", "transcribed_at", "sequence"),
     *("letters", "letters_over_silence"),
 ]
 

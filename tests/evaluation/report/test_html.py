@@ -16,7 +16,7 @@ import pytest
 from evaluation.gate.findings import Findings, find
 from evaluation.gate.rules import Rules
 from evaluation.measure.scoring import evaluate
-from evaluation.pairs.table import PAIRS
+from evaluation.pairs.table import PAIRS, STATED
 from evaluation.report.contents import WORST_PER_LANGUAGE
 from evaluation.report.html import render_html
 from evaluation.report.links import audio_url
@@ -258,22 +258,28 @@ def test_hours_count_a_recording_once(pair: PairMaker) -> None:
 
 
 def test_published_figures_stand_beside_ones_own(pair: PairMaker) -> None:
-    def pairs(dataset: str, model: str) -> pa.Table:
+    def pairs(dataset: str, model: str, split: str | None = "test") -> pa.Table:
         rows = [
             pair(dataset=dataset, model=model, language=language, reference=text, hypothesis=text)
+            | {"split": split}
             for language, text in (("de", "Heute Nacht"), ("zh", "今天晚上"), ("tlh", "batlh"))
         ]
-        return pa.Table.from_pylist(rows, schema=PAIRS)
+        return pa.Table.from_pylist(rows, schema=STATED)
 
     shown = html(pairs("FLEURS", "large-v3"))
     assert "language-breakdown.svg" in shown
     assert shown.count(">published<") == 1  # the legend of the chart
-    table = markdown(pairs("fleurs test", "large-v3"))
+    table = markdown(pairs("fleurs test", "large-v3", None))
     [german] = [line for line in table.splitlines() if line.startswith("| German")]
     assert german.split("|")[4].strip() == "4.9"
     [klingon] = [line for line in table.splitlines() if line.startswith("| tlh")]
     assert klingon.split("|")[4].strip() == ""
-    for other in (pairs("FLEURS", "tiny"), pairs("our radio", "large-v3")):
+    for other in (
+        pairs("FLEURS", "tiny"),
+        pairs("our radio", "large-v3"),
+        pairs("FLEURS", "large-v3", "dev"),
+        pairs("FLEURS", "large-v3", None),
+    ):
         assert "language-breakdown" not in html(other) + markdown(other)
 
 

@@ -16,4 +16,4 @@ def test_markdown_has_one_row_per_language(
     rows = [line for line in lines if re.search(r"\| (WER|CER) \|", line)]
     assert len(rows) == len(samples)
     assert all(sum(f"({language}) |" in row for row in rows) == 1 for language in samples)
-    assert {row.count("|") for row in rows} == {15}
+    assert {row.count("|") for row in rows} == {19}

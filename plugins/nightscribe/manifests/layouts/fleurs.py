@@ -39,7 +39,7 @@ def read_fleurs(root: Path, languages: Sequence[ChosenLanguage], split: str) -> 
                 prefix + row["file_name"],
                 language,
                 text=row["transcription"],
-                translation=None if language == "en" else english.get(row["id"]),
+                translation=None if language.code == "en" else english.get(row["id"]),
                 split=split,
                 listed_in=line_of(path, line),
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.languages import Language
 from nightscribe.manifests.layouts.folders import ChosenLanguage, first_existing
 from nightscribe.manifests.layouts.lists import text_of
 from nightscribe.manifests.layouts.utterance import Utterance, line_of, make_utterance
@@ -28,7 +29,7 @@ def read_librispeech(
             yield make_utterance(
                 folder,
                 (chapter / f"{identifier}.flac").as_posix(),
-                "en",
+                Language("en"),
                 text=text,
                 split=split,
                 dataset=f"librispeech-{split}",

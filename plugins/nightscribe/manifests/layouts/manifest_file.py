@@ -30,13 +30,16 @@ def read_manifest_file(
         line, detail = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigurationError(f"{line_of(path, line)}: {detail}{more}")
-    codes = {language.code for language in languages}
     for row in rows:
-        if (not codes or row.language in codes) and split in ("all", row.split):
+        is_chosen = not languages or any(
+            language.includes(row.language, row.variety) for language in languages
+        )
+        if is_chosen and split in ("all", row.split):
             yield Utterance(
                 archive=path.parent,
                 member=row.path,
                 language=row.language,
+                variety=row.variety,
                 text=row.text,
                 translation=row.translation,
                 split=row.split,

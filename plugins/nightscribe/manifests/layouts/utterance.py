@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.languages import Language
 from nightscribe.uris import encode_path
 
 __all__ = ["Utterance", "line_of", "make_utterance"]
@@ -19,6 +20,7 @@ class Utterance:
         archive: folder or tar that holds the audio
         member: path in it, as `nightscribe.uris.encode_path` writes it
         language: one of Whisper's codes; None where the list does not give it
+        variety: the language with its region; None where the list does not give it
         text, translation: the words spoken, and their English translation; None where the data
             set has none
         split, dataset: None where the list does not give them
@@ -35,12 +37,13 @@ class Utterance:
     dataset: str | None
     listed_in: str
     metadata: str | None = None
+    variety: str | None = None
 
 
 def make_utterance(
     archive: Path,
     member: str,
-    language: str,
+    language: Language,
     *,
     text: str | None,
     translation: str | None = None,
@@ -57,7 +60,8 @@ def make_utterance(
     return Utterance(
         archive=archive,
         member=encode_path(member),
-        language=language,
+        language=language.code,
+        variety=language.variety,
         text=_text_or_none(text),
         translation=_text_or_none(translation),
         split=split,

@@ -40,8 +40,8 @@ FROM batches AS b
 LEFT JOIN (SELECT DISTINCT attempt_id, model FROM transcripts) AS t USING (attempt_id)
 GROUP BY b.device, b.model_id ORDER BY newest DESC LIMIT 5"""
 
-_BASELINES = """SELECT dataset, language, task, count(*) AS recordings,
-  max(created_at) AS created_at
+_BASELINES = """SELECT dataset, coalesce(variety, language) AS language, task,
+  count(*) AS recordings, max(created_at) AS created_at
 FROM latest_baselines GROUP BY ALL ORDER BY ALL LIMIT 50"""
 
 

@@ -25,39 +25,42 @@ _REPORT_POLICY = "; ".join(
 router = APIRouter()
 
 _EVALUATIONS = """SELECT score_id, max(created_at) AS created_at, any_value(run_id) AS run_id,
-  count(DISTINCT (dataset, language)) AS groups
+  count(DISTINCT (dataset, language, variety)) AS groups
 FROM scores WHERE score_id = coalesce(?, score_id)
 GROUP BY score_id
 ORDER BY max(sequence) DESC NULLS LAST, created_at DESC, score_id LIMIT 50"""
 
 # A group without a baseline has one verdict for all its figures. A figure may have a limit, too.
-_FIGURES = """SELECT s.dataset, s.language, s.task, s.model_id, s.model, s.options_key, s.metric,
-  s.value, s.ci_low, s.ci_high, s.utterances, s.substitutions, s.deletions, s.insertions,
+_FIGURES = """SELECT s.dataset, coalesce(s.variety, s.language) AS language, s.task, s.model_id,
+  s.model, s.options_key, s.metric, s.value, s.ci_low, s.ci_high, s.utterances,
+  s.substitutions, s.deletions, s.insertions,
   v.verdict, v.action, v.baseline, v.value AS compared_value, v.p_value, v.margin,
   v.utterances AS compared, v.baseline_utterances, l.verdict AS of_limit, l.limit_points
 FROM scores AS s LEFT JOIN verdicts AS v
 ON (s.score_id, s.dataset, s.language, s.task, s.model_id, s.options_key)
  = (v.score_id, v.dataset, v.language, v.task, v.model_id, v.options_key)
+ AND s.variety IS NOT DISTINCT FROM v.variety
  AND (s.metric = v.metric OR v.verdict = 'no baseline') AND v.limit_points IS NULL
 LEFT JOIN verdicts AS l
 ON (s.score_id, s.dataset, s.language, s.task, s.model_id, s.options_key, s.metric)
  = (l.score_id, l.dataset, l.language, l.task, l.model_id, l.options_key, l.metric)
- AND l.limit_points IS NOT NULL
+ AND s.variety IS NOT DISTINCT FROM l.variety AND l.limit_points IS NOT NULL
 WHERE s.score_id = ? AND s.headline
-ORDER BY s.dataset, s.task, s.language, s.model, s.options_key, s.metric"""
+ORDER BY s.dataset, s.task, s.language, s.variety, s.model, s.options_key, s.metric"""
 
-_FOUND = """FROM verdicts WHERE score_id = ?
-  AND (closes OR verdict IN
+_FOUND = """SELECT * REPLACE (coalesce(variety, language) AS language) FROM verdicts
+WHERE score_id = ? AND (closes OR verdict IN
     ('worse', 'beyond limit', 'missing', 'incomplete', 'too few to tell'))
 ORDER BY closes DESC, verdict = 'too few to tell', dataset, task, language, metric"""
 
 _TREND = """SELECT s.created_at, s.value FROM scores AS s
-WHERE headline AND dataset = ? AND language = ? AND task = ? AND model_id = ? AND options_key = ?
-  AND metric = ?
+WHERE headline AND dataset = ? AND coalesce(variety, language) = ? AND task = ?
+  AND model_id = ? AND options_key = ? AND metric = ?
 ORDER BY sequence DESC NULLS LAST, created_at DESC, score_id LIMIT 30"""
 
-_BASELINES = """SELECT dataset, language, task, any_value(model) AS model,
-  count(*) AS recordings, any_value(reason) AS reason, max(created_at) AS created_at
+_BASELINES = """SELECT dataset, coalesce(variety, language) AS language, task,
+  any_value(model) AS model, count(*) AS recordings, any_value(reason) AS reason,
+  max(created_at) AS created_at
 FROM latest_baselines GROUP BY ALL ORDER BY ALL"""
 
 

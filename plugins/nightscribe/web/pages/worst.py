@@ -57,7 +57,7 @@ class Shown(BaseModel):
             (text, value)
             for text, value in (
                 ("dataset = ?", self.dataset),
-                ("language = ?", self.language),
+                ("coalesce(variety, language) = ?", self.language),
                 ("task = ?", self.task),
                 ("? IN (model, model_id)", self.model),
                 ("options_key = ?", self.options),
