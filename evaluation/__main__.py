@@ -28,7 +28,9 @@ per language, with 95 % intervals.
 Both files are .csv, .tsv or .jsonl in UTF-8 and have a column `id` (or `path`).
 References: language, text (the words spoken) and/or translation (into English).
 Hypotheses: text and/or translation, and language if the system detected it.
-An empty text means that nothing was said; an empty translation, that there is none.
+References may also have a split, speaker and session.
+An empty text or translation of a hypothesis counts as it is: every word is missing.
+In references, an empty text means that nothing was said; an empty translation, that there is none.
 """
 
 _EPILOG = """\
@@ -45,12 +47,13 @@ exit codes:
   1  no reference has a hypothesis to compare with
   2  wrong usage, or a file that cannot be used
   3  scored, and the gate is closed: a language is worse than its baseline, or beyond a limit
+  4  scored, and --strict found references without a hypothesis or hypotheses without a reference
 """
 
 _SHOWN_IDS = 5
 _SHOWN_CHANGES = 3
 
-_NOTHING_TO_SCORE, _WRONG_USAGE, _GATE_FAILED = 1, 2, 3
+_NOTHING_TO_SCORE, _WRONG_USAGE, _GATE_FAILED, _INCOMPLETE = 1, 2, 3, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,7 +99,10 @@ def _run(options: argparse.Namespace, rules: Rules | None) -> int:
             )
             return _NOTHING_TO_SCORE
     _report(evaluation, joined, options, findings)
-    return _GATE_FAILED if rules is not None and findings is not None and findings.alarms else 0
+    if rules is not None and findings is not None and findings.alarms:
+        return _GATE_FAILED
+    is_incomplete = joined.missing > 0 or bool(joined.only_in_hypotheses)
+    return _INCOMPLETE if options.strict and is_incomplete else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,6 +142,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="rules in TOML: exit with 3 if a language is worse than the baseline by more than "
         "they tolerate, or beyond a limit",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with 4 if a reference has no hypothesis, or a hypothesis no reference",
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="name in the report (default: the references file's name)"
@@ -180,18 +191,27 @@ def _report_unmatched(joined: Joined, references: Path, hypotheses: Path) -> Non
         (joined.only_in_hypotheses, hypotheses, references),
     ):
         if identifiers:
-            shown = ", ".join(repr(identifier) for identifier in identifiers[:_SHOWN_IDS])
-            more = ", …" if len(identifiers) > _SHOWN_IDS else ""
             _say(
-                f"left out {len(identifiers)} ids of {here} that are not in {there}: {shown}{more}"
+                f"left out {len(identifiers)} ids of {here} that are not in {there}: "
+                f"{_shown(identifiers)}"
             )
+    if joined.without_text:
+        _say(
+            f"left out {len(joined.without_text)} ids without a text in {hypotheses}, which are in "
+            f"{references}: {_shown(joined.without_text)}"
+        )
+
+
+def _shown(identifiers: Sequence[str]) -> str:
+    more = ", …" if len(identifiers) > _SHOWN_IDS else ""
+    return ", ".join(repr(identifier) for identifier in identifiers[:_SHOWN_IDS]) + more
 
 
 def _evaluate(joined: Joined) -> Evaluation:
     from evaluation.measure.scoring import evaluate
     from evaluation.report.contents import WORST_PER_LANGUAGE
 
-    return evaluate(joined.pairs, WORST_PER_LANGUAGE)
+    return evaluate(joined.pairs, WORST_PER_LANGUAGE, joined.references)
 
 
 def _judge(
@@ -229,7 +249,9 @@ def _report(
     from evaluation.report.text import text_table
     from evaluation.two_files import facts_of_files, reports_of_files
 
-    print(text_table(evaluation.scores), end="")
+    print(text_table(evaluation.scores, evaluation.averages), end="")
+    for text in map(str, evaluation.not_scored):
+        _say(f"left out {text}")
     if options.out is None:
         return
     facts = facts_of_files(joined, options.references, options.hypotheses, datetime.now(UTC))

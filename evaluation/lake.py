@@ -24,10 +24,12 @@ from evaluation.measure.located import listed_errors
 from evaluation.measure.scoring import Evaluation, evaluate
 from evaluation.pairs.choices import check_choice
 from evaluation.pairs.from_lake import baseline_pairs, pairs
+from evaluation.pairs.references import references_of
 from evaluation.pairs.systems import Chosen, chosen_and_other, newest_systems
 from evaluation.pairs.timed import pieces_of
 from evaluation.report.contents import WORST_PER_LANGUAGE, Facts
 from evaluation.report.html import render_html
+from evaluation.report.left_out import left_out
 from evaluation.report.markdown import render_markdown
 from evaluation.report.systems import systems
 from evaluation.report.text import text_table
@@ -49,6 +51,7 @@ class Evaluated:
         reports: file name → content
         uris: where the newest reports are in the lake; none if nothing was written
         findings: what the rules say of the newest transcripts
+        left_out: references without a transcript of a system, in words
     """
 
     score_id: str
@@ -57,6 +60,7 @@ class Evaluated:
     reports: dict[str, str]
     uris: list[str]
     findings: Findings
+    left_out: list[str]
 
     @property
     def against(self) -> Against | None:
@@ -118,6 +122,7 @@ def evaluate_lake(
             "Lake": lake.uri,
             "Run": run_id,
             "Warnings": found.flaws,
+            "Left out": "; ".join(left_out(evaluation)) or "no reference",
             "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
         },
     )
@@ -133,8 +138,10 @@ def evaluate_lake(
         lake.append("verdicts", pa.Table.from_pylist(verdicts, schema=SCHEMAS["verdicts"]))
         lake.append("scores", pa.Table.from_pylist(rows, schema=SCHEMAS["scores"]))
         uris = _store(lake, score_id, reports)
-    table = text_table(evaluation.scores)
-    return Evaluated(score_id, evaluation.scores, table, reports, uris, findings)
+    table = text_table(evaluation.scores, evaluation.averages)
+    return Evaluated(
+        score_id, evaluation.scores, table, reports, uris, findings, left_out(evaluation)
+    )
 
 
 def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
@@ -145,7 +152,7 @@ def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
             return None
         if other is not None:
             check_choice(connection, found, other)
-        evaluation = evaluate(found, WORST_PER_LANGUAGE)
+        evaluation = evaluate(found, WORST_PER_LANGUAGE, references_of(connection))
         utterances = None
         if other is None:
             utterances = evaluation.utterances
@@ -222,6 +229,7 @@ def _reports(
         "report.html": render_html(evaluation, facts, findings, history, systems),
         "report.md": render_markdown(evaluation, facts, findings),
         "scores.json": _json(evaluation.scores.to_pylist()),
+        "averages.json": _json(evaluation.averages.to_pylist()),
     }
     if findings.against is not None or findings.limits:
         reports["comparison.json"] = _json(as_data(findings))

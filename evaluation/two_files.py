@@ -24,8 +24,8 @@ def facts_of_files(
         details={
             "References": str(references),
             "Hypotheses": str(hypotheses),
-            "Not compared": f"{len(joined.only_in_references)} references without hypothesis, "
-            f"{len(joined.only_in_hypotheses)} hypotheses without reference",
+            "Not compared": f"{joined.missing} of {sum(joined.references.values())} references "
+            f"without hypothesis, {len(joined.only_in_hypotheses)} hypotheses without reference",
         },
     )
 
@@ -38,6 +38,7 @@ def reports_of_files(
         "created_at": facts.created_at.isoformat(),
         "details": facts.details,
         "scores": evaluation.scores.to_pylist(),
+        "averages": evaluation.averages.to_pylist(),
         "confusion": evaluation.confusion.to_pylist(),
         **({} if findings is None else as_data(findings)),
     }

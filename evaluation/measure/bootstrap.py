@@ -94,11 +94,12 @@ def unit_totals(counts: NDArray[np.int64], units: Units | None) -> NDArray[np.in
     return totals
 
 
-def resampled_totals(counts: NDArray[np.int64]) -> Floats | None:
+def resampled_totals(counts: NDArray[np.int64], stream: int = 0) -> Floats | None:
     """Counts summed over units drawn with replacement, as many as there are.
 
     Args:
         counts: shape (units, columns)
+        stream: the sequence of random numbers; equal ones draw alike, others independently
 
     Returns:
         shape (1000, columns), whole numbers; None for fewer than two units. The same input gives
@@ -108,7 +109,7 @@ def resampled_totals(counts: NDArray[np.int64]) -> Floats | None:
     number, columns = counts.shape
     if number < 2:
         return None
-    generator = np.random.default_rng(SEED)
+    generator = np.random.default_rng([SEED, stream] if stream else SEED)
     values = counts.astype(np.float64)
     totals = np.empty((RESAMPLES, columns))
     at_once = max(1, DRAWS_AT_ONCE // number)

@@ -19,8 +19,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from evaluation.measure.averages import Counted, averages
 from evaluation.measure.beside import beside, beside_counts
 from evaluation.measure.bootstrap import Measure
 from evaluation.measure.counts import Counts, errors, reference_units
@@ -39,7 +41,8 @@ from evaluation.measure.signatures import (
 from evaluation.measure.transcripts import burst_length, character_unit, transcript_counts
 from evaluation.measure.translation import translation_measures
 from evaluation.measure.worst import RecordingErrors, worst_transcripts, worst_translations
-from evaluation.pairs.table import Pair, group_of, pair_rows
+from evaluation.pairs.left_out import NotScored, not_scored
+from evaluation.pairs.table import Group, Pair, group_of, pair_rows
 
 __all__ = ["SCORES", "UTTERANCES", "Evaluation", "evaluate", "score"]
 
@@ -59,8 +62,9 @@ SCORES = pa.schema(
         pa.field("ci_high", pa.float64()),
         pa.field("headline", pa.bool_(), nullable=False),
         pa.field("utterances", pa.int64(), nullable=False),
-        pa.field("sampling_unit", pa.string(), nullable=False),
-        pa.field("sampling_units", pa.int64(), nullable=False),
+        pa.field("of_references", pa.int64()),
+        pa.field("sampling_unit", pa.string()),
+        pa.field("sampling_units", pa.int64()),
         pa.field("reference_units", pa.int64()),
         pa.field("substitutions", pa.int64()),
         pa.field("deletions", pa.int64()),
@@ -70,9 +74,9 @@ SCORES = pa.schema(
 )
 """One row per metric (see `metrics`). Rates are fractions, BLEU and chrF++ are 0 to 100. Intervals
 are 95 %, and null for a single unit: they come from drawing `sampling_units` recordings, speakers
-or sessions, as `sampling_unit` says. `split` is that of all recordings. `headline` marks the one
-metric to quote: `wer`, or `cer` for unspaced languages, or `bleu`; never an error rate without
-reference units."""
+or sessions, as `sampling_unit` says. `utterances` of `of_references` references were measured.
+`split` is that of all recordings. `headline` marks the one metric to quote: `wer`, or `cer` for
+unspaced languages, or `bleu`; never an error rate without reference units."""
 
 UTTERANCES = pa.schema(
     [
@@ -95,8 +99,22 @@ _SHARED = ("dataset", "language", "variety", "model_id", "model", "task", "optio
 
 Row = dict[str, Any]
 
-_Measured = tuple[list[Row], list[RecordingErrors], dict[str, Any]]
-"""Rows of scores, the worst recordings, and the columns of `UTTERANCES` that were measured."""
+
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured of a group.
+
+    Attributes:
+        rows: of scores
+        worst: the recordings that came out worst
+        outcomes: the columns of `UTTERANCES` that were measured
+        counted: metric → pairs, and what the metric counts in them
+    """
+
+    rows: list[Row]
+    worst: list[RecordingErrors]
+    outcomes: dict[str, Any]
+    counted: dict[str, tuple[Sequence[Pair], Counts]]
 
 
 @dataclass(frozen=True)
@@ -109,6 +127,8 @@ class Evaluation:
         confusion: columns as in `detection.CONFUSION`
         worst: per group, the recordings that came out worst (see `worst`)
         utterances: columns as in `UTTERANCES`, ordered by group
+        averages: columns as in `averages.AVERAGES`
+        not_scored: groups of which a model has no pair
     """
 
     pairs: pa.Table
@@ -116,33 +136,50 @@ class Evaluation:
     confusion: pa.Table
     worst: list[list[RecordingErrors]]
     utterances: pa.Table
+    averages: pa.Table
+    not_scored: list[NotScored]
 
 
-def evaluate(pairs: pa.Table, worst: int = 0) -> Evaluation:
+def evaluate(
+    pairs: pa.Table, worst: int = 0, references: Mapping[Group, int] | None = None
+) -> Evaluation:
     """Score every group of pairs.
 
     Args:
         pairs: columns as in `PAIRS`, one row per recording of a group
         worst: how many recordings to list per group
+        references: number of references of each group; None: each has a pair
 
     Raises:
         ValueError: a column is missing, a required value is null, or a task is unknown
     """
     rows: list[Row] = []
+    counted: list[Counted] = []
     found, each = [], [UTTERANCES.empty_table()]
     for group in _groups(pairs):
         measure = _transcripts if group[0]["task"] == "transcribe" else _translations
-        scores, worst_of_group, outcomes = measure(group, worst)
-        shared = {name: group[0].get(name) for name in _SHARED} | {"split": _split(group)}
-        rows += [shared | row for row in scores]
-        found.append(worst_of_group)
-        each.append(_utterances(group, outcomes))
+        measured = measure(group, worst)
+        count = (references or {}).get(group_of(group[0]), len(group))
+        shared = {
+            **{name: group[0].get(name) for name in _SHARED},
+            "split": _split(group),
+            "of_references": count,
+        }
+        rows += [shared | row for row in measured.rows]
+        counted += [
+            Counted(metric, *pairs_and_counts, count)
+            for metric, pairs_and_counts in measured.counted.items()
+        ]
+        found.append(measured.worst)
+        each.append(_utterances(group, measured.outcomes))
     return Evaluation(
         pairs=pairs,
         scores=pa.Table.from_pylist(rows, schema=SCORES),
         confusion=confusion(pairs),
         worst=found,
         utterances=pa.concat_tables(each),
+        averages=averages(counted),
+        not_scored=not_scored(pairs, references or {}),
     )
 
 
@@ -179,10 +216,16 @@ def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
     sampling = sampling_of(group)
     rows = _error_rows(group[0]["language"], words, characters, sampling)
     rows += _rows_beside(group, sampling)
+    headline = headline_error_rate(group[0]["language"])
+    counted: dict[str, tuple[Sequence[Pair], Counts]] = {}
+    if any(row["headline"] for row in rows):
+        counted[headline] = group, words
     detected = [pair for pair in group if pair["detected_language"] is not None]
     if detected:
         sampling = sampling_of(detected)
-        identified = accuracy([is_identified(pair) for pair in detected], sampling.units)
+        right = [is_identified(pair) for pair in detected]
+        identified = accuracy(right, sampling.units)
+        counted["lid_accuracy"] = detected, np.array([(one, 1) for one in right], np.int64)
         rows.append(_row("lid_accuracy", identified, len(detected), sampling, BOOTSTRAP))
     lettered = [pair for pair in group if pair.get("letters")]
     if lettered:
@@ -191,11 +234,11 @@ def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:
         over_silence = share(letters, sampling.units)
         rows.append(_row("text_over_silence", over_silence, len(lettered), sampling, OVER_SILENCE))
     outcomes = {
-        "metric": [headline_error_rate(group[0]["language"])] * len(group),
+        "metric": [headline] * len(group),
         "errors": errors(words),
         "units": reference_units(words),
     }
-    return rows, worst_transcripts(group, words, worst), outcomes
+    return _Measured(rows, worst_transcripts(group, words, worst), outcomes, counted)
 
 
 def _error_rows(language: str, words: Counts, characters: Counts, sampling: Sampling) -> list[Row]:
@@ -246,7 +289,9 @@ def _translations(group: Sequence[Pair], worst: int) -> _Measured:
     chrf = _row("chrf", measures.chrf, len(group), sampling, measures.chrf_signature)
     rows = [bleu | {"headline": True}, chrf]
     outcomes = {"metric": ["chrf"] * len(group), "chrf": measures.each_chrf}
-    return rows, worst_translations(group, measures.each_chrf, worst), outcomes
+    counted = {"bleu": (group, measures.bleu_counts), "chrf": (group, measures.chrf_counts)}
+    listed = worst_translations(group, measures.each_chrf, worst)
+    return _Measured(rows, listed, outcomes, counted)
 
 
 def _row(metric: str, measure: Measure, utterances: int, sampling: Sampling, signature: str) -> Row:

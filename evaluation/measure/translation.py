@@ -28,6 +28,7 @@ class TranslationMeasures:
     """BLEU and chrF++ of a corpus, both 0 to 100, with sacrebleu's own signatures.
 
     `each_chrf` is the chrF++ of each single utterance. (BLEU means little for one sentence.)
+    `bleu_counts` and `chrf_counts` are what sacrebleu counts in each, see `sacrebleu_counts`.
     """
 
     bleu: Measure
@@ -35,6 +36,8 @@ class TranslationMeasures:
     each_chrf: Floats
     bleu_signature: str
     chrf_signature: str
+    bleu_counts: NDArray[np.int64]
+    chrf_counts: NDArray[np.int64]
 
 
 def translation_measures(
@@ -63,6 +66,8 @@ def translation_measures(
         each_chrf=sacrebleu_rate(chrf)(chrf_counts),
         bleu_signature=str(bleu.get_signature()),
         chrf_signature=str(chrf.get_signature()),
+        bleu_counts=bleu_counts,
+        chrf_counts=chrf_counts,
     )
 
 

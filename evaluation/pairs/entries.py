@@ -1,13 +1,14 @@
 """Reads a file of references or of hypotheses: CSV, TSV or JSON Lines, in UTF-8.
 
 References have the columns `id` (or `path`), `language`, and `text` (the words spoken),
-`translation` (into English) or both; also `split`, if they are of a data set with splits.
-Hypotheses have `id` (or `path`), `text`, `translation` or
-both, and `language` if the system detected it. Other columns are ignored.
+`translation` (into English) or both. They may name a `split`, a `speaker` and a `session`.
+Hypotheses have `id` (or `path`), `text`, `translation` or both, and `language` if the system
+detected it. Other columns are ignored.
 
-An empty `text` means that nothing was said. An empty `translation` means that there is none, and
-so does a `text` that a JSON line leaves out or sets to null. What a manifest does not accept as a
-text (`NaN`, `null`, a text without letters and digits), a reference cannot be here either.
+An empty `text` means that nothing was said, and an empty hypothesis that the system wrote nothing.
+An empty `translation` of a reference means that there is none. A text is missing if a line is too
+short for it, or if a JSON line leaves it out or sets it to null. What a manifest does not accept as
+a text (`NaN`, `null`, a text without letters and digits), a reference cannot be here either.
 """
 
 from __future__ import annotations
@@ -33,17 +34,23 @@ from nightscribe.languages import Language, nearest_language
 
 _ID_COLUMNS = ("id", "path", "recording_id")
 _TEXT_COLUMNS = ("text", "translation")
-_COLUMNS = (*_ID_COLUMNS, "language", "split", *_TEXT_COLUMNS)
+_NAMES = ("split", "speaker", "session")
+_COLUMNS = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a file; None stands for what the line does not give."""
+    """One line of a file; None stands for what the line does not give.
+
+    Only references have a split, speaker and session.
+    """
 
     language: Language | None
     text: str | None
     translation: str | None
     split: str | None = None
+    speaker: str | None = None
+    session: str | None = None
 
     def text_for(self, task: str) -> str | None:
         """The text that a task is scored on."""
@@ -80,15 +87,18 @@ def read_entries(
     """
     entries: dict[str, Entry] = {}
     line_of: dict[str, int] = {}
-    for line, row in _rows(path):
+    columns = (*_COLUMNS, *_NAMES) if are_references else _COLUMNS
+    for line, row in _rows(path, columns):
         identifier = next((row[name] for name in id_columns if row.get(name)), None)
         if identifier is None:
             raise InputError(f"{path}, line {line}: no id: fill the column `id` or `path`")
         entry = Entry(
             language=_language(row.get("language"), f"{path}, line {line}"),
             text=row.get("text"),
-            translation=row.get("translation") or None,
-            split=row.get("split") or None,
+            translation=(row.get("translation") or None)
+            if are_references
+            else row.get("translation"),
+            **{name: row.get(name) or None for name in _NAMES},
         )
         if are_references:
             _check_texts(entry, f"{path}, line {line}")
@@ -117,7 +127,7 @@ def _check_texts(entry: Entry, place: str) -> None:
             raise InputError(f"{place}: {fault}")
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, columns: Sequence[str] = _COLUMNS) -> Iterator[tuple[int, dict[str, str]]]:
     """Each line's number and texts, by the names of the columns."""
     format = format_of(path.name)
     if format is None:
@@ -135,24 +145,24 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             cure = ": put texts that contain a comma between double quotes" if is_csv_row else ""
             raise InputError(f"{path}, line {line}: {row.detail}{cure}")
         place = f"{path}, line {line}"
-        yield line, _texts(_lower_case(row, place), place)
+        yield line, _texts(_lower_case(row, columns, place), columns, place)
 
 
-def _lower_case(row: Mapping[str, Any], place: str) -> dict[str, Any]:
+def _lower_case(row: Mapping[str, Any], columns: Sequence[str], place: str) -> dict[str, Any]:
     """The row with the names of columns in lower case."""
     lower: dict[str, Any] = {}
     for name, value in row.items():
         column = name.strip().lower()
-        if column in _COLUMNS and lower.get(column, value) != value:
+        if column in columns and lower.get(column, value) != value:
             raise InputError(f"{place}: `{column}` is given twice with different values")
         lower[column] = value
     return lower
 
 
-def _texts(row: Mapping[str, Any], place: str) -> dict[str, str]:
+def _texts(row: Mapping[str, Any], columns: Sequence[str], place: str) -> dict[str, str]:
     """What a line gives for the columns that count, as the cells of a manifest are read."""
     texts: dict[str, str] = {}
-    for name in _COLUMNS:
+    for name in columns:
         if row.get(name) is None:
             continue
         try:

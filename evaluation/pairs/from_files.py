@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from evaluation.errors import InputError
 from evaluation.pairs.entries import Entry, id_columns_of, read_entries
-from evaluation.pairs.table import STATED
+from evaluation.pairs.table import STATED, Group, group_of
 from nightscribe.languages import Language
+from nightscribe.splits import split_name
+
+_PAIRS = pa.schema([*STATED, pa.field("speaker", pa.string()), pa.field("session", pa.string())])
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Pairs, with the columns of `STATED`, and the ids that only one of the files has."""
+    """Pairs, and what has no pair.
+
+    Attributes:
+        pairs: columns as in `STATED`, `speaker` and `session`
+        references: number of references of each group, with or without a pair
+        only_in_references, only_in_hypotheses: ids that one of the files does not have
+        without_text: ids that both files have, with a text to score only in the references
+    """
 
     pairs: pa.Table
+    references: Mapping[Group, int]
     only_in_references: list[str]
     only_in_hypotheses: list[str]
+    without_text: list[str]
+
+    @property
+    def missing(self) -> int:
+        """References without a hypothesis."""
+        return sum(self.references.values()) - int(self.pairs.num_rows)
 
 
 def join(
@@ -33,12 +51,14 @@ def join(
     model: str,
     others: Sequence[Path] = (),
 ) -> Joined:
-    """Read both files and pair their texts by id.
+    """Read both files and pair their texts by id. An empty hypothesis is one like any other.
+
+    A task is scored if any hypothesis has a text for it, even an empty one.
 
     Args:
         tasks: `transcribe`, `translate` or both; with `translate` alone, hypotheses may
             give the English text in the column `text`
-        dataset, model: names for the report
+        dataset, model: names for the report; splits other than `test` are added to the data set's
         others: other files of hypotheses that are compared with these, so that the same column
             names the recordings of all
 
@@ -55,35 +75,54 @@ def join(
                 "language spoken, as a code such as en or zh"
             )
     varieties = _reported(referenced.values())
-    rows = []
-    for identifier in sorted(referenced.keys() & transcribed.keys()):
-        reference, hypothesis = referenced[identifier], transcribed[identifier]
-        spoken, detected = reference.language, hypothesis.language
-        assert spoken is not None
-        for task in tasks:
-            text = _hypothesis_text(hypothesis, task, tasks)
-            if reference.text_for(task) is not None and text is not None:
-                rows.append(
-                    {
-                        "dataset": dataset,
-                        "language": spoken.code,
-                        "variety": varieties.get(spoken),
-                        "split": reference.split,
-                        "task": task,
-                        "model_id": model,
-                        "model": model,
-                        "options_key": "",
-                        "recording_id": identifier,
-                        "reference": reference.text_for(task),
-                        "hypothesis": text,
-                        "detected_language": None if detected is None else detected.code,
-                    }
-                )
+    rows: list[dict[str, Any]] = []
+    counted: Counter[Group] = Counter()
+    without_text: list[str] = []
+    for task in tasks:
+        column = _column(transcribed.values(), task, tasks)
+        if column is None:
+            continue
+        for identifier, reference in sorted(referenced.items()):
+            spoken = reference.language
+            if spoken is None or reference.text_for(task) is None:
+                continue
+            row = {
+                "dataset": split_name(dataset, reference.split),
+                "language": spoken.code,
+                "variety": varieties.get(spoken),
+                "split": reference.split,
+                "task": task,
+                "model_id": model,
+                "model": model,
+                "options_key": "",
+                "recording_id": identifier,
+                "reference": reference.text_for(task),
+                "speaker": reference.speaker,
+                "session": reference.session,
+            }
+            counted[group_of(row)] += 1
+            hypothesis = transcribed.get(identifier)
+            text = None if hypothesis is None else hypothesis.text_for(column)
+            if hypothesis is not None and text is not None:
+                detected = None if hypothesis.language is None else hypothesis.language.code
+                rows.append({**row, "hypothesis": text, "detected_language": detected})
+            elif hypothesis is not None:
+                without_text.append(identifier)
     return Joined(
-        pairs=pa.Table.from_pylist(rows, schema=STATED),
+        pairs=pa.Table.from_pylist(rows, schema=_PAIRS),
+        references=counted,
         only_in_references=sorted(referenced.keys() - transcribed.keys()),
         only_in_hypotheses=sorted(transcribed.keys() - referenced.keys()),
+        without_text=sorted(set(without_text)),
     )
+
+
+def _column(entries: Collection[Entry], task: str, tasks: tuple[str, ...]) -> str | None:
+    """The task whose column has the texts; None if no hypothesis has a text for it."""
+    columns = (task, "transcribe") if tasks == ("translate",) else (task,)
+    with_texts = [one for one in columns if any(entry.text_for(one) for entry in entries)]
+    empty = [one for one in columns if any(entry.text_for(one) == "" for entry in entries)]
+    return next(iter(with_texts + empty), None)
 
 
 def _reported(references: Iterable[Entry]) -> dict[Language, str]:
@@ -101,8 +140,3 @@ def _reported(references: Iterable[Entry]) -> dict[Language, str]:
         for variety in varieties
         if variety is not None and not (len(varieties) == 2 and None in varieties)
     }
-
-
-def _hypothesis_text(entry: Entry, task: str, tasks: tuple[str, ...]) -> str | None:
-    text = entry.text_for(task)
-    return entry.text if text is None and tasks == ("translate",) else text

@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from evaluation.pairs.references import name_splits
 from nightscribe.uris import join_uri
 
 if TYPE_CHECKING:
     import duckdb
-
-# A language of a data set is scored by region unless its references name one region or none, as in
-# `from_files`.
-_REFERENCES = """(
-    SELECT * REPLACE (
-        CASE WHEN count(DISTINCT coalesce(variety, '')) OVER same <> 2
-            OR NOT bool_or(variety IS NULL) OVER same THEN variety END AS variety)
-    FROM reference_texts WINDOW same AS (PARTITION BY dataset, language)
-)"""
 
 # - Every model and every set of options is paired, so that they can be compared. If a recording
 #   was transcribed again with the same ones, the newest transcript counts.
@@ -27,7 +19,7 @@ _REFERENCES = """(
 # - Text is over silence if the model gives its segment a `no_speech_prob` above 0.6. That is
 #   Whisper's `no_speech_threshold`, which by itself does not remove the text.
 # - `place` is one of the places where the recording lies.
-_PAIRS = f"""
+_PAIRS = """
 SELECT
     reference.dataset,
     reference.language,
@@ -37,19 +29,21 @@ SELECT
     transcript.options_key,
     recording_id,
     reference.text AS reference,
-    transcript.text AS hypothesis,
+    coalesce(transcript.text, '') AS hypothesis,
     CASE WHEN transcript.options ->> '$.language' IS NULL AND reference.language <> 'und'
         THEN transcript.language END AS detected_language,
     reference.variety,
     reference.split,
     transcript.duration_s,
+    reference.speaker,
+    reference.session,
     place,
     transcript_id,
     transcript.created_at AS transcribed_at,
     transcript.sequence,
     spoken.letters,
     spoken.letters_over_silence
-FROM {_REFERENCES} AS reference
+FROM scored_references AS reference
 JOIN (
     -- Not of a content that no place holds any more, such as a file that was still being written.
     FROM transcripts SEMI JOIN sources USING (recording_id)
@@ -59,7 +53,7 @@ JOIN (
     ) = 1
 ) AS transcript USING (recording_id, task)
 LEFT JOIN (
-    SELECT recording_id, min({{'archive': archive, 'member': member}}) AS place
+    SELECT recording_id, min({'archive': archive, 'member': member}) AS place
     FROM sources
     GROUP BY recording_id
 ) AS places USING (recording_id)
@@ -75,8 +69,9 @@ ORDER BY ALL
 """
 
 # The reference's present language counts. If it was corrected, the recording may be in the
-# baselines of two languages: then the newer one counts.
-_BASELINES = f"""
+# baselines of two languages: then the newer one counts. A baseline may be older than the name under
+# which its split is scored.
+_BASELINES = """
 SELECT
     reference.dataset,
     reference.language,
@@ -91,10 +86,11 @@ SELECT
     reference.variety,
     reference.split,
     baseline.created_at AS set_at
-FROM {_REFERENCES} AS reference
-JOIN latest_baselines AS baseline USING (recording_id, task, dataset)
+FROM scored_references AS reference
+JOIN latest_baselines AS baseline USING (recording_id, task)
+WHERE baseline.dataset IN (reference.dataset, reference.older_name)
 QUALIFY row_number() OVER (
-    PARTITION BY dataset, task, recording_id
+    PARTITION BY reference.dataset, task, recording_id
     ORDER BY baseline.sequence DESC NULLS LAST, baseline.created_at DESC, baseline.baseline_id
 ) = 1
 ORDER BY ALL
@@ -109,9 +105,10 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
             as `nightscribe.lake.reading.connect` gives it
 
     Returns:
-        the columns of `STATED`, then `duration_s`, `source`, `transcript_id`,
+        the columns of `STATED`, then `duration_s`, `speaker`, `session`, `source`, `transcript_id`,
         `transcribed_at`, `sequence`, `letters` and `letters_over_silence`
     """
+    name_splits(connection)
     found = connection.sql(_PAIRS).to_arrow_table()
     sources = [place and join_uri(**place) for place in found["place"].to_pylist()]
     index = found.column_names.index("place")
@@ -127,4 +124,5 @@ def baseline_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     Returns:
         the columns of `STATED`, then `set_at`
     """
+    name_splits(connection)
     return connection.sql(_BASELINES).to_arrow_table()

@@ -35,15 +35,16 @@ class LanguageScores:
     scores: dict[str, Score] = field(default_factory=dict)
 
     @property
+    def of_task(self) -> dict[str, Score]:
+        """A score of each task that has all its pairs."""
+        metrics = (name for name in ("wer", "bleu") if name in self.scores)
+        return {self.scores[name]["task"]: self.scores[name] for name in metrics}
+
+    @property
     def split(self) -> str | None:
         """The split of the data set that all recordings are of; None if it is not known."""
         splits = {score["split"] for score in self.scores.values()}
         return splits.pop() if len(splits) == 1 else None
-
-    @property
-    def utterances(self) -> int:
-        """Recordings scored; the larger number if the tasks differ."""
-        return max(int(score["utterances"]) for score in self.scores.values())
 
     @property
     def error_metric(self) -> str | None:

@@ -13,6 +13,7 @@ from evaluation.measure.scoring import Evaluation
 from evaluation.measure.worst import RecordingErrors
 from evaluation.pairs.table import tag_of
 from evaluation.report.alignment import Cell, aligned
+from evaluation.report.averages import average_rows
 from evaluation.report.bars import bleu_chart, error_chart
 from evaluation.report.by_language import SystemScores, by_system
 from evaluation.report.headline_table import HeadlineRow, headline_rows, hours
@@ -55,6 +56,7 @@ class Section:
 
     system: SystemScores
     rows: list[HeadlineRow]
+    averages: list[tuple[str, ...]]
     error_chart: Markup | None
     bleu_chart: Markup | None
     trends: list[tuple[str, Markup]]
@@ -85,6 +87,7 @@ def sections(evaluation: Evaluation, history: pa.Table | None = None) -> list[Se
             Section(
                 system=system,
                 rows=rows,
+                averages=average_rows(system, evaluation.averages),
                 error_chart=error_chart(system, f"errors-{index}"),
                 bleu_chart=bleu_chart(system, f"bleu-{index}"),
                 trends=system_trends(system, history, f"trend-{index}"),

@@ -12,7 +12,17 @@ from evaluation.measure.worst import RecordingErrors
 from evaluation.pairs.table import tag_of
 from evaluation.report.by_language import Score
 
-__all__ = ["NOTHING", "amount", "change", "compared_cells", "number", "p_value"]
+__all__ = [
+    "NOTHING",
+    "amount",
+    "change",
+    "compared_cells",
+    "drawn",
+    "number",
+    "number_of_some",
+    "p_value",
+    "pairs_cell",
+]
 
 NOTHING = "–"
 
@@ -29,6 +39,41 @@ def number(score: Score | None, *, interval: bool = True) -> str:
     if not interval or score["ci_low"] is None:
         return value
     return f"{value} ({score['ci_low'] * points:.1f}–{score['ci_high'] * points:.1f})"
+
+
+def number_of_some(
+    score: Score | None, of_task: Mapping[str, Score], *, interval: bool = True
+) -> str:
+    """As `number`, and how many recordings it is of if the task has more."""
+    text = number(score, interval=interval)
+    if score is None or score["utterances"] == of_task[score["task"]]["utterances"]:
+        return text
+    return f"{text}, {score['utterances']} recording{'s' * (score['utterances'] > 1)}"
+
+
+def pairs_cell(of_task: Mapping[str, Score]) -> str:
+    """How many references of a language were scored, and what the intervals draw.
+
+    Args:
+        of_task: a score of each task
+    """
+    cells = {task: _pairs(score) for task, score in of_task.items()}
+    if len(set(cells.values())) < 2:
+        return next(iter(cells.values()), NOTHING)
+    return f"{cells['transcribe']}, translated {cells['translate']}"
+
+
+def _pairs(score: Score) -> str:
+    # Scores of an older lake do not say how many references there were.
+    of = score["utterances"] if score["of_references"] is None else score["of_references"]
+    return f"{score['utterances']} of {of}{drawn(score)}"
+
+
+def drawn(row: Mapping[str, Any]) -> str:
+    """The units that an interval draws, if these are not recordings: ` (4 speakers)`."""
+    if row["sampling_unit"] in (None, "recording"):
+        return ""
+    return f" ({row['sampling_units']} {row['sampling_unit']}{'s' * (row['sampling_units'] > 1)})"
 
 
 def p_value(value: float | None) -> str:
@@ -51,7 +96,7 @@ def compared_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         language_label(tag_of(row)),
         row["task"],
         metric.label,
-        str(row["utterances"]),
+        f"{row['utterances']}{drawn(row)}",
         f"{row['baseline'] * metric.points:.2f}",
         f"{row['candidate'] * metric.points:.2f}",
         difference,

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from evaluation.pairs.table import group_rows, tag_of
 from evaluation.report.by_language import LanguageScores, SystemScores
-from evaluation.report.figures import number
+from evaluation.report.figures import number, number_of_some, pairs_cell
 from evaluation.report.published import comparable
 
 __all__ = ["HeadlineRow", "Hours", "headline_rows", "hours"]
@@ -43,7 +43,7 @@ class HeadlineRow:
     bleu: str
     chrf: str
     lid: str
-    utterances: int
+    pairs: str
     hours: str
     counts: str
 
@@ -95,8 +95,8 @@ def _row(system: SystemScores, language: LanguageScores, hours: Hours) -> Headli
         over_silence=number(scores.get("text_over_silence"), interval=False),
         bleu=number(scores.get("bleu")),
         chrf=number(scores.get("chrf")),
-        lid=number(scores.get("lid_accuracy")),
-        utterances=language.utterances,
+        lid=number_of_some(scores.get("lid_accuracy"), language.of_task),
+        pairs=pairs_cell(language.of_task),
         hours="" if length is None else f"{length:.2f}" if length < 10 else f"{length:.0f}",
         counts=_counts(language),
     )

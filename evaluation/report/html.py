@@ -14,6 +14,7 @@ from evaluation.gate.findings import P_VALUES, Findings
 from evaluation.languages import language_name
 from evaluation.measure.scoring import Evaluation
 from evaluation.pairs.table import location
+from evaluation.report.averages import HEADINGS
 from evaluation.report.baseline import baseline_view
 from evaluation.report.contents import Facts, sections, signatures
 from evaluation.report.figures import amount
@@ -43,6 +44,7 @@ def render_html(
         facts=facts,
         sections=sections(evaluation, history),
         signatures=signatures(evaluation.scores),
+        average_headings=HEADINGS,
         systems=[] if systems is None else [system_facts(row) for row in systems.to_pylist()],
         language_name=language_name,
         amount=amount,

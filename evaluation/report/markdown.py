@@ -10,6 +10,7 @@ import re
 from evaluation.gate.findings import P_VALUES, Findings
 from evaluation.measure.scoring import Evaluation
 from evaluation.pairs.table import location
+from evaluation.report.averages import HEADINGS as AVERAGES
 from evaluation.report.baseline import HEADINGS, BaselineView, baseline_view
 from evaluation.report.contents import Facts, Section, Worst, sections, signatures
 from evaluation.report.figures import amount
@@ -58,6 +59,9 @@ def _section(section: Section) -> list[str]:
     system = section.system
     lines = ["", f"## {_escaped(system.dataset)}, model {_escaped(system.model)}", ""]
     lines += _headline_table(section.rows)
+    if section.averages:
+        rows = [list(cells) for cells in section.averages]
+        lines += ["", "### Averages over languages", "", *_table(list(AVERAGES), rows)]
     if section.has_published:
         lines += ["", f"Published: {_escaped(SOURCE)}."]
     for matrix in section.matrices:
@@ -76,7 +80,7 @@ def _headline_table(rows: list[HeadlineRow]) -> list[str]:
             "BLEU",
             "chrF++",
             "LID %",
-            "Utterances",
+            "Scored of references",
             "Hours",
             "S / D / I",
             "CER %",
@@ -97,7 +101,7 @@ def _headline_table(rows: list[HeadlineRow]) -> list[str]:
                 row.bleu,
                 row.chrf,
                 row.lid,
-                str(row.utterances),
+                row.pairs,
                 row.hours,
                 row.counts,
                 row.cer,

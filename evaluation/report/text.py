@@ -11,14 +11,23 @@ from evaluation.gate.against import Against
 from evaluation.gate.findings import P_VALUES
 from evaluation.measure.changed import Changed
 from evaluation.pairs.table import tag_of
+from evaluation.report.averages import HEADINGS, average_rows
 from evaluation.report.baseline import figure_key
 from evaluation.report.by_language import SystemScores, by_system
-from evaluation.report.figures import NOTHING, change, compared_cells, number, p_value
+from evaluation.report.figures import (
+    NOTHING,
+    change,
+    compared_cells,
+    number,
+    number_of_some,
+    p_value,
+    pairs_cell,
+)
 from nightscribe.text_tables import table_text
 
 __all__ = ["changed_text", "comparison_text", "text_table"]
 
-_HEADINGS = ("language", "utterances", "WER %", "CER %", "BLEU", "chrF++", "LID %")
+_HEADINGS = ("language", "scored of references", "WER %", "CER %", "BLEU", "chrF++", "LID %")
 _COMPARED = (
     *("language", "task", "metric", "utterances"),
     *("baseline", "candidate", "difference", "p of a difference", "p of worse", "verdict"),
@@ -26,28 +35,33 @@ _COMPARED = (
 _WIDTH = 100
 
 
-def text_table(scores: pa.Table) -> str:
+def text_table(scores: pa.Table, averages: pa.Table | None = None) -> str:
     """One table per data set and model, with 95 % intervals, ending in a newline.
 
     Languages written without spaces have no word error rate; their headline is the CER.
+
+    Args:
+        averages: columns as in `AVERAGES`, for a second table of systems that have any
     """
-    return "\n".join(_system_table(system) for system in by_system(scores))
+    return "\n".join(_system_table(system, averages) for system in by_system(scores))
 
 
-def _system_table(system: SystemScores) -> str:
+def _system_table(system: SystemScores, averages: pa.Table | None) -> str:
     rows = [
         (
             system.label(language),
-            str(language.utterances),
+            pairs_cell(language.of_task),
             NOTHING if language.error_metric == "cer" else number(language.scores.get("wer")),
             number(language.scores.get("cer"), interval=language.error_metric == "cer"),
             number(language.scores.get("bleu")),
             number(language.scores.get("chrf"), interval=False),
-            number(language.scores.get("lid_accuracy"), interval=False),
+            number_of_some(language.scores.get("lid_accuracy"), language.of_task, interval=False),
         )
         for language in system.languages
     ]
-    return f"{system.dataset}, model {system.model}\n" + table_text(_HEADINGS, rows)
+    text = f"{system.dataset}, model {system.model}\n" + table_text(_HEADINGS, rows)
+    averaged = [] if averages is None else average_rows(system, averages)
+    return f"{text}\n{table_text(HEADINGS, averaged)}" if averaged else text
 
 
 def comparison_text(against: Against) -> str:

@@ -2,7 +2,8 @@
 
 - CSV follows RFC 4180 with strict quotes. To a lenient reader, a misplaced quotation mark starts a
   cell that contains the following rows.
-- TSV has no quotes: a quotation mark is an ordinary character, as in Common Voice's lists.
+- TSV has no quotes: a quotation mark is an ordinary character, as in FLEURS's lists. Escaped TSV
+  is the same with backslashes, see `escaped_tsv`; no suffix says so.
 - JSON Lines has one object on each line.
 
 A line that cannot be read becomes a `Problem`, and the reader continues with the next line. Line
@@ -21,6 +22,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+from nightscribe.escaped_tsv import escaped_rows
 
 __all__ = [
     "Format",
@@ -41,6 +44,7 @@ class Format(StrEnum):
 
     CSV = "CSV"
     TSV = "TSV"
+    ESCAPED_TSV = "TSV with backslashes"
     JSON_LINES = "JSON Lines"
 
 
@@ -183,6 +187,8 @@ def read_rows(text: str, format: Format) -> Iterator[tuple[int, list[str] | Prob
         return _read_csv(text)
     if format is Format.TSV:
         return _read_tsv(text)
+    if format is Format.ESCAPED_TSV:
+        return escaped_rows(text)
     raise ValueError(f"{format} has no rows of cells")
 
 

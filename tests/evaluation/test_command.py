@@ -146,8 +146,8 @@ def test_task_translate_takes_english_from_the_text_column(
     (tmp_path / "hyps.csv").write_text("id,text\nb.wav,It rains tonight.\n", encoding="utf-8")
     assert main([*files, "--task", "translate"]) == 0
     [row] = [line for line in capsys.readouterr().out.splitlines() if "Spanish" in line]
-    assert row.split()[3:5] == ["–", "–"]  # no error rates
-    assert row.split()[5] != "–"  # BLEU
+    assert row.split()[5:7] == ["–", "–"]  # no error rates
+    assert row.split()[7] != "–"  # BLEU
 
 
 def test_files_without_a_common_id_leave_nothing_to_score(

@@ -35,7 +35,9 @@ def test_package_imports_neither_torch_nor_airflow_nor_the_lake(repository: Path
         "nightscribe",
         "nightscribe.delimited",
         "nightscribe.errors",
+        "nightscribe.escaped_tsv",
         "nightscribe.languages",
+        "nightscribe.splits",
         "nightscribe.text_tables",
         "nightscribe.uris",
     }

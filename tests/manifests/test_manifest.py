@@ -33,6 +33,7 @@ ROWS = [
         translation="Hello world",
         dataset="greetings",
         split="test",
+        speaker="Ana",
         metadata={"speaker": "Ana"},
     ),
     ManifestRow(path="b.wav", line=3, language="en"),

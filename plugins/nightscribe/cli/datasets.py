@@ -23,6 +23,7 @@ from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.flags import add_list, separated
 from nightscribe.manifests.layouts.registry import LAYOUTS
 from nightscribe.settings import Settings
+from nightscribe.splits import split_name
 from nightscribe.text_tables import print_table
 
 _DATASETS = """
@@ -60,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument(
         "--name",
-        help="name of the data set in the lake (default: the layout with _ for -; librispeech: "
-        "followed by the split; manifest: its column `dataset`, if it has one)",
+        help="name of the data set in the lake (default: the layout with _ for -; manifest: its "
+        "column `dataset`, if it has one); a split other than test follows it",
     )
     add_lake(add)
     summary = "list the data sets of a lake"
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Add or list; returns 1 if a listed audio file cannot be used, or there is no data set."""
+    """Add or list; returns 1 if audio or texts cannot be used, or there is no data set."""
     if arguments.action == "list":
         return _list(arguments)
     from nightscribe.manifests.layouts.registry import read_layout
@@ -79,7 +80,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
     utterances = read_layout(arguments.layout, arguments.path, arguments.languages, arguments.split)
     if arguments.name:
-        utterances = [replace(utterance, dataset=arguments.name) for utterance in utterances]
+        utterances = [
+            replace(one, dataset=split_name(arguments.name, one.split)) for one in utterances
+        ]
     lake = lake_of(arguments, create=True)
     added = add_dataset(lake, utterances, new_run_id(), Settings())
     names = " ".join(f"--dataset {name}" for name in added.datasets)
@@ -88,8 +91,17 @@ def execute(arguments: argparse.Namespace) -> int:
         print(f"  cannot be used: {uri}")
     if len(added.missing) > 5:
         print(f"  … and {len(added.missing) - 5} more, see `SELECT * FROM rejected`")
+    if added.contradicted:
+        print(
+            f"{len(added.contradicted)} recordings have no reference, since texts of the same "
+            "audio differ: see `SELECT * FROM rejected`"
+        )
+        for uri in added.contradicted[:5]:
+            print(f"  no reference: {uri}")
+    if added.without_text:
+        print(f"{added.without_text} lines have no text, so that their recordings are not scored")
     print(f"transcribe them: nightscribe run {names} --lake {lake.uri}")
-    return 1 if added.missing else 0
+    return 1 if added.missing or added.contradicted else 0
 
 
 def _list(arguments: argparse.Namespace) -> int:

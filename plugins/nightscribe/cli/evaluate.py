@@ -2,7 +2,8 @@
 
 The scores and the report are kept in the lake. If baselines are set (`nightscribe baseline`), the
 newest transcripts are compared with them. With --gate, the exit code is 3 if a language is worse
-than its baseline by more than the rules allow, or beyond a limit.
+than its baseline by more than the rules allow, or beyond a limit. With --strict, it is 4 if a
+reference has no transcript of a model that transcribed others.
 
 examples:
   nightscribe evaluate --lake /data/lake
@@ -20,7 +21,7 @@ from pathlib import Path
 from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 
-_GATE_FAILED = 3
+_GATE_FAILED, _INCOMPLETE = 3, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gate", type=Path, metavar="FILE", help="rules of the gate, see docs/evaluation.md"
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with 4 if a reference has no transcript of a model that transcribed others of "
+        "its data set",
     )
     parser.add_argument(
         "--against",
@@ -50,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Score, commit, report and print the scores.
 
-    Returns 1 if there is nothing to score or compare, 3 if the gate failed.
+    Returns 1 if there is nothing to score or compare, 3 if the gate failed, 4 if references are
+    left out and must not be.
     """
     # Only the outermost layer may import both packages.
     from evaluation.errors import InputError
@@ -78,6 +86,8 @@ def execute(arguments: argparse.Namespace) -> int:
         print("nothing to score: no transcript in this lake has a reference")
         return 1
     print(evaluated.table)
+    for text in evaluated.left_out:
+        print(f"left out: {text}", file=sys.stderr)
     findings, against = evaluated.findings, evaluated.against
     if against is not None:
         print(comparison_text(against))
@@ -92,7 +102,9 @@ def execute(arguments: argparse.Namespace) -> int:
         _write_reports(arguments.out, evaluated.reports)
     for uri in evaluated.uris:
         print(uri)
-    return _GATE_FAILED if rules is not None and findings.alarms else 0
+    if rules is not None and findings.alarms:
+        return _GATE_FAILED
+    return _INCOMPLETE if arguments.strict and evaluated.left_out else 0
 
 
 def _write_reports(folder: Path, reports: Mapping[str, str]) -> None:

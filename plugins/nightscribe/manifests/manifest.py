@@ -3,7 +3,8 @@
 A manifest is `manifest.csv`, `manifest.tsv` or `manifest.jsonl` at any depth of an archive, see
 `nightscribe.delimited` for the formats. Its columns (JSON keys) are `path`, relative to
 the manifest's own folder, and any of `language`, `text`, `translation`, `dataset` and `split`. All
-other columns are kept as metadata.
+other columns are kept as metadata; of these, `speaker` and `session` name recordings that are not
+independent of each other.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from nightscribe.uris import encode_path
 
 __all__ = ["ManifestRow", "parse_manifest"]
 
+_UNITS = ("speaker", "session")
 _COLUMNS = ("path", "language", "text", "translation", "dataset", "split")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -51,6 +53,8 @@ class ManifestRow:
     translation: str | None = None
     dataset: str | None = None
     split: str | None = None
+    speaker: str | None = None
+    session: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -147,6 +151,8 @@ def _columns_and_metadata(
         if value is None or value == "":
             continue
         column = check_utf8("a column's name", key).strip().lower()
+        if column in _UNITS and isinstance(value, str | int) and str(value).strip():
+            columns.setdefault(column, check_utf8(key, str(value)).strip())
         if column not in _COLUMNS:
             if not isinstance(value, str):
                 value = json.dumps(value, ensure_ascii=False)

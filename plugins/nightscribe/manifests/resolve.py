@@ -68,14 +68,22 @@ def resolve(connection: duckdb.DuckDBPyConnection, places: pa.Table, before: pa.
         """CREATE TEMP TABLE contradicted AS
            SELECT recording_id, task, dataset,
              arg_min((archive, member, manifest, line)::STRUCT(
-               archive VARCHAR, member VARCHAR, manifest VARCHAR, line BIGINT), text) AS one,
+               archive VARCHAR, member VARCHAR, manifest VARCHAR, line BIGINT), said) AS one,
              arg_max((archive, member, manifest, line)::STRUCT(
-               archive VARCHAR, member VARCHAR, manifest VARCHAR, line BIGINT), text) AS other
-           FROM texts GROUP BY ALL HAVING count(DISTINCT text) > 1"""
+               archive VARCHAR, member VARCHAR, manifest VARCHAR, line BIGINT), said) AS other,
+             count(DISTINCT text) > 1 AS in_text
+           FROM (SELECT *, (text, coalesce(split, '')) AS said FROM texts)
+           GROUP BY ALL HAVING count(DISTINCT text) > 1 OR count(DISTINCT split) > 1"""
     )
     references = connection.sql(
-        """SELECT recording_id, task, dataset, language, variety, text, split
+        """SELECT recording_id, task, dataset, language, variety, text,
+             max(split) OVER same AS split,
+             CASE WHEN min(speaker) OVER same = max(speaker) OVER same
+               THEN min(speaker) OVER same END AS speaker,
+             CASE WHEN min(session) OVER same = max(session) OVER same
+               THEN min(session) OVER same END AS session
            FROM texts ANTI JOIN contradicted USING (recording_id, task, dataset)
+           WINDOW same AS (PARTITION BY recording_id, task, dataset)
            QUALIFY row_number() OVER (PARTITION BY recording_id, task, dataset
                                       ORDER BY archive, member, manifest) = 1
            ORDER BY ALL"""
@@ -87,7 +95,7 @@ def resolve(connection: duckdb.DuckDBPyConnection, places: pa.Table, before: pa.
            ANTI JOIN resolved USING (recording_id, task, dataset)"""
     ).to_arrow_table()
     contradicted = connection.execute(
-        """SELECT archive, member, task, dataset, one, other
+        """SELECT archive, member, task, dataset, one, other, in_text
            FROM texts JOIN contradicted USING (recording_id, task, dataset)
            ORDER BY archive, member, task, dataset"""
     ).fetchall()
@@ -159,26 +167,33 @@ def _collect(connection: duckdb.DuckDBPyConnection, places: pa.Table) -> None:
                          THEN h.variety END) AS variety
                      FROM counting AS c JOIN hints AS h USING (archive, member)""",
         "texts": """SELECT recording_id, 'transcribe' AS task, dataset, language, variety, text,
-                      split, archive, member, manifest, line
+                      split, speaker, session, archive, member, manifest, line
                     FROM hinted WHERE text IS NOT NULL
                     UNION ALL
                     SELECT recording_id, 'translate', dataset, language, variety, translation,
-                      split, archive, member, manifest, line
+                      split, speaker, session, archive, member, manifest, line
                     FROM hinted WHERE translation IS NOT NULL""",
     }.items():
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
 
 
 def _contradiction(
-    archive: str, member: str, task: str, dataset: str, one: dict[str, str], other: dict[str, str]
+    archive: str,
+    member: str,
+    task: str,
+    dataset: str,
+    one: dict[str, str],
+    other: dict[str, str],
+    in_text: bool,
 ) -> Contradiction:
     first, second = (join_uri(place["archive"], place["member"]) for place in (one, other))
     who = first if first == second else f"{first} and {second} are the same audio, but"
     verb = "has" if first == second else "have"
+    what = "texts" if in_text else "splits"
     lines = [f"line {place['line']} of {place['manifest']}" for place in (one, other)]
     return Contradiction(
         archive,
         member,
-        f"{who} {verb} different texts ({task}, data set {dataset}) in {lines[0]} and {lines[1]}: "
+        f"{who} {verb} different {what} ({task}, data set {dataset}) in {lines[0]} and {lines[1]}: "
         "none of them is used",
     )

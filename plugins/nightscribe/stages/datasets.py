@@ -41,12 +41,17 @@ class Added:
         utterances: number of lines in the lists
         recordings: number of listed audio files that are in the lake
         missing: URIs of the audio that is not in the lake; the table `rejected` has the reasons
+        contradicted: URIs of the recordings that have no reference because texts of the same audio
+            differ; the table `rejected` says where
+        without_text: number of lines with neither a text nor a translation
         datasets: names of the data sets, for `nightscribe run --dataset`
     """
 
     utterances: int
     recordings: int
     missing: list[str]
+    contradicted: list[str]
+    without_text: int
     datasets: list[str]
 
 
@@ -92,6 +97,8 @@ def add_dataset(
         utterances=len(utterances),
         recordings=len(set(uris) - missing),
         missing=sorted(missing),
+        contradicted=_without_reference(lake, annotations),
+        without_text=sum(not (one.text or one.translation) for one in utterances),
         datasets=pc.unique(annotations["dataset"]).to_pylist(),
     )
 
@@ -134,6 +141,8 @@ def _annotations(utterances: Sequence[Utterance]) -> pa.Table:
                 "translation": utterance.translation,
                 "dataset": utterance.dataset,
                 "split": utterance.split,
+                "speaker": utterance.speaker,
+                "session": utterance.session,
                 "metadata": utterance.metadata,
                 "line": line,
                 "depth": None,
@@ -184,6 +193,24 @@ def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:
         return connection.sql(
             "FROM listed ANTI JOIN sources USING (archive, member)"
         ).to_arrow_table()
+
+
+def _without_reference(lake: Lake, annotations: pa.Table) -> list[str]:
+    """URIs of the recordings in the lake of which a text or translation is no reference."""
+    with connect(lake) as connection:
+        connection.register("listed", annotations)
+        connection.execute(
+            """CREATE TEMP TABLE stated AS
+               SELECT recording_id, archive, member, dataset, task FROM (
+                 SELECT *, 'transcribe' AS task FROM listed WHERE text IS NOT NULL UNION ALL
+                 SELECT *, 'translate' FROM listed WHERE translation IS NOT NULL)
+               JOIN present_sources USING (archive, member)"""
+        )
+        found = connection.sql(
+            """SELECT DISTINCT archive, member
+               FROM stated ANTI JOIN reference_texts USING (recording_id, dataset, task)"""
+        ).fetchall()
+    return sorted(join_uri(*place) for place in found)
 
 
 def _rejected_uris(lake: Lake, uris: set[str]) -> set[str]:

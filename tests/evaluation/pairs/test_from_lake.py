@@ -21,7 +21,8 @@ _ZEROS: dict[str, Any] = {"string": "", "double": 0.0, "int32": 0, "int64": 0}
 
 
 EXTRA = [
-    *("variety", "split", "duration_s", "source", "transcript_id", "transcribed_at", "sequence"),
+    *("variety", "split", "duration_s", "speaker", "session", "source", "transcript_id"),
+    *("transcribed_at", "sequence"),
     *("letters", "letters_over_silence"),
 ]
 

@@ -314,7 +314,7 @@ def test_report_opens_in_a_browser(
     loads = _Loads()
     loads.feed(dom)
     assert loads.tags.count("svg") == 4
-    assert loads.tags.count("table") == 5
+    assert loads.tags.count("table") == 6
     assert loads.tags.count("article") > 10
     assert dom.count('<th scope="row">') > 14
 

@@ -18,7 +18,7 @@ from nightscribe.manifests.layouts.utterance import Utterance, line_of, make_utt
 def read_common_voice(
     root: Path, languages: Sequence[ChosenLanguage], split: str
 ) -> Iterator[Utterance]:
-    """Utterances of the split; without translations."""
+    """Utterances of the split, with the ids of their speakers; without translations."""
     for folder, language in language_folders(root, languages, f"{split}.tsv"):
         path = folder / f"{split}.tsv"
         fault = f"{folder}: has the list {path.name} and no audio"
@@ -30,6 +30,7 @@ def read_common_voice(
                 language,
                 text=row["sentence"],
                 split=split,
+                speaker=row.get("client_id"),
                 listed_in=line_of(path, line),
             )
 

@@ -32,5 +32,6 @@ def read_covost2(
                 text=row.get("sentence"),
                 translation=row["translation"],
                 split=split,
+                speaker=row.get("client_id"),
                 listed_in=line_of(paths[0], line),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from nightscribe.manifests.layouts.folders import (
 )
 from nightscribe.manifests.layouts.lists import read_tsv_rows
 from nightscribe.manifests.layouts.utterance import Utterance, line_of, make_utterance
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = ("id", "file_name", "raw_transcription", "transcription", "letters", "length", "")
 _ENGLISH = "en_us"
@@ -49,7 +52,19 @@ def _english_sentences(root: Path, split: str) -> dict[str, str]:
     path = root / _ENGLISH / f"{split}.tsv"
     if not path.is_file():
         return {}
-    return {row["id"]: row["raw_transcription"] for _, row in _read_rows(path)}
+    sentences: dict[str, str] = {}
+    different: set[str] = set()
+    for _, row in _read_rows(path):
+        sentence = sentences.setdefault(row["id"], row["raw_transcription"])
+        if sentence.split() != row["raw_transcription"].split():
+            different.add(row["id"])
+    if different:
+        shown = ", ".join(sorted(different)[:5])
+        log.warning(
+            "%s: %d ids have different English sentences, which are no translations: %s%s",
+            *(path, len(different), shown, ", …" if len(different) > 5 else ""),
+        )
+    return {name: text for name, text in sentences.items() if name not in different}
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -32,6 +32,7 @@ def read_librispeech(
                 Language("en"),
                 text=text,
                 split=split,
+                speaker=chapter.parts[0],
                 dataset=f"librispeech-{split}",
                 listed_in=line_of(path, line),
             )

@@ -44,6 +44,7 @@ def read_tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def read_tsv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a list with a header, as (line number, {column in lower case: cell}).
 
+    Backslashes are read as Common Voice and CoVoST 2 write them, see `nightscribe.escaped_tsv`.
     Raises `ConfigurationError`, also if one of `columns` is not there.
     """
     text = text_of(path)
@@ -52,7 +53,7 @@ def read_tsv(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
             f"{path}: is empty; its first line must name the columns {', '.join(columns)}"
         )
     required = [(column,) for column in columns]
-    for line, record in read_records(text, Format.TSV, required=required):
+    for line, record in read_records(text, Format.ESCAPED_TSV, required=required):
         if isinstance(record, Problem):
             raise ConfigurationError(f"{line_of(path, line)}: {record.detail}")
         yield line, {column.lower(): cell for column, cell in record.items()}

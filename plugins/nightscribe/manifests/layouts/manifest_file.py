@@ -44,6 +44,8 @@ def read_manifest_file(
                 translation=row.translation,
                 split=row.split,
                 dataset=row.dataset,
+                speaker=row.speaker,
+                session=row.session,
                 listed_in=line_of(path, row.line),
                 metadata=json.dumps(row.metadata, ensure_ascii=False) if row.metadata else None,
             )

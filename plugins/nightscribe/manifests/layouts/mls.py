@@ -36,6 +36,7 @@ def read_mls(root: Path, languages: Sequence[ChosenLanguage], split: str) -> Ite
                 language,
                 text=text,
                 split=split,
+                speaker=parts[0],
                 listed_in=line_of(path, line),
             )
 

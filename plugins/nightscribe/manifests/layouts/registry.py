@@ -15,6 +15,7 @@ from nightscribe.manifests.layouts.librispeech import read_librispeech
 from nightscribe.manifests.layouts.manifest_file import read_manifest_file
 from nightscribe.manifests.layouts.mls import read_mls
 from nightscribe.manifests.layouts.utterance import Utterance
+from nightscribe.splits import split_name
 
 __all__ = ["LAYOUTS", "Layout", "read_layout"]
 
@@ -24,7 +25,8 @@ class Layout:
     """How to read a data set.
 
     Attributes:
-        dataset: its name in reports, unless the list or the user gives another
+        dataset: its name in reports, unless the list or the user gives another; splits other
+            than `test` are added to it
         read: called with the path, the languages (none: all) and the split
         split: the one that is read if the user names none
     """
@@ -65,4 +67,7 @@ def read_layout(
     utterances = list(layout.read(path, chosen, split or layout.split))
     if not utterances:
         raise ConfigurationError(f"{path}: its lists name no recording")
-    return [replace(one, dataset=one.dataset or layout.dataset) for one in utterances]
+    return [
+        replace(one, dataset=one.dataset or split_name(layout.dataset, one.split))
+        for one in utterances
+    ]

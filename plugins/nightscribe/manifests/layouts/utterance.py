@@ -26,6 +26,7 @@ class Utterance:
         split, dataset: None where the list does not give them
         listed_in: list and line, for messages
         metadata: a JSON object
+        speaker, session: recordings of one are not independent; None where the data set names none
     """
 
     archive: Path
@@ -38,6 +39,8 @@ class Utterance:
     listed_in: str
     metadata: str | None = None
     variety: str | None = None
+    speaker: str | None = None
+    session: str | None = None
 
 
 def make_utterance(
@@ -49,6 +52,7 @@ def make_utterance(
     translation: str | None = None,
     split: str,
     dataset: str | None = None,
+    speaker: str | None = None,
     listed_in: str,
 ) -> Utterance:
     """An utterance as a list gives it: `member` is still plain, texts may be empty.
@@ -66,6 +70,7 @@ def make_utterance(
         translation=_text_or_none(translation),
         split=split,
         dataset=dataset,
+        speaker=_text_or_none(speaker),
         listed_in=listed_in,
     )
 
