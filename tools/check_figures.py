@@ -34,15 +34,17 @@ METRICS += ("bleu", "chrf")
 
 SCORES = f"FROM latest_scores WHERE metric IN {METRICS} ORDER BY ALL"
 
-# A language whose references name one region or none is scored as a whole.
+# A language whose references name one region or none is scored as a whole. Splits are scored apart:
+# `test` by the name of the data set.
 PAIRS = """
-SELECT r.dataset, r.language, task, t.model_id, t.options_key,
+SELECT if(split IS NULL OR split = 'test' OR ends_with(r.dataset, '-' || split), r.dataset,
+    r.dataset || '-' || split) AS dataset, r.language, task, t.model_id, t.options_key,
   CASE WHEN NOT (count(DISTINCT coalesce(variety, '')) OVER same = 2
     AND bool_or(variety IS NULL) OVER same) THEN variety END AS variety,
   r.text AS reference, t.text AS hypothesis
 FROM reference_texts AS r JOIN transcripts AS t USING (recording_id, task)
 SEMI JOIN sources USING (recording_id)
-WINDOW same AS (PARTITION BY r.dataset, r.language)"""
+WINDOW same AS (PARTITION BY r.dataset, r.split, r.language)"""
 
 GROUP = ("dataset", "language", "variety", "task", "model_id", "options_key")
 

@@ -3,7 +3,7 @@
 - `table`: the columns of a table of pairs
 - `entries`, `from_files`, `matching`: from CSV, TSV or JSON Lines files
 - `from_lake`: from the tables of a lake; `timed`: when the words of a transcript were spoken
-- `splits`, `references`: the splits of a data set apart, and all references counted
+- `references`: the references of a lake, splits apart, and all of them counted
 - `left_out`: what a system has no transcripts of
 - `systems`: which model and options a pair belongs to
 - `choices`: the systems and baselines that a lake can be compared with

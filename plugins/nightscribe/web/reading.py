@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from nightscribe.lake.doubt import described, step_of
+from nightscribe.splits import split_name
 from nightscribe.web.differences import Comparison, Kind, Piece, compare
 from nightscribe.web.snapshot import Snapshots
 
@@ -141,7 +142,7 @@ def read_recording(snapshots: Snapshots, recording_id: str, asked: Asked) -> Rea
         if not asked.corrected:
             row["text"] = row["model_text"]
     references = snapshots.rows(
-        """SELECT task, dataset, language, text FROM reference_texts
+        """SELECT task, dataset, language, text, split FROM reference_texts
            WHERE recording_id = ? ORDER BY ALL""",
         [recording_id],
     )
@@ -172,10 +173,9 @@ def _against(
         if is_other and (row["transcript_id"], row["task"]) == (asked.compare, transcript["task"]):
             return row
     for row in references:
-        if asked.reference and (row["dataset"], row["task"]) == (
-            asked.reference,
-            transcript["task"],
-        ):
+        # A link from a figure has the name under which the split is scored.
+        names = row["dataset"], split_name(row["dataset"], row["split"])
+        if asked.reference in names and row["task"] == transcript["task"]:
             return row
     return None
 
