@@ -27,6 +27,8 @@ from nightscribe import cli
 from nightscribe.export.formats import FORMATS
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
+from nightscribe.lake.rows import rows_of
+from tests.lake.made_up import segment, transcript
 from tests.nights import SAMPLES, archive_of, write_noise
 
 MANIFEST = """path,language,text,translation
@@ -733,6 +735,86 @@ def test_run_takes_engine_and_precision(archive: Path, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     engines = read(open_lake(str(lake)), "SELECT DISTINCT engine, precision FROM transcripts")
     assert engines.to_pylist() == [{"engine": "reference", "precision": "float32"}]
+
+
+def test_doubtful_transcripts_are_listed_with_reasons_and_the_second_to_listen_at(
+    tmp_path: Path,
+) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    rows = [
+        transcript("t1", "r1", language="de", language_probability=0.4, segment_count=2),
+        transcript("t2", "r2", language="en", language_probability=0.9, segment_count=2),
+    ]
+    lake.append("transcripts", rows_of("transcripts", rows, "run"))
+    parts = [segment("t1"), {**segment("t1", 1), "avg_logprob": -1.5, "temperature": 0.4}]
+    parts += [segment("t2"), {**segment("t2", 1), "compression_ratio": 3.25}]
+    parts = [{**part, "recording_id": f"r{part['transcript_id'][1]}"} for part in parts]
+    lake.append("segments", rows_of("segments", parts))
+    sources = [
+        {
+            "archive": "file:///radio",
+            "member": f"{name}.wav",
+            "recording_id": name,
+            "collection": "file:///radio",
+            "position": 0,
+            "size_bytes": 1,
+            "version": "v",
+        }
+        for name in ("r1", "r2")
+    ]
+    lake.append("sources", rows_of("sources", sources, "run"))
+
+    ran = nightscribe("doubtful", "--lake", lake.uri)
+    assert ran.code == 0, ran.err
+    head, _, first, second, total = ran.out.splitlines()
+    assert head.split()[0] == "doubtful"
+    assert "1 of 2" in first
+    assert "avg_logprob -1.50, temperature 0.40, language_probability 0.40" in first
+    assert first.endswith("file:///radio!/r1.wav")
+    assert "compression_ratio 3.25" in second
+    assert total == "Whisper doubts 2 of the latest transcripts"
+
+    def members(*flags: str) -> list[str]:
+        ran = nightscribe("doubtful", "--lake", lake.uri, "--json", *flags)
+        assert ran.code == 0, ran.err
+        return [f"{row['member']} {row['worst_s']}" for row in json.loads(ran.out)]
+
+    assert members() == ["r1.wav 1.0", "r2.wav 1.0"]
+    assert members("--reason", "temperature", "no_speech_prob") == ["r1.wav 1.0"]
+    assert members("--language", "en", "--language", "fr") == ["r2.wav 1.0"]
+    assert members("--language", "fr") == []
+    ran = nightscribe("doubtful", "--lake", lake.uri, "--limit", "1")
+    assert ran.out.endswith("2 of the latest transcripts; the first 1 are shown\n")
+
+
+@pytest.mark.parametrize("command", ["run", "scan", "bench"])
+def test_archives_with_a_comma_between_them_are_hinted_at(
+    command: str, archive: Path, tmp_path: Path
+) -> None:
+    lake = () if command == "bench" else ("--lake", tmp_path / "lake")
+    model = () if command == "scan" else ("--model", "demo")
+    ran = nightscribe(command, *lake, *model, "--archives", f"{archive},{archive}")
+    assert ran.code == 2
+    assert "no such archive" in ran.err
+    assert "Did you mean two archives?" in ran.err
+
+
+def test_two_archives_are_scanned_however_they_are_given(archive: Path, tmp_path: Path) -> None:
+    other = archive_of(tmp_path / "other", ["german/de-01.flac"])
+    lake = ("--lake", tmp_path / "none")
+    together = nightscribe("scan", *lake, "--archives", archive, other)
+    for flag in ("--archives", "--archive"):  # a flag may be shortened
+        apart = nightscribe("scan", *lake, flag, archive, flag, other)
+        assert (apart.code, apart.out) == (0, together.out)
+    assert str(archive) in together.out
+    assert str(other) in together.out
+
+
+def test_an_option_with_two_values_is_refused(archive: Path, tmp_path: Path) -> None:
+    flags = ("--archives", archive, "--lake", tmp_path / "lake", "--model", "demo")
+    ran = nightscribe("run", *flags, "--option", "beam_size=5", "--option", "beam_size=2")
+    assert ran.code == 2
+    assert ran.err == "error: --option beam_size: given twice, as 5 and 2: give one\n"
 
 
 def test_warnings_of_a_cut_recording_are_listed_with_the_seconds_that_it_lacks(

@@ -176,3 +176,9 @@ def test_spilling_leaves_the_working_folder_alone(
         reader.read_next_batch()
         assert set(tmp_path.iterdir()) == before
         del reader, rows
+
+
+def test_nothing_but_rows_is_printed_while_a_query_runs(lake: Lake) -> None:
+    with connect(lake) as connection:
+        [(shown,)] = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()
+    assert not shown
