@@ -142,3 +142,18 @@ def test_all_wrong_entries_are_named_at_once(file: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.toml: cannot be read: No such file"):
         read_gate(tmp_path / "none.toml")
+
+
+def test_the_example_in_the_documentation_is_what_it_says(repository: Path, file: Path) -> None:
+    page = (repository / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    [example] = [part for part in page.split("```") if part.startswith("toml\n")]
+    file.write_text(example.removeprefix("toml\n"))
+    found, default = read_gate(file), Rules()
+    assert (found.action, found.alpha, found.on_too_few) == (
+        default.action,
+        default.alpha,
+        default.on_too_few,
+    )
+    assert found.margins == default.margins
+    assert found.limits == {"wer": 60, "bleu": 10}
+    assert len(found.overrides) == 2
