@@ -55,6 +55,10 @@ class _Limited(_Table):
     max_wil: Most | None = None
     max_insertion_bursts: Most | None = None
     max_deletion_bursts: Most | None = None
+    max_wer_raw: Most | None = None
+    max_cer_nfc: Most | None = None
+    max_wer_leaderboard: Most | None = None
+    max_cer_whisper: Most | None = None
     max_text_over_silence: Most | None = None
     min_lid_accuracy: Points | None = None
     min_bleu: Points | None = None
