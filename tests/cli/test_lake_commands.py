@@ -832,5 +832,9 @@ def test_warnings_of_a_cut_recording_are_listed_with_the_seconds_that_it_lacks(
     assert listed.code == 0
     assert "cut_short" in listed.out
     assert listed.out.splitlines()[-1].startswith("1 warnings about 1 recordings; at least 2.0 s")
+    [row] = json.loads(nightscribe("warnings", "--lake", lake, "--json").out)
+    assert (row["kind"], row["member"]) == ("cut_short", "a.wav")
+    both = nightscribe("warnings", "--lake", lake, "--kind", "gap", "--kind", "cut_short")
+    assert both.out == listed.out
     none = nightscribe("warnings", "--lake", lake, "--kind", "gap")
     assert none.out.splitlines()[-1].startswith("0 warnings")

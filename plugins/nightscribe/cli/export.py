@@ -2,7 +2,7 @@
 
 Writes the latest transcripts, one file for each place where a recording was seen. A file's name
 follows from that place alone: the archive's folder, with digits that tell archives apart, and the
-path in it: `radio-3f2a9c1b/2024/talk.wav.srt`, or `….wav.translate.srt` for a translation. A file
+path in it: `radio-e9350745/2024/talk.wav.srt`, or `….wav.translate.srt` for a translation. A file
 that cannot be written is named, and the others are written. Each file has the model's text; with
 `--corrected`, it has the changes that people made on the review page.
 

@@ -3,7 +3,7 @@
 So the file of a recording has the same name whatever else is exported, in every run, and no two
 places share one. The parts of a name:
 
-    radio-3f2a9c1b / old.zip / 2024 / talk.wav .translate .srt
+    radio-e9350745 / old.zip / 2024 / talk.wav .translate .srt
     collection       zip       member            task      format
 
 A collection's folder has its name and the first digits of the SHA-256 of its URI. Names are not

@@ -6,6 +6,7 @@
 - `specs`: descriptions of work that stages pass to each other
 - `views`, `reading`: the views over the tables; SQL queries
 - `read_only`: an object store without writes, for queries
-- `doubt`: when a segment is doubtful by Whisper's own figures
+- `doubt`, `doubtful`: when a segment is doubtful by Whisper's own figures; the view of transcripts
+- `replaced`: deletes what replaced transcripts leave
 - `transcripts`: conversion between rows and Whisper's results
 """

@@ -39,7 +39,7 @@ DOUBTFUL = f"""
         CASE WHEN t.language_probability < {LANGUAGE_PROBABILITY}
           THEN 'language_probability' END), ',') AS reasons,
       t.segment_count, coalesce(d.doubtful_segments, 0) AS doubtful_segments, d.worst_s,
-      {_VALUES}, t.language_probability, place[1] AS archive, place[2] AS member
+      {_VALUES}, t.language_probability, archive, member
     FROM latest_transcripts AS t
     LEFT JOIN (
       SELECT recording_id, transcript_id, count(*) AS doubtful_segments, {_WORST},
@@ -47,9 +47,7 @@ DOUBTFUL = f"""
       FROM (SELECT *, {_COUNT} AS doubts FROM files.segments
             WHERE {" OR ".join(map(_is_doubtful, FIGURES))})
       GROUP BY recording_id, transcript_id) AS d USING (recording_id, transcript_id)
-    LEFT JOIN (
-      SELECT recording_id, min((archive, member)) AS place
-      FROM files.sources GROUP BY recording_id) USING (recording_id)
+    LEFT JOIN places USING (recording_id)
     WHERE d.doubtful_segments > 0 OR t.language_probability < {LANGUAGE_PROBABILITY}"""
 """One row per transcript. `worst_s` is the start of the segment with the most reasons; of these,
 of the least probable. A figure is the worst one; null if no segment is doubtful by it."""

@@ -214,10 +214,6 @@ VIEWS: dict[str, tuple[str, str]] = {
              PARTITION BY recording_id, task
              ORDER BY sequence DESC NULLS LAST, created_at DESC, transcript_id) = 1""",
     ),
-    "doubtful": (
-        "The latest transcripts that Whisper itself doubts, with the reasons.",
-        DOUBTFUL,
-    ),
     "latest_scores": (
         "The scores of the newest evaluation.",
         """SELECT * FROM scores WHERE score_id = (
@@ -249,6 +245,10 @@ VIEWS: dict[str, tuple[str, str]] = {
                  LEFT JOIN (SELECT archive, member, missing FROM files.source_states)
                    USING (archive, member)
                  GROUP BY recording_id)""",
+    ),
+    "doubtful": (
+        "The latest transcripts that Whisper itself doubts, with the reasons.",
+        DOUBTFUL,
     ),
     "search": (
         "Segments of the latest transcripts, with the place of their recording in `places`.",
