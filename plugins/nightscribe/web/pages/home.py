@@ -25,6 +25,8 @@ _TOTALS = """SELECT
   (SELECT count(*) FROM rejected) AS rejected,
   (SELECT count(DISTINCT recording_id) FROM warnings) AS warned,
   (SELECT count(*) FROM disappeared) AS disappeared,
+  (SELECT count(*) FROM doubtful ANTI JOIN (
+     FROM latest_reviews WHERE verdict <> 'reopened') USING (recording_id, task)) AS doubtful,
   (SELECT count(*) FROM recordings ANTI JOIN transcripts USING (recording_id)) AS waiting"""
 
 _LANGUAGES = """SELECT language, task, count(*) AS transcripts, sum(duration_s) AS audio_s
