@@ -114,7 +114,7 @@ def finish(*processes: ForkServerProcess, timeout_s: float = 120) -> None:
         assert process.exitcode == 0, f"exit code {process.exitcode}"
 
 
-# Identifiers, times and names of runs are new in every run; all else is the same in every run.
+# Identifiers, times, numbers of commits and names of runs are new in every run; all else is the same in every run.
 PROBABILITIES = {"language_probability", "avg_logprob", "no_speech_prob"}
 CONTENTS = {
     "recordings": "SELECT * EXCLUDE (run_id, created_at) FROM recordings",
@@ -122,8 +122,8 @@ CONTENTS = {
     "scans": "SELECT * EXCLUDE (run_id, created_at) FROM scans",
     "rejected": "SELECT * EXCLUDE (run_id, created_at) FROM rejected",
     "reference_texts": "SELECT * EXCLUDE (run_id, created_at) FROM reference_texts",
-    "transcripts": "SELECT * EXCLUDE (transcript_id, batch_id, attempt_id, run_id, created_at) "
-    "FROM transcripts",
+    "transcripts": "SELECT * EXCLUDE (transcript_id, batch_id, attempt_id, run_id, created_at, "
+    "sequence) FROM transcripts",
     "segments": "SELECT s.* EXCLUDE (transcript_id), t.model_id, t.task, t.options_key "
     "FROM segments AS s JOIN transcripts AS t USING (transcript_id)",
 }

@@ -76,7 +76,8 @@ def content(ask: Callable[..., list[tuple[Any, ...]]]) -> Callable[[Path, Path],
         "rejected": """SELECT * EXCLUDE (run_id, created_at) FROM rejected
             WHERE starts_with(uri, $1)""",
         "transcripts": f"""SELECT * EXCLUDE (transcript_id, attempt_id, batch_id, run_id,
-            created_at, sequence, language_probability, avg_logprob) FROM transcripts WHERE {of_archive}""",
+            created_at, sequence, language_probability, avg_logprob) FROM transcripts
+            WHERE {of_archive}""",
         "segments": f"""SELECT t.task, t.model_id, t.options_key, s.* EXCLUDE (transcript_id,
             avg_logprob, no_speech_prob)
             FROM segments AS s JOIN transcripts AS t USING (transcript_id)
