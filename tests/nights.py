@@ -114,7 +114,8 @@ def finish(*processes: ForkServerProcess, timeout_s: float = 120) -> None:
         assert process.exitcode == 0, f"exit code {process.exitcode}"
 
 
-# Identifiers, times, numbers of commits and names of runs are new in every run; all else is the same in every run.
+# Identifiers, times, numbers of commits and names of runs are new in every run; all else is the
+# same in every run.
 PROBABILITIES = {"language_probability", "avg_logprob", "no_speech_prob"}
 CONTENTS = {
     "recordings": "SELECT * EXCLUDE (run_id, created_at) FROM recordings",
