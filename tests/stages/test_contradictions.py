@@ -108,6 +108,39 @@ def test_two_texts_for_one_audio(
     assert all("are the same audio" in row["detail"] for row in rejected)
 
 
+@pytest.mark.parametrize(
+    ("splits", "kept", "told"),
+    [
+        (("dev", "test"), [], 2),
+        (("train", "dev"), [], 2),
+        (("", "test"), ["test"], 0),
+        (("dev", ""), ["dev"], 0),
+        (("dev", "dev"), ["dev"], 0),
+    ],
+)
+def test_one_audio_in_two_splits(
+    splits: tuple[str, str], kept: list[str], told: int, nights: Nights
+) -> None:
+    lines = [f"a.wav,one,d,{splits[0]}", f"copy.wav,one,d,{splits[1]}"]
+    nights.write("manifest.csv", lines, header="path,text,dataset,split")
+    nights.take_in()
+    found = read(nights.lake, "SELECT split FROM reference_texts")["split"].to_pylist()
+    assert found == kept
+    assert len(nights.told()) == told
+    assert all("different splits (transcribe, data set d)" in detail for detail in nights.told())
+
+
+def test_speakers_of_a_manifest_are_in_the_lake_where_they_agree(nights: Nights) -> None:
+    lines = ["a.wav,one,d,anna,1", "copy.wav,one,d,,2", "b.wav,two,d,,"]
+    nights.write("manifest.csv", lines, header="path,text,dataset,Speaker,session")
+    nights.take_in()
+    found = read(nights.lake, "SELECT text, speaker, session FROM reference_texts ORDER BY text")
+    assert found.to_pylist() == [
+        {"text": "one", "speaker": "anna", "session": None},
+        {"text": "two", "speaker": None, "session": None},
+    ]
+
+
 @pytest.mark.parametrize("slice_rows", [50_000, 1])
 def test_two_texts_of_two_nights(
     slice_rows: int, nights: Nights, monkeypatch: pytest.MonkeyPatch

@@ -29,7 +29,7 @@ from tools.demo_model.voices import draw_voice
 
 _SEED = 4
 _DATASET = "synthetic"
-_SPEAKER = "espeak-ng"
+_SYNTHESIZER = "espeak-ng"
 _LONG_S = 126.0
 _DATE = (2026, 1, 1, 0, 0, 0)  # of all members, so that the archive is always the same
 
@@ -77,7 +77,7 @@ class Clip:
 
     def row(self, path: str) -> list[str]:
         """The row of the manifest for this clip at a path."""
-        return [path, self.language, self.text, self.translation, _DATASET, _SPEAKER]
+        return [path, self.language, self.text, self.translation, _DATASET, _SYNTHESIZER]
 
 
 def encoded(samples: NDArray[np.float32], form: Form) -> bytes:
@@ -177,7 +177,7 @@ def bad_files() -> dict[str, bytes]:
 def _manifest(rows: list[list[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "language", "text", "translation", "dataset", "speaker"])
+    writer.writerow(["path", "language", "text", "translation", "dataset", "synthesizer"])
     writer.writerows(rows)
     return text.getvalue().encode()
 

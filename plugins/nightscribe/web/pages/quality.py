@@ -32,7 +32,7 @@ ORDER BY max(sequence) DESC NULLS LAST, created_at DESC, score_id LIMIT 50"""
 
 # A group without a baseline has one verdict for all its figures. A figure may have a limit, too.
 _FIGURES = """SELECT s.dataset, coalesce(s.variety, s.language) AS language, s.task, s.model_id,
-  s.model, s.options_key, s.metric, s.value, s.ci_low, s.ci_high, s.utterances,
+  s.model, s.options_key, s.metric, s.value, s.ci_low, s.ci_high, s.utterances, s.of_references,
   s.substitutions, s.deletions, s.insertions,
   v.verdict, v.action, v.baseline, v.value AS compared_value, v.p_value, v.margin,
   v.utterances AS compared, v.baseline_utterances, l.verdict AS of_limit, l.limit_points
