@@ -27,13 +27,15 @@ from nightscribe.splits import split_name
 from nightscribe.text_tables import print_table
 
 _DATASETS = """
-SELECT dataset, language, coalesce(variety, '–') AS variety,
+SELECT dataset,
+    if(count(*) OVER (PARTITION BY dataset, language) = 1, language, coalesce(variety, language))
+        AS language,
     count(DISTINCT recording_id) AS recordings,
     count(*) FILTER (task = 'transcribe') AS texts,
     count(*) FILTER (task = 'translate') AS translations,
     count(DISTINCT recording_id) FILTER (
         recording_id IN (SELECT recording_id FROM transcripts)) AS transcribed
-FROM reference_texts GROUP BY dataset, language, variety ORDER BY ALL
+FROM reference_texts GROUP BY dataset, reference_texts.language, variety ORDER BY ALL
 """
 
 
@@ -114,14 +116,6 @@ def _list(arguments: argparse.Namespace) -> int:
             "with texts to an archive"
         )
         return 1
-    columns = (
-        "dataset",
-        "language",
-        "recordings",
-        "transcribed",
-        "texts",
-        "translations",
-        "variety",
-    )
+    columns = ("dataset", "language", "recordings", "transcribed", "texts", "translations")
     print_table(columns, [[row[column] for column in columns] for row in rows])
     return 0
