@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,7 +183,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     source = {"recording_id": ID, "member": "a.wav", "position": 0, "version": ""}
     put("sources", source | place | {"size_bytes": size})
     for number, (task, model) in enumerate(
-        [("transcribe", MODEL), ("transcribe", "c" * 64), ("translate", MODEL)]
+        [("translate", MODEL), ("transcribe", "c" * 64), ("transcribe", MODEL)]
     ):
         # Word 5 of the second model differs, and it has no word 20.
         words = [f"word{at}" for at in range(25)]
@@ -204,7 +205,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Lake:
             "options_key": "0" * 16, "model": model[0], "options": "{}", "language": "en",
             "text": " ".join(words), "duration_s": 75.0, "segment_count": 25,
             "engine": "batched", "precision": "float32", "versions": "{}", "batch_id": "x",
-            "attempt_id": "y", "created_at": datetime(2026, 1, 9 - number, tzinfo=UTC),
+            "attempt_id": "y", "created_at": datetime(2026, 1, 1 + number, tzinfo=UTC),
             "language_probability": None, "avg_logprob": -0.1, "temperature": 0.0,
         })  # fmt: skip
     texts = [f"Word{at}" if at != 5 else HOSTILE for at in range(25)]
@@ -345,3 +346,25 @@ def test_the_player_brings_the_part_that_is_heard(window: Any) -> None:
     window.evaluate("document.querySelector('audio').currentTime = 30.5")
     window.keyboard.press("p")
     window.locator("#transcribe-9").wait_for()
+
+
+def test_a_pause_before_the_first_sound_is_no_error(window: Any) -> None:
+    errors: list[str] = []
+    window.on("pageerror", lambda error: errors.append(str(error)))
+    window.goto(f"{PREFIX}/recordings/{ID}")
+    for _ in range(10):
+        window.keyboard.press("k")
+    window.locator("#transcribe-0").wait_for()
+    window.wait_for_timeout(200)
+    assert errors == []
+
+
+def test_a_recording_that_cannot_be_played_says_why(made: Lake, window: Any) -> None:
+    archive = Path(made.uri).parent
+    away = (archive / "a.wav").rename(archive / "elsewhere.wav")
+    try:
+        window.goto(f"{PREFIX}/recordings/{ID}")
+        window.get_by_role("alert").wait_for()
+        assert "no longer there" in window.get_by_role("alert").inner_text()
+    finally:
+        away.rename(archive / "a.wav")

@@ -1,5 +1,8 @@
 // Marks what is being spoken, seeks where one clicks, has keys, and gets the parts of a long text.
+import { explain, play } from "./playing.js";
+
 const audio = document.querySelector("audio");
+explain(audio);
 const listed = () =>
   [...document.querySelectorAll(".segments")].map((list) =>
     [...list.querySelectorAll("li")].map((item) => ({
@@ -97,9 +100,9 @@ audio.addEventListener("seeked", show);
   requestAnimationFrame(frame);
 })();
 
-const seek = (time, play) => {
+const seek = (time, plays) => {
   audio.currentTime = Math.max(0, time);
-  if (play) audio.play();
+  if (plays) play(audio);
 };
 document.addEventListener("click", (event) => {
   if (event.target.closest("textarea")) return;
@@ -122,7 +125,7 @@ const step = (by) => {
   else if (by < 0 && begins() > 0) seek(begins() - 0.1, false);
 };
 const keys = {
-  k: () => (audio.paused ? audio.play() : audio.pause()),
+  k: () => (audio.paused ? play(audio) : audio.pause()),
   j: () => seek(audio.currentTime - 5, false),
   l: () => seek(audio.currentTime + 5, false),
   n: () => step(1),

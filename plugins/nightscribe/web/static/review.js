@@ -1,4 +1,6 @@
 // Keys for reviewers: everything can be done with the hands on the text.
+import { play } from "./playing.js";
+
 const form = document.getElementById("review");
 const audio = document.querySelector("audio");
 const texts = [...form.querySelectorAll("textarea")];
@@ -26,7 +28,7 @@ const go = (by, wanted = () => true) => {
     if (wanted(texts[at])) return texts[at].focus();
 };
 const keys = {
-  " ": () => (audio.paused ? audio.play() : audio.pause()),
+  " ": () => (audio.paused ? play(audio) : audio.pause()),
   ArrowLeft: () => (audio.currentTime = Math.max(0, audio.currentTime - 3)),
   ArrowRight: () => (audio.currentTime += 3),
   ArrowDown: () => go(1),
