@@ -34,7 +34,7 @@ _LISTENER_S = 30  # seconds of audio that each of many players gets
 _SOUND = "anoisesrc=color=pink:sample_rate=44100:seed=1:duration={seconds},tremolo=f=0.3:d=0.9"
 _FORMATS = {
     "wma.wma": "-c:a wmav2 -b:a 64k",
-    "alac.m4a": "-c:a alac",
+    "alac.m4a": "-ar 16000 -c:a alac",
     "aiff24.aif": "-ar 32000 -c:a pcm_s24be",
     "spx.spx": "-ar 16000 -c:a libspeex",
     "gsm.gsm": "-ar 8000 -c:a libgsm",
