@@ -157,7 +157,7 @@ def run_publish(run_id: str) -> dict[str, Any]:
     lake = lake_of(settings)
     catalog = publish(lake)
     log.info(index_published(lake, settings))
-    with connect(lake) as connection:
+    with connect(lake, views=["transcripts"]) as connection:
         [row] = connection.execute(
             """SELECT count(*), count(DISTINCT recording_id), coalesce(sum(duration_s), 0)
                FROM transcripts WHERE run_id = ?""",

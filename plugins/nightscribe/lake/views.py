@@ -6,6 +6,8 @@ extension. The views hide segments and attempts of batches that were never commi
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
@@ -230,26 +232,54 @@ VIEWS: dict[str, tuple[str, str]] = {
 }
 """View → (comment, query)."""
 
+_READ = {
+    name: {word for word in re.findall(r"\w+", query) if word in VIEWS or word in SCHEMAS}
+    for name, (_, query) in VIEWS.items()
+}
+"""View → names of views and tables in its query."""
 
-def create_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, int]:
-    """Create all views in a database. They show the tables as they are now.
+
+def create_views(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, views: Iterable[str] | None = None
+) -> dict[str, int]:
+    """Create views in a database. They show the tables as they are now.
+
+    Args:
+        views: their names; the views that they read are created, too. By default all.
 
     Returns the version of each table that they show; -1 for a table that does not exist yet.
     """
+    wanted = _with_what_they_read(VIEWS if views is None else views)
     versions: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
     # `transcripts` is before `segments` in SCHEMAS, so its version is read first. If a batch
     # commits in between, the views hide all of its segments, not only some of them. In the same
     # way, `scores` is before the other tables of an evaluation.
     for name in SCHEMAS:
+        if name not in wanted:
+            continue
         table = lake.table_if_made(name)
         versions[name] = -1 if table is None else table.version()
         files = [] if table is None else lake.files(name, table)
         connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files)}')
     for name, (comment, query) in VIEWS.items():
+        if name not in wanted:
+            continue
         connection.execute(f'CREATE VIEW "{name}" AS {query}')
         connection.execute(f"COMMENT ON VIEW \"{name}\" IS '{comment}'")
     return versions
+
+
+def _with_what_they_read(names: Iterable[str]) -> set[str]:
+    """The given views, and the views and tables that their queries name."""
+    found: set[str] = set()
+    pending = [*names]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += _READ.get(name, ())
+    return found
 
 
 def _rows_of(name: str, files: list[str]) -> str:
