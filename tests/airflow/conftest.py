@@ -1,22 +1,17 @@
-"""Small archives, a private Airflow, and what tests ask of a lake."""
+"""Small archives, settings of a private Airflow, and what tests ask of a lake."""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nightscribe.airflow.standalone import Standalone, free_port
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect
 
@@ -126,41 +121,3 @@ def settings_of() -> Callable[..., dict[str, str]]:
         }
 
     return environment
-
-
-@dataclass(frozen=True)
-class DagsTest:
-    """What `airflow dags test` left behind."""
-
-    archive: Path
-    lake: Path
-    home: Path
-    output: str
-
-
-@pytest.fixture(scope="session")
-def dags_test(
-    tmp_path_factory: pytest.TempPathFactory,
-    make_archive: MakeArchive,
-    settings_of: Callable[..., dict[str, str]],
-) -> DagsTest:
-    """`airflow dags test transcribe_archives` over four clips, in one undisturbed process."""
-    folder = tmp_path_factory.mktemp("dags-test")
-    clips = ("en-01.flac", "en-02.mp3", "en-03.ogg", "en-04.wav")
-    archive = make_archive(folder / "archive", *(f"english/{clip}" for clip in clips))
-    lake = folder / "lake"
-    airflow = Standalone(folder / "airflow", free_port(), environment=settings_of(lake))
-    order = {"archives": [str(archive)], "model": "demo", "task": "both"}
-    command = ["dags", "test", "transcribe_archives", "--conf", json.dumps(order)]
-    with _without_settings():
-        airflow.prepare()
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *command],
-            env=airflow.env(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout
-    return DagsTest(archive, lake, airflow.home, done.stdout)

@@ -10,11 +10,13 @@ import sys
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from evaluation.gate.baselines import set_baselines
 from evaluation.pairs.systems import Chosen
@@ -27,7 +29,46 @@ from nightscribe.lake.tables import Lake
 Ask = Callable[..., list[tuple[Any, ...]]]
 
 
-def test_dags_test_fills_every_table(dags_test: Any, ask: Ask) -> None:
+@dataclass(frozen=True)
+class DagsTest:
+    """What `airflow dags test` left behind."""
+
+    archive: Path
+    lake: Path
+    home: Path
+    output: str
+
+
+@pytest.fixture(scope="module")
+def dags_test(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_archive: Callable[..., Path],
+    settings_of: Callable[..., dict[str, str]],
+    without_settings: Callable[[], AbstractContextManager[None]],
+) -> DagsTest:
+    """`airflow dags test transcribe_archives` over four clips, in one undisturbed process."""
+    folder = tmp_path_factory.mktemp("dags-test")
+    clips = ("en-01.flac", "en-02.mp3", "en-03.ogg", "en-04.wav")
+    archive = make_archive(folder / "archive", *(f"english/{clip}" for clip in clips))
+    lake = folder / "lake"
+    airflow = Standalone(folder / "airflow", free_port(), environment=settings_of(lake))
+    order = {"archives": [str(archive)], "model": "demo", "task": "both"}
+    command = ["dags", "test", "transcribe_archives", "--conf", json.dumps(order)]
+    with without_settings():
+        airflow.prepare()
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *command],
+            env=airflow.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    return DagsTest(archive, lake, airflow.home, done.stdout)
+
+
+def test_dags_test_fills_every_table(dags_test: DagsTest, ask: Ask) -> None:
     tables = ("recordings", "sources", "rejected", "transcripts", "batches", "reference_texts")
     counts = {table: ask(dags_test.lake, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
     assert counts == {
@@ -49,7 +90,7 @@ def test_dags_test_fills_every_table(dags_test: Any, ask: Ask) -> None:
     assert "red window" in text
 
 
-def test_published_catalog_answers_without_nightscribe(dags_test: Any) -> None:
+def test_published_catalog_answers_without_nightscribe(dags_test: DagsTest) -> None:
     import duckdb
 
     with duckdb.connect(str(dags_test.lake / "catalog.duckdb"), read_only=True) as catalog:
@@ -60,7 +101,7 @@ def test_published_catalog_answers_without_nightscribe(dags_test: Any) -> None:
         ]
 
 
-def test_asset_event_of_dags_test_carries_counts(dags_test: Any, ask: Ask) -> None:
+def test_asset_event_of_dags_test_carries_counts(dags_test: DagsTest, ask: Ask) -> None:
     with sqlite3.connect(dags_test.home / "airflow.db") as database:
         [(extra, dag_id, task_id)] = database.execute(
             "SELECT extra, source_dag_id, source_task_id FROM asset_event"
@@ -75,7 +116,7 @@ def test_asset_event_of_dags_test_carries_counts(dags_test: Any, ask: Ask) -> No
     assert told["totals"]["segments"] == ask(dags_test.lake, "SELECT count(*) FROM segments")[0][0]
 
 
-def test_tasks_log_what_they_did(dags_test: Any) -> None:
+def test_tasks_log_what_they_did(dags_test: DagsTest) -> None:
     for line in ("4 new recordings", "transcribe: 8/8", "RTFx", "8 transcripts of 4 recordings"):
         assert line in dags_test.output
 
@@ -100,7 +141,7 @@ def transcribe_worse(lake: Lake) -> None:
 
 
 def test_the_gate_fails_the_run_after_the_report_is_out(
-    dags_test: Any,
+    dags_test: DagsTest,
     tmp_path: Path,
     settings_of: Callable[..., dict[str, str]],
     without_settings: Callable[[], AbstractContextManager[None]],
@@ -115,7 +156,6 @@ def test_the_gate_fails_the_run_after_the_report_is_out(
     home = shutil.copytree(dags_test.home, tmp_path / "airflow")
     airflow = Standalone(home, free_port(), environment=settings)
     with without_settings():
-        airflow.prepare()
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "dags", "test", "evaluate_transcripts"],
             env=airflow.env(),

@@ -23,6 +23,10 @@ import httpx
 import pytest
 
 from nightscribe.airflow.standalone import POOLS, free_port
+from nightscribe.lake.opening import open_lake
+from nightscribe.settings import Settings
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
 from tools.airflow_api import AirflowApi
 
 NIGHTLY, EVALUATE, UPLOAD = "transcribe_archives", "evaluate_transcripts", "transcribe_upload"
@@ -258,28 +262,37 @@ def test_second_run_transcribes_nothing_and_says_so(
 
 
 def test_killed_transcribe_task_is_finished_by_its_retries(
-    airflow: AirflowApi, dags_test: Any, lake: Path, content: Callable[..., Any]
+    airflow: AirflowApi,
+    folder: Path,
+    lake: Path,
+    make_archive: Callable[..., Path],
+    content: Callable[..., Any],
 ) -> None:
     """Killed once amid the recordings and once amid the commit; the tables show no trace."""
-    run_id = airflow.trigger(NIGHTLY, {"archives": [str(dags_test.archive)], "task": "both"})
+    clips = ("en-01.flac", "en-02.mp3", "en-03.ogg", "en-04.wav")
+    archive = make_archive(folder / "killed", *(f"english/{clip}" for clip in clips))
+    run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "both"})
 
     pid = _until("the first try", lambda: _task_process(airflow, run_id, 1))
     _until("the engine at work", lambda: _has_decoder(pid), every_s=0.005)
     os.kill(pid, signal.SIGKILL)
-    assert content(lake, dags_test.archive)["transcripts"] == []
+    assert content(lake, archive)["transcripts"] == []
 
     log = lake / "segments" / "_delta_log"
     committed = len(list(log.glob("*.json")))
     pid = _until("the second try", lambda: _task_process(airflow, run_id, 2))
     _until("its segments", lambda: len(list(log.glob("*.json"))) > committed, every_s=0.001)
     os.kill(pid, signal.SIGKILL)
-    assert content(lake, dags_test.archive)["transcripts"] == []
+    assert content(lake, archive)["transcripts"] == []
 
     assert airflow.wait_for_run(NIGHTLY, run_id, 180) == "success"
     assert _task(airflow, NIGHTLY, run_id, "transcribe")["try_number"] == 3
-    undisturbed = content(dags_test.lake, dags_test.archive)
-    assert len(undisturbed["transcripts"]) == 8
-    assert content(lake, dags_test.archive) == undisturbed
+    undisturbed = folder / "undisturbed"
+    order = Order((str(archive),), "demo", "both")
+    run(open_lake(str(undisturbed)), order, Settings(device="cpu", threads=1))
+    expected = content(undisturbed, archive)
+    assert len(expected["transcripts"]) == 8
+    assert content(lake, archive) == expected
 
 
 def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(

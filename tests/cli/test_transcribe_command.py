@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib
 import json
@@ -88,6 +89,10 @@ def model(demo_checkpoint: Path) -> tuple[str, ...]:
     return ("--model", str(demo_checkpoint), "--device", "cpu")
 
 
+load_once = functools.cache(whisper.load_model)
+"""Loading takes as long as a short recording; transcription does not change a model."""
+
+
 def run_whisper(arguments: Sequence[object], *, our_audio: bool = False) -> None:
     """The whisper command, in this process.
 
@@ -106,6 +111,7 @@ def run_whisper(arguments: Sequence[object], *, our_audio: bool = False) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["whisper", *map(str, arguments)])
         patch.setattr(whisper_module, "transcribe", seeded)
+        patch.setattr(whisper, "load_model", load_once)
         whisper_module.cli()
 
 

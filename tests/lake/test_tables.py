@@ -335,6 +335,17 @@ def test_missing_table_and_missing_spec_say_what_to_do(tmp_path: Path, lake: Lak
 DISK_BYTES = 3 << 20
 
 
+@pytest.fixture(scope="module")
+def two_clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Order, dict[str, pa.Table]]:
+    """An order for two clips, and the tables of a lake in which it is done."""
+    folder = tmp_path_factory.mktemp("two clips")
+    archive = archive_of(folder / "archive", ["english/en-01.flac", "english/en-03.ogg"])
+    order = Order((str(archive),), "demo", language="en")
+    lake = open_lake(str(folder / "lake"))
+    run(lake, order, Settings(device="cpu"))
+    return order, contents(lake.uri)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 3 MB."""
@@ -364,14 +375,10 @@ def test_an_older_lake_on_a_disk_that_is_read_only_can_be_read(small_disk: Path)
 
 @pytest.mark.parametrize("free_bytes", [0, 12 << 10, 28 << 10])
 def test_disk_that_fills_during_a_commit_is_one_clear_error_and_the_next_run_finishes(
-    small_disk: Path, tmp_path: Path, free_bytes: int
+    small_disk: Path, two_clips: tuple[Order, dict[str, pa.Table]], free_bytes: int
 ) -> None:
-    archive = archive_of(tmp_path / "archive", ["english/en-01.flac", "english/en-03.ogg"])
-    whole = open_lake(str(tmp_path / "whole"))
-    order = Order((str(archive),), "demo", language="en")
+    order, expected = two_clips
     given = Settings(device="cpu")
-    run(whole, order, given)
-
     lake = open_lake(str(small_disk / "lake"))
     for name in ("recordings", "sources", "rejected", "scans"):
         assert version(lake, name) == 0
@@ -396,7 +403,7 @@ def test_disk_that_fills_during_a_commit_is_one_clear_error_and_the_next_run_fin
     ballast.unlink()
     night = run(lake, order, given)
     assert [done.transcripts for done in night.transcribed] == [2]
-    assert_same_tables(contents(lake.uri), contents(whole.uri))
+    assert_same_tables(contents(lake.uri), expected)
 
 
 def fill(ballast: Path, free_bytes: int) -> None:

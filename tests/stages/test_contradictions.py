@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -66,8 +67,15 @@ class Nights:
         for _ in range(plans):
             plan_run(self.lake, order, run, CPU, 10)
 
-    def texts(self) -> list[str]:
-        found = read(self.lake, "SELECT text FROM reference_texts ORDER BY text").to_pylist()
+    def texts(self, folder: str = "") -> list[str]:
+        """The texts of all recordings, or of those below a folder."""
+        found = read(
+            self.lake,
+            """SELECT text FROM reference_texts WHERE $folder = '' OR recording_id IN (
+                 SELECT recording_id FROM sources WHERE starts_with(member, $folder || '/'))
+               ORDER BY text""",
+            folder=folder,
+        ).to_pylist()
         return [row["text"] for row in found]
 
     def told(self) -> list[str]:
@@ -79,33 +87,40 @@ class Nights:
         return {row["member"]: row["language_hint"] for row in found}
 
 
+def write_recordings(folder: Path, seed: int) -> None:
+    """Three files with the audio of a seed, and one with that of the next seed."""
+    for name in ("a.wav", "copy.wav", "sub/copy.wav"):
+        write_noise(folder / name, seed)
+    write_noise(folder / "b.wav", seed + 1)
+
+
 @pytest.fixture
 def nights(tmp_path: Path) -> Nights:
     made = Nights(tmp_path)
-    for name in ("a.wav", "copy.wav", "sub/copy.wav"):
-        write_noise(made.archive / name, 1)
-    write_noise(made.archive / "b.wav", 2)
+    write_recordings(made.archive, 1)
     return made
 
 
-@pytest.mark.parametrize(
-    ("lines", "references", "told"),
-    [
-        (["a.wav,one,d", "copy.wav,two,d"], 1, 2),
-        (["a.wav,one,d", "copy.wav,one,d"], 2, 0),
-        (["a.wav,one,d", "copy.wav,two,e"], 3, 0),
-        (["a.wav,one,d", "copy.wav,one,d", "sub/copy.wav,two,d"], 1, 3),
-    ],
-)
-def test_two_texts_for_one_audio(
-    lines: list[str], references: int, told: int, nights: Nights
-) -> None:
-    nights.write("manifest.csv", [*lines, "b.wav,three,d"])
+def test_two_texts_for_one_audio(nights: Nights) -> None:
+    cases: dict[str, tuple[list[str], int, int]] = {  # lines, references, rejected lines
+        "two": (["a.wav,one,d", "copy.wav,two,d"], 1, 2),
+        "same": (["a.wav,one,d", "copy.wav,one,d"], 2, 0),
+        "two data sets": (["a.wav,one,d", "copy.wav,two,e"], 3, 0),
+        "three": (["a.wav,one,d", "copy.wav,one,d", "sub/copy.wav,two,d"], 1, 3),
+    }
+    for number, (case, (lines, _, _)) in enumerate(cases.items(), start=5):
+        write_recordings(nights.archive / case, 2 * number)
+        nights.write(f"{case}/manifest.csv", [*lines, "b.wav,three,d"])
     nights.take_in(plans=2)  # a repeated plan adds nothing
-    rejected = read(nights.lake, "SELECT reason, detail FROM rejected").to_pylist()
-    assert len(nights.texts()) == references
-    assert [row["reason"] for row in rejected] == told * ["manifest_bad_row"]
-    assert all("are the same audio" in row["detail"] for row in rejected)
+    for case, (_, references, told) in cases.items():
+        rejected = read(
+            nights.lake,
+            "SELECT reason, detail FROM rejected WHERE contains(uri, $case)",
+            case=f"!/{case}/",
+        ).to_pylist()
+        assert len(nights.texts(case)) == references, case
+        assert [row["reason"] for row in rejected] == told * ["manifest_bad_row"], case
+        assert all("are the same audio" in row["detail"] for row in rejected)
 
 
 @pytest.mark.parametrize(
@@ -188,30 +203,32 @@ def test_two_manifests_of_one_folder(nights: Nights) -> None:
     assert "different languages (de, fr)" in language
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
-        ["a.wav,one,d", "a.wav,two,d"],
-        ["a.wav,NaN,d"],
-        ["a.wav,,d"],
-        ["a.wav,...,d"],
-        ["a.wav,one,other"],
-    ],
-)
-def test_what_a_manifest_takes_back_is_no_reference_any_more(
-    lines: list[str], nights: Nights
-) -> None:
-    nights.write("manifest.csv", ["a.wav,one,d", "b.wav,three,d"])
+def test_what_a_manifest_takes_back_is_no_reference_any_more(nights: Nights) -> None:
+    cases = {
+        "two texts": ["a.wav,one,d", "a.wav,two,d"],
+        "nan": ["a.wav,NaN,d"],
+        "empty": ["a.wav,,d"],
+        "no letters": ["a.wav,...,d"],
+        "another data set": ["a.wav,one,other"],
+    }
+    for number, case in enumerate(cases, start=5):
+        write_recordings(nights.archive / case, 2 * number)
+        nights.write(f"{case}/manifest.csv", ["a.wav,one,d", "b.wav,three,d"])
     nights.take_in()
-    assert nights.texts() == ["one", "three"]
-    nights.write("manifest.csv", sorted({*lines, "b.wav,three,d"}))
+    for case, lines in cases.items():
+        assert nights.texts(case) == ["one", "three"], case
+        nights.write(f"{case}/manifest.csv", sorted({*lines, "b.wav,three,d"}))
     nights.take_in()
+    for case in cases:
+        left = ["one", "three"] if case == "another data set" else ["three"]
+        assert nights.texts(case) == left, case
+        nights.write(f"{case}/manifest.csv", ["a.wav,four,d"])
     found = read(nights.lake, "SELECT text, dataset FROM reference_texts").to_pylist()
     assert {"text": "one", "dataset": "d"} not in found
-    assert {"text": "three", "dataset": "d"} in found
-    nights.write("manifest.csv", ["a.wav,four,d"])
+    assert found.count({"text": "three", "dataset": "d"}) == len(cases)
     nights.take_in()
-    assert nights.texts() == ["four", "three"]
+    for case in cases:
+        assert nights.texts(case) == ["four", "three"], case
 
 
 def test_what_a_manifest_says_about_language_is_taken_back_too(nights: Nights) -> None:
@@ -248,23 +265,21 @@ def test_a_manifest_that_cannot_be_read_any_more_takes_nothing_back(nights: Nigh
     assert "is not UTF-8" in nights.told()[0]
 
 
-@pytest.mark.parametrize("place", ["folder", "zip", "tar"])
 @pytest.mark.parametrize(("named", "there"), [(NFC, NFD), (NFD, NFC)])
-def test_canonically_equal_names_are_the_same_file(
-    named: str, there: str, place: str, nights: Nights
-) -> None:
+def test_canonically_equal_names_are_the_same_file(named: str, there: str, nights: Nights) -> None:
     manifest = f"path,text,language\nsub/{named},one,fr\n"
-    content = write_noise(nights.archive.parent / "noise.wav", 5).read_bytes()
-    if place == "folder":
-        (nights.archive / "sub" / there).write_bytes(content)
-        (nights.archive / "manifest.csv").write_text(manifest)
-    else:
+    (nights.archive / "manifest.csv").write_text(manifest)
+    write_noise(nights.archive / "sub" / there, 5)
+    for seed, kind in enumerate(("zip", "tar"), start=6):
+        content = write_noise(nights.archive.parent / "noise.wav", seed).read_bytes()
         members = {f"sub/{there}": content, "manifest.csv": manifest.encode()}
-        write_container(nights.archive / f"a.{place}", members)
+        write_container(nights.archive / f"a.{kind}", members)
     nights.take_in()
     assert nights.told() == []
-    assert nights.texts() == ["one"]
-    assert nights.hints()[f"sub/{there}"] == "fr"
+    assert nights.texts() == ["one"] * 3
+    query = "SELECT language_hint FROM sources WHERE member = $member"
+    hints = read(nights.lake, query, member=f"sub/{there}")
+    assert hints["language_hint"].to_pylist() == ["fr"] * 3
 
 
 def test_where_both_spellings_are_files_each_is_its_own(nights: Nights) -> None:
@@ -275,33 +290,37 @@ def test_where_both_spellings_are_files_each_is_its_own(nights: Nights) -> None:
     assert nights.texts() == ["one", "one"]
 
 
-@pytest.mark.parametrize(
-    ("named", "there", "expected"),
-    [
-        ("inter\u0432iew.wav", "interview.wav", "U+0076 LATIN SMALL LETTER V instead of U+0432"),
-        ("inter view.wav", "inter\u00a0view.wav", "U+00A0 NO-BREAK SPACE instead of U+0020 SPACE"),
-        ("interview.WAV", "interview.wav", "U+0077 LATIN SMALL LETTER W"),
-        ("interview1.wav", "interview.wav", "U+002E FULL STOP instead of U+0031 DIGIT ONE"),
-        ("\ufb01le-number-one.wav", "file-number-one.wav", "U+FB01 LATIN SMALL LIGATURE FI"),
-    ],
-)
-@pytest.mark.parametrize("place", ["folder", "zip"])
-def test_of_a_name_without_a_file_the_nearest_is_told(
-    named: str, there: str, expected: str, place: str, nights: Nights
-) -> None:
-    manifest = f"path,text\n{named},one\n"
+NEAREST = [  # named, there, what is told
+    ("inter\u0432iew.wav", "interview.wav", "U+0076 LATIN SMALL LETTER V instead of U+0432"),
+    ("inter view.wav", "inter\u00a0view.wav", "U+00A0 NO-BREAK SPACE instead of U+0020 SPACE"),
+    ("interview.WAV", "interview.wav", "U+0077 LATIN SMALL LETTER W"),
+    ("interview1.wav", "interview.wav", "U+002E FULL STOP instead of U+0031 DIGIT ONE"),
+    ("\ufb01le-number-one.wav", "file-number-one.wav", "U+FB01 LATIN SMALL LIGATURE FI"),
+]
+
+
+def test_of_a_name_without_a_file_the_nearest_is_told(nights: Nights) -> None:
+    """In folders and in zips."""
     content = write_noise(nights.archive.parent / "noise.wav", 5).read_bytes()
-    if place == "folder":
-        (nights.archive / there).write_bytes(content)
-        (nights.archive / "manifest.csv").write_text(manifest)
-    else:
-        write_container(
-            nights.archive / "a.zip", {there: content, "manifest.csv": manifest.encode()}
-        )
+    for number, (named, there, _) in enumerate(NEAREST):
+        manifest = f"path,text\n{named},one\n"
+        folder = nights.archive / f"case{number}"
+        folder.mkdir()
+        (folder / there).write_bytes(content)
+        (folder / "manifest.csv").write_text(manifest)
+        members = {there: content, "manifest.csv": manifest.encode()}
+        write_container(nights.archive / f"case{number}.zip", members)
     nights.take_in()
-    [detail] = nights.told()
-    assert "named in line 2 of manifest.csv, but not in the archive; the nearest is" in detail
-    assert expected in detail
+    told = read(nights.lake, "SELECT uri, detail FROM rejected").to_pylist()
+    assert len(told) == 2 * len(NEAREST)
+    for number, (_, _, expected) in enumerate(NEAREST):
+        for place in (f"!/case{number}/", f"/case{number}.zip!/"):
+            [detail] = [row["detail"] for row in told if place in row["uri"]]
+            assert re.search(
+                r"named in line 2 of .*manifest\.csv, but not in the archive; the nearest is",
+                detail,
+            )
+            assert expected in detail
     assert nights.texts() == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
+from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.night import run
@@ -33,23 +34,37 @@ DETAILS = {
 SETTINGS = Settings(device="cpu")
 
 
-def archive(folder: Path) -> tuple[Path, bytes]:
+def archive(folder: Path) -> tuple[Path, dict[str, bytes]]:
+    """Three good recordings, and one for each death; returns the content of these."""
     folder.mkdir()
-    bad = write_noise(folder / "bad.wav", seed=1).read_bytes()
+    bad = {
+        death: write_noise(folder / f"{death}.wav", seed=number).read_bytes()
+        for number, death in enumerate(DETAILS)
+    }
     for number in range(3):
-        write_noise(folder / f"good{number}.wav", seed=2 + number)
+        write_noise(folder / f"good{number}.wav", seed=20 + number)
     return folder, bad
 
 
-def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, death: str, bad: bytes) -> None:
-    crash_decoders(tmp_path / "crashes", monkeypatch, **{death: [bad]})  # type: ignore[arg-type]
+def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: dict[str, bytes]) -> None:
+    deaths = {death: [content] for death, content in bad.items()}
+    crash_decoders(tmp_path / "crashes", monkeypatch, **deaths)  # type: ignore[arg-type]
     monkeypatch.setattr("nightscribe.audio.worker_process._TIME_LIMIT_S", 2.0)
 
 
-@pytest.mark.parametrize("death", DETAILS)
-def test_at_ingestion(death: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def assert_each_death_is_told(lake: Lake, folder: Path, reason: str) -> None:
+    rows = read(lake, "SELECT uri, reason, detail FROM rejected").to_pylist()
+    told = {row["uri"]: row for row in rows}
+    assert told.keys() == {f"file://{folder}!/{death}.wav" for death in DETAILS}
+    for death, detail in DETAILS.items():
+        row = told[f"file://{folder}!/{death}.wav"]
+        assert row["reason"] == reason, death
+        assert re.search(detail, row["detail"]), death
+
+
+def test_at_ingestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, bad = archive(tmp_path / "archive")
-    prepare(tmp_path, monkeypatch, death, bad)
+    prepare(tmp_path, monkeypatch, bad)
     lake = open_lake(str(tmp_path / "lake"))
 
     def night(number: int) -> list[int]:
@@ -57,19 +72,17 @@ def test_at_ingestion(death: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         done = [ingest(lake, spec, f"n{number}", settings=SETTINGS) for spec in found.specs]
         return [one.files for one in done]
 
-    assert night(1) == [4]
-    [row] = read(lake, "SELECT uri, reason, detail FROM rejected").to_pylist()
-    assert (row["uri"], row["reason"]) == (f"file://{folder}!/bad.wav", "unreadable")
-    assert re.search(DETAILS[death], row["detail"])
+    assert night(1) == [3 + len(bad)]
+    assert_each_death_is_told(lake, folder, "unreadable")
     assert read(lake, "FROM recordings").num_rows == 3
     assert night(2) == []
-    write_noise(folder / "bad.wav", seed=9)
-    assert night(3) == [1]
-    assert read(lake, "FROM recordings").num_rows == 4
+    for number, death in enumerate(bad, start=10):
+        write_noise(folder / f"{death}.wav", seed=number)
+    assert night(3) == [len(bad)]
+    assert read(lake, "FROM recordings").num_rows == 3 + len(bad)
 
 
-@pytest.mark.parametrize("death", DETAILS)
-def test_at_transcription(death: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_transcription(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, bad = archive(tmp_path / "archive")
     lake = open_lake(str(tmp_path / "lake"))
     order = Order((str(folder),), "demo", language="en")
@@ -77,16 +90,15 @@ def test_at_transcription(death: str, tmp_path: Path, monkeypatch: pytest.Monkey
     for spec in found.specs:
         ingest(lake, spec, "n1", settings=SETTINGS)
     assert len(plan_run(lake, order, "n1", SETTINGS, 10).specs) == 1
-    prepare(tmp_path, monkeypatch, death, bad)
+    prepare(tmp_path, monkeypatch, bad)
     spec = f"{work_folder('n1')}/batch-00000.parquet"
     engine = engine_named("batched", slots=SETTINGS.slots)
     done = transcribe_batch(lake, spec, "n1", model_loader(SETTINGS), engine, settings=SETTINGS)
-    assert (done.transcripts, done.rejections) == (3, 1)
-    [row] = read(lake, "SELECT uri, reason, detail FROM rejected").to_pylist()
-    assert (row["uri"], row["reason"]) == (f"file://{folder}!/bad.wav", "transcription_failed")
-    assert re.search(DETAILS[death], row["detail"])
+    assert (done.transcripts, done.rejections) == (3, len(bad))
+    assert_each_death_is_told(lake, folder, "transcription_failed")
     night = run(lake, order, SETTINGS)
     assert (night.scanned.specs, night.plan.specs) == ([], [])
-    write_noise(folder / "bad.wav", seed=9)
+    for number, death in enumerate(bad, start=10):
+        write_noise(folder / f"{death}.wav", seed=number)
     night = run(lake, order, SETTINGS)
-    assert [(batch.transcripts, batch.rejections) for batch in night.transcribed] == [(1, 0)]
+    assert [(batch.transcripts, batch.rejections) for batch in night.transcribed] == [(len(bad), 0)]

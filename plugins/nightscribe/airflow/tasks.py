@@ -218,7 +218,7 @@ def run_publish(params: Mapping[str, Any], run_id: str, dag_run: Any) -> dict[st
     lake = lake_of(settings)
     catalog = publish(lake)
     log.info(index_published(lake, settings))
-    with connect(lake) as connection:
+    with connect(lake, views=["transcripts"]) as connection:
         [row] = connection.execute(
             """SELECT count(*), count(DISTINCT recording_id), coalesce(sum(duration_s), 0)
                FROM transcripts WHERE run_id = ?""",

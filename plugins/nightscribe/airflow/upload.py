@@ -149,7 +149,7 @@ def recording_of(lake: Lake, uri: str) -> str:
         ConfigurationError: the file holds no recording, or several; the message says why.
     """
     folder, name = places_of(uri)[0]
-    with connect(lake) as connection:
+    with connect(lake, views=["sources", "rejected"]) as connection:
         recordings = connection.execute(
             """SELECT DISTINCT recording_id FROM sources
                WHERE $uri IN (collection, archive) OR (archive, member) = ($folder, $name)""",

@@ -89,7 +89,7 @@ def transcripts_of(lake: Lake, recording_id: str, model_id: str) -> list[tuple[R
 
     Returns pairs of a row of `transcripts` and its rows of `segments`, ordered by task.
     """
-    with connect(lake) as connection:
+    with connect(lake, views=["transcripts", "segments"]) as connection:
         transcripts = connection.sql(
             """SELECT * FROM transcripts WHERE recording_id = $id AND model_id = $model_id
                QUALIFY row_number() OVER (

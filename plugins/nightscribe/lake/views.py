@@ -9,6 +9,8 @@ may differ. Rows of older versions have none; they are older than those that hav
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import duckdb
@@ -263,44 +265,69 @@ VIEWS: dict[str, tuple[str, str]] = {
 }
 """View → (comment, query). In SQL that DuckDB 1 reads, too: it has no function `if`."""
 
+_READ = {
+    name: {word for word in re.findall(r"\w+", query) if word in VIEWS or word in SCHEMAS}
+    for name, (_, query) in VIEWS.items()
+}
+"""View → names of views and tables in its query."""
 
 ROOT = "lake"
 """Variable of a connection that says where the lake of a catalog is, if it was moved or copied."""
 
 
 def create_views(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, *, movable: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    views: Iterable[str] | None = None,
+    *,
+    movable: bool = False,
 ) -> dict[str, int]:
-    """Create all views in a database. They show the tables as they are now.
+    """Create views in a database. They show the tables as they are now.
 
     Args:
+        views: their names; the views that they read are created, too. By default all.
         movable: let the variable `ROOT` of a connection name another place of the lake
 
     Returns the version of each table that they show; -1 for a table that does not exist yet.
     """
+    wanted = _with_what_they_read(VIEWS if views is None else views)
     versions: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
-    for name, table in _opened(lake).items():
+    for name, table in _opened(lake, wanted).items():
         versions[name] = -1 if table is None else table.version()
         files = [] if table is None else lake.files(name, table)
         root = lake.uri if movable else None
         connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files, root)}')
     for name, (comment, query) in VIEWS.items():
+        if name not in wanted:
+            continue
         connection.execute(f'CREATE VIEW "{name}" AS {query}')
         connection.execute(f"COMMENT ON VIEW \"{name}\" IS '{comment}'")
     return versions
 
 
-def _opened(lake: Lake) -> dict[str, DeltaTable | None]:
-    """All tables, in states that belong together; None for one that does not exist yet."""
+def _with_what_they_read(names: Iterable[str]) -> set[str]:
+    """The given views, and the views and tables that their queries name."""
+    found: set[str] = set()
+    pending = [*names]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += _READ.get(name, ())
+    return found
+
+
+def _opened(lake: Lake, wanted: set[str]) -> dict[str, DeltaTable | None]:
+    """The wanted tables, in states that belong together; None for one that does not exist yet."""
     while True:
         # `transcripts` is before `segments` in SCHEMAS, so its version is read first. If a batch
         # commits in between, the views hide all of its segments, not only some of them.
         # In the same way, `scores` is before the other tables of an evaluation.
-        tables = {name: lake.table_if_made(name) for name in SCHEMAS}
-        transcripts, segments = tables["transcripts"], tables["segments"]
-        assert transcripts is not None
-        assert segments is not None
+        tables = {name: lake.table_if_made(name) for name in SCHEMAS if name in wanted}
+        transcripts, segments = tables.get("transcripts"), tables.get("segments")
+        if transcripts is None or segments is None:
+            return tables
         # If transcripts were replaced in between and their segments deleted, the older list of
         # transcripts would show them without segments.
         if (segments.transaction_version(REPLACED) or -1) <= transcripts.version():

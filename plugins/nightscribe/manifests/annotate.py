@@ -44,6 +44,8 @@ ANNOTATIONS = pa.schema(
 )
 """One row per file that a manifest names: the columns of the table `annotations`."""
 
+_VIEWS = ("present_sources", "annotations", "reference_texts")
+
 SLICE_ROWS = 50_000
 """Rows that are written at a time."""
 
@@ -121,7 +123,7 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
     """
     if annotations.num_rows == 0:
         return 0
-    with connect(lake) as connection:
+    with connect(lake, views=_VIEWS) as connection:
         connection.register("given", annotations)
         connection.execute("CREATE TEMP TABLE named AS FROM given")
         match_spellings(connection, "named", "sources")
@@ -130,7 +132,7 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
         before = statements(connection, places)
     for part in _slices(rows_of("annotations", rows.to_pylist(), run_id)):
         lake.upsert("annotations", part, KEYS["annotations"])
-    with connect(lake) as connection:
+    with connect(lake, views=_VIEWS) as connection:
         resolved = resolve(connection, places, before)
     _write(lake, resolved, run_id)
     count: int = resolved.sources.num_rows

@@ -77,7 +77,7 @@ def add_dataset(
     if listed.num_rows:
         spec = write_spec(lake, f"{work_folder(run_id)}/ingest-00000.parquet", listed)
         log.info(ingest(lake, spec, run_id, settings=settings).summary())
-    with connect(lake) as connection:  # with the members of the containers
+    with connect(lake, views=["sources"]) as connection:  # with the members of the containers
         annotations = _as_written(connection, annotations, "sources")
     uris = _uris(annotations)
     annotate(lake, annotations, run_id)
@@ -188,7 +188,7 @@ def _reject(lake: Lake, rows: list[dict[str, Any]], run_id: str) -> None:
 
 def _without_source(lake: Lake, annotations: pa.Table) -> pa.Table:
     """The annotations of files that are not in the lake."""
-    with connect(lake) as connection:
+    with connect(lake, views=["sources"]) as connection:
         connection.register("listed", annotations)
         return connection.sql(
             "FROM listed ANTI JOIN sources USING (archive, member)"
@@ -215,7 +215,7 @@ def _without_reference(lake: Lake, annotations: pa.Table) -> list[str]:
 
 def _rejected_uris(lake: Lake, uris: set[str]) -> set[str]:
     """The URIs that the table `rejected` has."""
-    with connect(lake) as connection:
+    with connect(lake, views=["rejected"]) as connection:
         connection.register("uris", pa.table({"uri": pa.array(list(uris), pa.string())}))
         found = connection.sql("SELECT uri FROM uris SEMI JOIN rejected USING (uri)").fetchall()
     return {uri for (uri,) in found}

@@ -93,7 +93,7 @@ def note_changes(lake: Lake, found: Found, run_id: str) -> Changes:
 
 def note_members(lake: Lake, archive: str, seen: Iterable[str], run_id: str) -> None:
     """Write that a container, which was read to its end, has no members but these."""
-    with connect(lake) as connection:
+    with connect(lake, views=["present_sources"]) as connection:
         sources = connection.execute(
             "SELECT member FROM present_sources WHERE archive = ?", [archive]
         ).fetchall()
@@ -116,7 +116,7 @@ def note_contents(
     ]
     if not rows:
         return
-    with connect(lake) as connection:
+    with connect(lake, views=["sources", "source_states"]) as connection:
         connection.register("states", pa.Table.from_pylist(rows))
         changed = connection.sql(
             """SELECT states.* FROM states JOIN sources USING (archive, member)

@@ -30,7 +30,7 @@ def expected_rtfx(lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA
             batch; without a batch, a GPU if this machine has one (see `has_nvidia_gpu`).
         gpus: where the driver lists the machine's GPUs
     """
-    with connect(lake) as connection:
+    with connect(lake, views=["batches"]) as connection:
         on_gpu = _will_use_gpu(connection, model_id, device, gpus)
         [(measured,)] = connection.execute(
             """SELECT median(rtfx) FROM (SELECT rtfx FROM batches

@@ -106,7 +106,7 @@ class IngestQueue:
     waiting: dict[int, list[_File]] = field(default_factory=dict)  # number in `workers` → files
 
     def __post_init__(self) -> None:
-        with connect(self.lake) as connection:
+        with connect(self.lake, views=["recordings", "sources"]) as connection:
             ids = connection.sql("SELECT recording_id FROM recordings").fetchall()
             archives = connection.sql("SELECT DISTINCT archive FROM sources").fetchall()
         self.read_before = {archive for (archive,) in archives}

@@ -52,6 +52,8 @@ UNUSABLE = pa.schema(
 )
 """Columns of files that cannot be used, as in the table `rejected`."""
 
+_VIEWS = ("sources", "scans", "rejected", "disappeared")
+"""Views that a scan reads."""
 _MEMORY = "256MB"
 """DuckDB's memory limit."""
 _CHUNK = 10_000
@@ -103,7 +105,7 @@ def find_new(lake: Lake, archives: Sequence[str], *, force: bool = False) -> Ite
     """
     with (
         tempfile.TemporaryDirectory(prefix="nightscribe-scan-") as folder,
-        connect(lake, memory_limit=_MEMORY, spill_to=folder) as database,
+        connect(lake, views=_VIEWS, memory_limit=_MEMORY, spill_to=folder) as database,
     ):
         accounts = _list(database, archives)
         _find_fresh(database, force, accounts)

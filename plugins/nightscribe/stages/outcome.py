@@ -75,7 +75,7 @@ def named(what: str, inputs: Sequence[tuple[str, str, str]], count: int) -> list
 
 def outcome_of(lake: Lake, run_id: str) -> Outcome:
     """Read from the lake what became of the inputs of a run."""
-    with connect(lake) as connection:
+    with connect(lake, views=["rejected", "warnings", "sources", "accounts"]) as connection:
         [(rejected,)] = connection.execute(
             "SELECT count(*) FROM rejected WHERE run_id = ?", [run_id]
         ).fetchall()

@@ -40,6 +40,7 @@ PENDING = pa.schema(
 )
 """Columns of a pending transcript."""
 
+_VIEWS = ("recordings", "present_sources", "transcripts", "rejected", "reference_texts")
 _MEMORY = "256MB"
 """DuckDB's memory limit. 160 MB are enough to plan 4,000,000 pending recordings."""
 _ROWS = 10_000
@@ -117,7 +118,7 @@ def pending(lake: Lake, wanted: Wanted) -> Iterator[Pending]:
     """
     with (
         tempfile.TemporaryDirectory(prefix="nightscribe-plan-") as folder,
-        connect(lake, memory_limit=_MEMORY, spill_to=folder) as connection,
+        connect(lake, views=_VIEWS, memory_limit=_MEMORY, spill_to=folder) as connection,
     ):
         _check_datasets(connection, wanted.datasets)
         tasks = sorted(set(wanted.tasks))

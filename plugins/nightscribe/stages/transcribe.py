@@ -104,7 +104,7 @@ def _todo(lake: Lake, rows: list[Row], transaction: str) -> _Todo:
     force, batch_id, model_id = (rows[0][name] for name in ("force", "batch_id", "model_id"))
     if force and lake.was_committed("transcripts", transaction):
         return _Todo([], replaces=True)
-    with connect(lake) as connection:
+    with connect(lake, views=["transcripts", "rejected"]) as connection:
         found = connection.execute(
             f"""SELECT t.recording_id, t.task, t.options_key, t.batch_id, d.transcript_id
                 FROM transcripts AS t LEFT JOIN {DONE} AS d USING (transcript_id)
