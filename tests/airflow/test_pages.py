@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from evaluation.lake import evaluate_lake
+from nightscribe.airflow.plugin import POOLS_PREFIX
 from nightscribe.airflow.standalone import Standalone, free_port
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
@@ -112,6 +113,9 @@ def test_roles_of_airflow_decide(clients: dict[str | None, httpx.Client], lake: 
         assert client.get("/nightscribe/review").status_code == expected
         answer = client.put("/nightscribe/uploads/a.wav", content=b"no audio")
         assert answer.status_code == (422 if expected == 200 else expected), name
+    for instance in ("0" * 32, "x"):  # an address of the tasks, which have no login
+        answer = clients[None].get(f"{POOLS_PREFIX}/{instance}")
+        assert answer.status_code in (404, 422)
     forged = {"authorization": "Bearer " + "a" * 30}
     assert httpx.get(f"{clients[None].base_url}/nightscribe/", headers=forged).status_code == 401
 

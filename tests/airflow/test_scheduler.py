@@ -22,6 +22,7 @@ import duckdb
 import httpx
 import pytest
 
+from nightscribe.airflow.plugin import POOLS_PREFIX
 from nightscribe.airflow.standalone import POOLS, free_port
 from nightscribe.lake.opening import open_lake
 from nightscribe.settings import Settings
@@ -401,6 +402,9 @@ def test_what_cannot_run_says_so_at_once_and_is_not_tried_again(
         assert "airflow pools set gpu 1" in log
     assert "plan: Airflow has no pool 'gpu'" in refusal(NIGHTLY, nightly, "check")
     assert _states(airflow, NIGHTLY, nightly)["scan"] == "success"
+    # The address that says so has no login: it answers to tasks that run.
+    ended = _task(airflow, UPLOAD, no_pool, "ingest")["id"]
+    assert httpx.get(f"{airflow.url}{POOLS_PREFIX}/{ended}").status_code == 404
 
 
 @pytest.mark.parametrize(

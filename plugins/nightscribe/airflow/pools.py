@@ -2,7 +2,8 @@
 
 Neither a task nor the execution API, which answers it, knows Airflow's pools. So the plugin adds
 an address to the API server, which has the database, and a task asks there. The task names itself
-by the id of its instance, a random number that Airflow gives to those who may see the run.
+by the id of its instance: a random number that Airflow gives to those who may see the run. While
+the task runs, whoever has it is told which pools of this run are missing, and nothing else.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def missing_pools() -> Any:
     from airflow.models.pool import Pool
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
+    from airflow.utils.state import TaskInstanceState
     from fastapi import FastAPI, HTTPException
     from sqlalchemy import select
 
@@ -60,9 +62,14 @@ def missing_pools() -> Any:
     @app.get("/{task_instance_id}")
     def missing(task_instance_id: uuid.UUID) -> dict[str, list[str]]:
         with create_session() as session:
-            asks = session.scalar(select(TaskInstance).where(TaskInstance.id == task_instance_id))
+            asks = session.scalar(
+                select(TaskInstance).where(
+                    TaskInstance.id == task_instance_id,
+                    TaskInstance.state == TaskInstanceState.RUNNING,
+                )
+            )
             if asks is None:
-                raise HTTPException(404, "There is no such task instance.")
+                raise HTTPException(404, "No such task instance runs.")
             pools = session.scalars(
                 select(TaskInstance.pool)
                 .where(TaskInstance.dag_id == asks.dag_id, TaskInstance.run_id == asks.run_id)
