@@ -173,8 +173,9 @@ def test_a_trial_on_a_few_recordings_is_told_and_does_not_become_the_baseline(
     assert evaluated is not None
     assert evaluated.against is not None
     assert evaluated.against.alarms == []
-    [warning] = evaluated.against.warnings
+    warning, too_few = evaluated.against.warnings
     assert warning.startswith("English (en) of three, transcribe: only 2 of the 9 recordings")
+    assert too_few.startswith("English (en) of three, transcribe: too few to tell")
     assert "| 2 of 9 |" in evaluated.reports["report.md"]
 
     setting = ["baseline", "set", "--lake", lake.uri]

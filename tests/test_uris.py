@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -166,18 +167,26 @@ def test_transcripts_are_exported_to_the_paths_of_the_recordings(
     lake: Lake, tmp_path: Path
 ) -> None:
     assert main(["export", "--lake", lake.uri, "--format", "txt", "--out", str(tmp_path)]) == 0
-    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")}
-    assert written == {"good.txt", "packed.zip/Wow!/good.txt"}
+    written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.txt")}
+    assert {str(Path(*path.parts[1:])) for path in written} == {
+        *("good.wav.txt", "packed.zip/Wow!/good.wav.txt"),
+    }
+    [collection] = {path.parts[0] for path in written}
+    assert re.fullmatch("radio-[0-9a-f]{8}", collection)
 
 
-@pytest.mark.parametrize("name", ["notes.mp3", "damaged.zip"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("notes.mp3", "cannot be transcribed: not_audio: "),
+        ("damaged.zip", "is an archive by its name: an upload is one recording"),
+    ],
+)
 def test_an_upload_that_cannot_be_used_fails_with_its_reason(
-    name: str, radio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, reason: str, radio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exceptions = pytest.importorskip("airflow.sdk.exceptions")
     monkeypatch.setenv("NIGHTSCRIBE_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("NIGHTSCRIBE_UPLOADS", str(radio))
-    expected = {"notes.mp3": "not_audio", "damaged.zip": "corrupt_archive"}[name]
-    message = rf"{name} cannot be transcribed: {expected}: "
-    with pytest.raises(exceptions.AirflowFailException, match=message):
+    with pytest.raises(exceptions.AirflowFailException, match=rf"{name} {reason}"):
         ingest_upload({"uri": str(radio / name), "model": "demo"}, "upload")

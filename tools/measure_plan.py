@@ -50,7 +50,7 @@ TRANSCRIPT = """
          'This is what recording ' || i || ' says.' AS text, 3.0 + i % 271 / 10 AS duration_s,
          NULL AS avg_logprob, NULL AS temperature, 1 AS segment_count, 'batched' AS engine,
          'float32' AS precision, '{}' AS versions, (i // 1000)::VARCHAR AS batch_id,
-         batch_id AS attempt_id, 'measure' AS run_id, now() AS created_at
+         batch_id AS attempt_id, 'measure' AS run_id, now() AS created_at, NULL AS sequence
   FROM range($first, $last) AS t(i)"""
 
 

@@ -46,7 +46,8 @@ TRANSCRIPT = """
          NULL AS language_probability, 'text' AS text, 400.0 AS duration_s, NULL AS avg_logprob,
          NULL AS temperature, $per AS segment_count, 'batched' AS engine, 'float32' AS precision,
          '{}' AS versions, 'b' AS batch_id, 'a' AS attempt_id, 'measure' AS run_id,
-         TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(i) AS created_at
+         TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(i) AS created_at,
+         NULL AS sequence
   FROM range($first, $last) AS t(i)"""
 
 SOURCE = """

@@ -553,7 +553,7 @@ def test_evaluate_scores_against_the_manifests_references(lake: Path, tmp_path: 
     assert set(os.listdir(tmp_path / "report")) == {
         *("report.html", "report.md", "scores.json", "averages.json"),
     }
-    *_, html, _, _ = ran.out.splitlines()
+    *_, html, _, _, _ = ran.out.splitlines()
     assert Path(html).read_text() == (tmp_path / "report" / "report.html").read_text()
     query = "SELECT DISTINCT language, task FROM latest_scores WHERE metric = 'wer' ORDER BY ALL"
     found = json.loads(nightscribe("sql", "--lake", lake, "--format", "json", query).out)

@@ -36,6 +36,7 @@ def test_package_imports_neither_torch_nor_airflow_nor_the_lake(repository: Path
         "nightscribe.delimited",
         "nightscribe.errors",
         "nightscribe.escaped_tsv",
+        "nightscribe.flags",
         "nightscribe.languages",
         "nightscribe.splits",
         "nightscribe.text_tables",
