@@ -368,3 +368,14 @@ def test_a_recording_that_cannot_be_played_says_why(made: Lake, window: Any) -> 
         assert "no longer there" in window.get_by_role("alert").inner_text()
     finally:
         away.rename(archive / "a.wav")
+
+
+def test_the_library_filters_by_the_view_of_doubtful_transcripts(
+    made: Lake, pages_over: Callable[[str], Pages]
+) -> None:
+    """A doubtful segment counts, however sure the others are."""
+    client = pages_over(made.uri).client
+    html = client.get("/recordings?doubtful=1").text
+    assert f"/recordings/{ID}" in html
+    assert '<span class="mark">doubtful</span>' in html
+    assert f"/recordings/{ID}" not in client.get("/recordings?doubtful=1&longest=1").text

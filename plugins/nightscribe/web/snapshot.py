@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
@@ -54,20 +55,29 @@ class Snapshots:
             finally:
                 cursor.close()
 
-    def rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
-        """The rows of a query."""
-        with self.cursor() as cursor:
-            found: list[dict[str, Any]] = (
-                cursor.sql(query, params=parameters or []).to_arrow_table().to_pylist()
-            )
-            return found
+    def rows(self, query: str, parameters: Any = None, **named: pa.Table) -> list[dict[str, Any]]:
+        """The rows of a query. It may read the tables that are `named`, too."""
+        found: list[dict[str, Any]] = self._table(query, parameters, named).to_pylist()
+        return found
 
-    def kept_rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+    def kept_rows(
+        self, query: str, parameters: Any = None, **named: pa.Table
+    ) -> list[dict[str, Any]]:
         """Like `rows`, for counts over whole tables: kept until the tables change."""
         found: list[dict[str, Any]] = self.kept(
-            f"{query}\0{parameters!r}", lambda: self.rows(query, parameters)
+            f"{query}\0{parameters!r}", lambda: self.rows(query, parameters, **named)
         )
         return found
+
+    def kept_table(self, query: str) -> pa.Table:
+        """The result of a query without parameters, kept until the tables change."""
+        return self.kept(f"table {query}", lambda: self._table(query, None, {}))
+
+    def _table(self, query: str, parameters: Any, named: Mapping[str, pa.Table]) -> pa.Table:
+        with self.cursor() as cursor:
+            for name, table in named.items():
+                cursor.register(name, table)
+            return cursor.sql(query, params=parameters or []).to_arrow_table()
 
     def kept(self, key: str, make: Callable[[], Any]) -> Any:
         """What `make` returns, under a key: kept until the tables change."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
+import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from nightscribe.lake.doubt import LANGUAGE_PROBABILITY, LOGPROB, TEMPERATURE
 from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page
 from nightscribe.web.site import SiteHere
@@ -19,6 +21,8 @@ __all__ = ["Filters", "router"]
 router = APIRouter()
 
 _PAGE = 50
+_DOUBTFUL = "doubtful_recordings"  # name of the result of the next query, which reads all segments
+_ALL_DOUBTFUL = "SELECT DISTINCT recording_id FROM doubtful"
 _SORTS = {
     "newest": ("created_at", "DESC"),
     "oldest": ("created_at", "ASC"),
@@ -45,7 +49,7 @@ class Filters(BaseModel):
     until: date | None = None
     shortest: float | None = None  # seconds
     longest: float | None = None
-    doubtful: bool = False  # mean log-probability below Whisper's own threshold
+    doubtful: bool = False  # with a transcript in the view `doubtful`
     warnings: bool = False
     reference: bool = False
     waiting: bool = False  # without a transcript
@@ -69,14 +73,13 @@ class Filters(BaseModel):
         return {name: 1 if value is True else value for name, value in values.items()}
 
     def condition(self) -> tuple[str, list[Any]]:
-        """An SQL condition on `recordings`, and its values."""
+        """An SQL condition on `recordings`, and its values. It may read `_DOUBTFUL`."""
         transcript = [
             (text, value)
             for text, value in (
                 ("language = ?", self.language),
                 ("task = ?", self.task),
                 ("model = ?", self.model),
-                ("avg_logprob < ?", -1.0 if self.doubtful else ""),
             )
             if value != ""
         ]
@@ -104,7 +107,11 @@ class Filters(BaseModel):
                     + ")"
                 )
                 values += [value for _, value in wanted]
-        for table, is_wanted in (("warnings", self.warnings), ("reference_texts", self.reference)):
+        for table, is_wanted in (
+            ("warnings", self.warnings),
+            ("reference_texts", self.reference),
+            (_DOUBTFUL, self.doubtful),
+        ):
             if is_wanted:
                 conditions.append(f"recording_id IN (SELECT recording_id FROM {table})")
         if self.waiting:
@@ -117,12 +124,14 @@ def library(request: Request, filters: Annotated[Filters, Query()], site: SiteHe
     """The page."""
     snapshots = site.snapshots
     condition, values = filters.condition()
+    named = {_DOUBTFUL: snapshots.kept_table(_ALL_DOUBTFUL)} if filters.doubtful else {}
     [count] = snapshots.kept_rows(
         f"SELECT count(*) AS recordings, sum(duration_s) AS audio_s FROM recordings "
         f"WHERE {condition}",
         values,
+        **named,
     )
-    rows = _rows(snapshots, filters, condition, values)
+    rows = _rows(snapshots, filters, condition, values, named)
     more = len(rows) > _PAGE
     rows = rows[:_PAGE]
     following = None
@@ -144,7 +153,11 @@ def library(request: Request, filters: Annotated[Filters, Query()], site: SiteHe
 
 
 def _rows(
-    snapshots: Snapshots, filters: Filters, condition: str, values: list[Any]
+    snapshots: Snapshots,
+    filters: Filters,
+    condition: str,
+    values: list[Any],
+    named: dict[str, pa.Table],
 ) -> list[dict[str, Any]]:
     column, direction = _SORTS[filters.sort]
     if filters.after:
@@ -160,12 +173,16 @@ def _rows(
         f"SELECT recording_id, duration_s, container, codec, created_at, warning FROM recordings "
         f"WHERE {condition} ORDER BY {column} {direction}, recording_id LIMIT {_PAGE + 1}",
         values,
+        **named,
     )
     ids = [row["recording_id"] for row in rows]
     places = places_of(snapshots, ids)
     texts: dict[str, list[dict[str, Any]]] = {}
     for row in snapshots.rows(
-        """SELECT recording_id, task, language, model, avg_logprob, left(text, 200) AS text
+        f"""SELECT recording_id, task, language, model, left(text, 200) AS text,
+             -- Each says so of a segment, too; the view `doubtful` has others besides.
+             avg_logprob < {LOGPROB} OR temperature > {TEMPERATURE}
+               OR language_probability < {LANGUAGE_PROBABILITY} AS is_doubtful
            FROM transcripts WHERE recording_id IN (SELECT unnest(?))
            QUALIFY row_number() OVER (PARTITION BY recording_id, task
                                       ORDER BY sequence DESC NULLS LAST, created_at DESC,
