@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from evaluation.lake import evaluate_lake
@@ -105,7 +108,7 @@ def test_what_did_not_change_is_no_decision(reviewer: Reviewer) -> None:
     transcript = transcript_of(reviewer, "de-01.flac")
     reviewer.decide(transcript, "save")
     assert reviewer.pages.runs.commits == 0
-    assert Decisions.of(reviewer.pages.settings).all() == []
+    assert Decisions.of(reviewer.pages.settings).paths() == []
 
 
 @pytest.mark.parametrize(
@@ -272,7 +275,7 @@ def test_a_form_that_nobody_sends_is_refused(change: dict[str, str], reviewer: R
     form = reviewer.fields(transcript) | {"action": "save", "text-0": "x"} | change
     answer = reviewer.pages.client.post(f"/review/{transcript}", data=form)
     assert answer.status_code == 422
-    assert Decisions.of(reviewer.pages.settings).all() == []
+    assert Decisions.of(reviewer.pages.settings).paths() == []
 
 
 @pytest.mark.parametrize("name", ["x", "%2e%2e%2fx", "x%00", "%2e%2e%5cx"])
@@ -344,3 +347,212 @@ def test_files_of_decisions_are_removed_when_the_lake_has_them(reviewer: Reviewe
     reviewer.get("/review")
     assert inbox.paths() == []
     assert reviewer.fields(transcript)["text-0"] == "Neu"
+
+
+def other_transcript(reviewer: Reviewer, transcript_id: str, *texts: str) -> str:
+    """The id of a new transcript of the same recording and task, with segments of these texts."""
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript_id}'")
+    first = reviewer.rows(f"FROM segments WHERE transcript_id = '{transcript_id}'")[0]
+    other = "f" * 32
+    own = {"transcript_id": other, "options_key": "other", "segment_count": len(texts)}
+    segments = [
+        first | {"transcript_id": other, "index": index, "text": text, "words": None}
+        for index, text in enumerate(texts)
+    ]
+    reviewer.lake.append("segments", rows_of("segments", segments))
+    row |= own | {"text": "".join(texts)}
+    reviewer.lake.append("transcripts", rows_of("transcripts", [row]))
+    reviewer.pages = reviewer.pages_over(reviewer.lake.uri)
+    return other
+
+
+def accepted(reviewer: Reviewer) -> str | None:
+    """The text that counts in an evaluation."""
+    reviewer.commit()
+    rows = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    return rows[0]["text"] if rows else None
+
+
+def test_a_text_saved_elsewhere_does_not_replace_the_accepted_one(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", **{"text-0": "Mit Sorgfalt"})
+    before = accepted(reviewer)
+    other = other_transcript(reviewer, transcript, " Ungeprüft", " und falsch.")
+    assert "<span>open</span>" in reviewer.get(f"/review/{other}")
+    reviewer.decide(other, "save", **{"text-0": "Geprüft"})
+    assert accepted(reviewer) == before
+
+
+def test_undo_gives_the_acceptance_of_another_transcript_back(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    other = other_transcript(reviewer, transcript, " Anders.")
+    # Both within the half minute before the lake has them.
+    reviewer.decide(transcript, "accept", **{"text-0": "Mit Sorgfalt"})
+    reviewer.decide(other, "accept")
+    reviewer.decide(other, "undo")
+    first = accepted(reviewer)
+    assert first is not None
+    assert first.startswith("Mit Sorgfalt")
+    # An older decision that is undone does not touch the newer acceptance.
+    reviewer.decide(other, "accept")
+    reviewer.decide(transcript, "undo")
+    assert accepted(reviewer) == "Anders."
+
+
+def test_undoing_gives_the_skip_back_with_its_queue(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "skip", "queue=doubtful")
+    reviewer.decide(transcript, "accept", "queue=sample")
+    reviewer.decide(transcript, "undo", "queue=sample")
+    # In the sample nobody has skipped it.
+    assert transcript in reviewer.get("/review?queue=sample")
+    reviewer.commit()
+    assert transcript in reviewer.get("/review?queue=sample")
+    assert transcript not in reviewer.get("/review?queue=doubtful")
+
+
+@pytest.mark.parametrize(
+    ("texts", "index", "written", "whole"),
+    [
+        ((" Guten", "", " Tag."), 1, "lieben", "Guten lieben Tag."),
+        (("", " Tag."), 0, "Guten", "Guten Tag."),
+        (("你好", "", "世界"), 1, "，", "你好，世界"),
+    ],
+)
+def test_a_text_in_an_empty_segment_is_a_word_of_its_own(
+    texts: tuple[str, ...], index: int, written: str, whole: str, reviewer: Reviewer
+) -> None:
+    other = other_transcript(reviewer, transcript_of(reviewer, "de-01.flac"), *texts)
+    reviewer.decide(other, "accept", **{f"text-{index}": written})
+    assert accepted(reviewer) == whole
+
+
+@pytest.mark.parametrize("text", [" 10\u00a0000 Euro", " Zwei  Worte", " Am Ende ", "\u3000全角"])
+def test_spaces_of_the_model_are_no_change_of_a_person(text: str, reviewer: Reviewer) -> None:
+    other = other_transcript(reviewer, transcript_of(reviewer, "de-01.flac"), text)
+    reviewer.decide(other, "save")
+    assert Decisions.of(reviewer.pages.settings).paths() == []
+
+
+def test_of_two_people_at_the_same_moment_one_is_refused(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    form = reviewer.fields(transcript) | {"action": "accept"}
+
+    def post(person: int) -> int:
+        changed = form | {"text-0": f"Person {person}"}
+        return reviewer.pages.client.post(f"/review/{transcript}", data=changed).status_code
+
+    with ThreadPoolExecutor(8) as people:
+        assert sorted(people.map(post, range(8))) == [303, *[409] * 7]
+    assert len(Decisions.of(reviewer.pages.settings).paths()) == 1
+
+
+@pytest.mark.parametrize("action", ["save", "accept", "skip"])
+def test_a_double_click_is_one_decision(action: str, reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    form = reviewer.fields(transcript) | {"action": action, "text-0": "Neu"}
+    answers = [reviewer.pages.client.post(f"/review/{transcript}", data=form) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert len(Decisions.of(reviewer.pages.settings).paths()) == 1
+
+
+def test_a_verdict_is_kept_if_the_commit_dies_before_it(
+    reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", "queue=sample", **{"text-0": "Neu"})
+    inbox = Decisions.of(reviewer.pages.settings)
+    [path] = inbox.paths()
+    os.utime(path, (time.time() - 100, time.time() - 100))
+
+    insert = Lake.insert_new
+
+    def dying(lake: Lake, table: str, *given: Any) -> Any:
+        if table == "reviews":
+            raise KeyboardInterrupt
+        return insert(lake, table, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "insert_new", dying)
+        with pytest.raises(KeyboardInterrupt):
+            reviewer.commit()
+    reviewer.pages = reviewer.pages_over(reviewer.lake.uri)
+    assert "accepted by" in reviewer.get(f"/review/{transcript}")
+    reviewer.get("/review")
+    assert inbox.paths() == [path]
+    text = accepted(reviewer)
+    assert text is not None
+    assert text.startswith("Neu")
+    assert len(reviewer.rows("FROM corrections")) == 1
+
+
+def test_the_run_after_a_killed_one_publishes(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "skip")
+    catalog = Path(reviewer.lake.uri.removeprefix("file://")) / "catalog.duckdb"
+    old = catalog.read_bytes()
+    reviewer.commit()
+    catalog.write_bytes(old)  # as if the run had died just before
+    reviewer.commit()
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        assert connection.sql("FROM reviews").fetchall()
+
+
+def broken_decisions(reviewer: Reviewer) -> dict[str, str]:
+    """Contents of files that hold no decision."""
+    transcript = transcript_of(reviewer, "en-02.mp3")
+    reviewer.decide(transcript, "accept", **{"text-0": "Neu"})
+    [path] = Decisions.of(reviewer.pages.settings).paths()
+    whole = path.read_text()
+    path.unlink()
+    content = json.loads(whole)
+    review = content["reviews"][0]
+    reviews = {
+        "without a verdict": [{k: v for k, v in review.items() if k != "verdict"}],
+        "without a time zone": [review | {"created_at": "2026-01-01T00:00:00"}],
+        "without a person": [review | {"person": None}],
+        "of another name": [review],
+        "twice": [review | {"decision_id": "1"}] * 2,
+    }
+    return {
+        "cut": whole[:-10],
+        "nothing": "",
+        "zeros": "\0" * 100,
+        "deep": "[" * 100_000,
+        **{name: json.dumps(content | {"reviews": rows}) for name, rows in reviews.items()},
+    }
+
+
+def test_a_file_that_is_no_decision_stops_neither_pages_nor_commits(reviewer: Reviewer) -> None:
+    broken = broken_decisions(reviewer)
+    inbox = Decisions.of(reviewer.pages.settings)
+    for name, content in broken.items():
+        place = inbox.folder / name.replace(" ", "-")
+        place.mkdir()
+        (place / "1.json").write_text(content)
+    transcript = transcript_of(reviewer, "de-01.flac")
+    following = reviewer.decide(transcript, "accept", **{"text-0": "Neu"})
+    reviewer.get(following.removeprefix("/nightscribe"))
+    page = reviewer.get("/review")
+    assert f"{len(broken)} files hold no decision" in page
+    assert "is no decision of a reviewer" in page
+    committed = commit_reviews(reviewer.lake, reviewer.pages.settings, "run")
+    assert (committed.reviews, len(committed.unreadable)) == (1, len(broken))
+
+
+def test_the_queue_goes_on_while_many_decisions_wait(
+    reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightscribe.web.review_queue._AHEAD", 1)
+    monkeypatch.setattr("nightscribe.web.review_queue._SHOWN", 1)
+    seen = []
+    for _ in range(3):
+        page = reviewer.get("/review?queue=sample")
+        [transcript] = re.findall(r'class="name" href="/nightscribe/review/(\w+)', page)
+        reviewer.decide(transcript, "accept", "queue=sample")
+        seen.append(transcript)
+    assert len(set(seen)) == 3
+    # One that was opened again waits again.
+    reviewer.decide(seen[0], "undo")
+    assert seen[0] in reviewer.get("/review?queue=sample")

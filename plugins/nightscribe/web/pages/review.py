@@ -18,8 +18,8 @@ from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Person, Right, needs
 from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page, query
-from nightscribe.web.review_queue import queued, waiting
-from nightscribe.web.reviewing import Record, decision, record_of, undoing
+from nightscribe.web.review_queue import queued
+from nightscribe.web.reviewing import Record, decision, is_repeated, record_of, undoing
 from nightscribe.web.site import Site, SiteHere
 
 __all__ = ["router"]
@@ -77,14 +77,13 @@ def review(request: Request, site: SiteHere, where: WhereHere, done: str = "") -
     """The queue: what waits, and how to begin."""
     chosen = "doubtful" if where.queue == "selected" else where.queue
     found = queued(site, chosen, where.task, where.language)
-    unsaved = waiting(site)
     return page(
         request,
         "review.html",
         where=where,
         found=found,
-        unsaved=unsaved,
-        is_late=unsaved.age_s > _LATE_S,
+        unsaved=found.waiting,
+        is_late=found.waiting.age_s > _LATE_S,
         languages=site.snapshots.kept_rows(
             "SELECT language, count(*) AS count FROM transcripts WHERE task = ? GROUP BY ALL "
             "ORDER BY count DESC",
@@ -112,7 +111,7 @@ def transcript(
     segments = record.segments[begin : begin + _PART]
     for row in segments:
         row["suspicious"] = described(row)
-    heard = record.review["language"] if record.review else record.transcript["language"]
+    newest = record.reviews[-1] if record.reviews else record.transcript
     return page(
         request,
         "review_transcript.html",
@@ -122,7 +121,7 @@ def transcript(
         segments=segments,
         start=begin,
         parts=parts,
-        spoken=heard,
+        spoken=newest["language"],
         languages=_LANGUAGES,
         name=places_of(site.snapshots, [recording_id])[recording_id].name,
         has_waveform=bool(
@@ -194,12 +193,15 @@ def _keep(
 ) -> bool:
     """Write the decision; False if there is nothing to keep."""
     record = _record(site, transcript_id)
-    if record.decisions != decided.seen:
-        raise HTTPException(
-            409,
-            "Somebody has decided about this transcript since you opened its page. Nothing was "
-            "changed: go back to see your texts, and open the page again to see the others'.",
-        )
+    overtaken = HTTPException(
+        409,
+        "Somebody has decided about this transcript since you opened its page. Nothing was "
+        "changed: go back to see your texts, and open the page again to see the others'.",
+    )
+    if len(record.decisions) != decided.seen:
+        if decided.action != "undo" and is_repeated(record, person, texts, decided.verdict()):
+            return False
+        raise overtaken
     if decided.action == "undo":
         made = undoing(record, person)
     else:
@@ -207,11 +209,13 @@ def _keep(
     if made is None:
         return False
     try:
-        Decisions.of(site.settings).add(made)
+        is_kept = Decisions.of(site.settings).add(made, record.transcripts, record.decisions)
     except OSError as error:
         raise HTTPException(
             503, f"The folder of the uploads cannot be written: {error.strerror or error}."
         ) from error
+    if not is_kept:
+        raise overtaken
     return True
 
 
@@ -243,7 +247,7 @@ def _done(site: Site, transcript_id: str) -> dict[str, Any] | None:
     return {
         "transcript_id": transcript_id,
         "verdict": record.verdict,
-        "seen": record.decisions,
+        "seen": len(record.decisions),
         "spoken": record.transcript["language"],
         "name": places_of(site.snapshots, [recording_id])[recording_id].name,
     }
