@@ -215,6 +215,10 @@ def test_two_people_do_not_overwrite_each_other(reviewer: Reviewer) -> None:
     )
     assert answer.status_code == 409
     assert reviewer.fields(transcript)["text-0"] == "Der erste"
+    # The second person has both texts, and decides again from there.
+    assert ">Der zweite</textarea>" in answer.text
+    assert "<bdi>Der erste</bdi>" in answer.text
+    assert 'name="seen" value="1"' in answer.text
 
 
 def test_speech_that_the_model_did_not_hear_can_be_written(reviewer: Reviewer) -> None:
@@ -556,3 +560,27 @@ def test_the_queue_goes_on_while_many_decisions_wait(
     # One that was opened again waits again.
     reviewer.decide(seen[0], "undo")
     assert seen[0] in reviewer.get("/review?queue=sample")
+
+
+def test_the_parts_of_a_long_transcript_are_one_decision_each(reviewer: Reviewer) -> None:
+    texts = [f" Satz {number}." for number in range(450)]
+    long = other_transcript(reviewer, transcript_of(reviewer, "de-01.flac"), *texts)
+    following = reviewer.decide(long, "part-200", **{"text-3": "Der vierte."})
+    assert following.endswith("start=200")
+    assert [*reviewer.fields(long, "start=200")][2] == "text-200"
+    # Saving stays on its part, a number between two parts is in the one before.
+    following = reviewer.decide(long, "save", "start=399", **{"text-399": ""})
+    assert following.endswith("start=200")
+    reviewer.decide(long, "accept", "start=400", **{"text-449": "Ende."})
+    text = accepted(reviewer)
+    texts[3], texts[399], texts[449] = " Der vierte.", "", " Ende."
+    assert text == "".join(texts).strip()
+    # Too late on the last part: the text is there, on that part.
+    old = reviewer.fields(long, "start=400")
+    reviewer.decide(long, "undo", "start=400")
+    answer = reviewer.pages.client.post(
+        f"/review/{long}", data=old | {"action": "part-0", "text-448": "Fast am Ende."}
+    )
+    assert answer.status_code == 409
+    assert ">Fast am Ende.</textarea>" in answer.text
+    assert 'name="text-399"' not in answer.text

@@ -104,6 +104,20 @@ def transcript(
     done: str = "",
 ) -> HTMLResponse:
     """One transcript, with a field for each segment."""
+    return _editor(request, site, transcript_id, where, start, done)
+
+
+def _editor(
+    request: Request,
+    site: Site,
+    transcript_id: str,
+    where: Where,
+    start: int,
+    done: str = "",
+    typed: Mapping[int, str] | None = None,
+    spoken: str = "",
+) -> HTMLResponse:
+    """The page of a transcript. With `typed` and `spoken`, what a person sent too late."""
     record = _record(site, transcript_id)
     recording_id = record.transcript["recording_id"]
     parts = range(0, len(record.segments), _PART)
@@ -111,17 +125,20 @@ def transcript(
     segments = record.segments[begin : begin + _PART]
     for row in segments:
         row["suspicious"] = described(row)
+        row["typed"] = (typed or {}).get(row["index"], row["text"]).strip()
     newest = record.reviews[-1] if record.reviews else record.transcript
     return page(
         request,
         "review_transcript.html",
+        200 if typed is None else 409,
         where=where,
         record=record,
         transcript=record.transcript,
         segments=segments,
+        is_late=typed is not None,
         start=begin,
         parts=parts,
-        spoken=newest["language"],
+        spoken=spoken or newest["language"],
         languages=_LANGUAGES,
         name=places_of(site.snapshots, [recording_id])[recording_id].name,
         has_waveform=bool(
@@ -160,9 +177,21 @@ async def decide(
         raise HTTPException(422, str(error.errors()[0]["msg"])) from error
     if decided.spoken not in LANGUAGES:
         raise HTTPException(422, "Choose a language of the list.")
-    is_kept = await asyncio.to_thread(
-        _keep, site, transcript_id, person.name, where, decided, texts
-    )
+    try:
+        is_kept = await asyncio.to_thread(
+            _keep, site, transcript_id, person.name, where, decided, texts
+        )
+    except _Overtaken:
+        return await asyncio.to_thread(
+            _editor,
+            request,
+            site,
+            transcript_id,
+            where,
+            decided.start,
+            typed=texts,
+            spoken=decided.spoken,
+        )
     if is_kept:
         try:
             await site.runs.commit_reviews(request)
@@ -183,6 +212,10 @@ def _texts(fields: Mapping[str, str]) -> dict[int, str]:
     }
 
 
+class _Overtaken(Exception):
+    """Somebody has decided since the page was opened."""
+
+
 def _keep(
     site: Site,
     transcript_id: str,
@@ -191,17 +224,12 @@ def _keep(
     decided: Decided,
     texts: dict[int, str],
 ) -> bool:
-    """Write the decision; False if there is nothing to keep."""
+    """Write the decision; False if there is nothing to keep. Raises `_Overtaken`."""
     record = _record(site, transcript_id)
-    overtaken = HTTPException(
-        409,
-        "Somebody has decided about this transcript since you opened its page. Nothing was "
-        "changed: go back to see your texts, and open the page again to see the others'.",
-    )
     if len(record.decisions) != decided.seen:
         if decided.action != "undo" and is_repeated(record, person, texts, decided.verdict()):
             return False
-        raise overtaken
+        raise _Overtaken
     if decided.action == "undo":
         made = undoing(record, person)
     else:
@@ -215,7 +243,7 @@ def _keep(
             503, f"The folder of the uploads cannot be written: {error.strerror or error}."
         ) from error
     if not is_kept:
-        raise overtaken
+        raise _Overtaken
     return True
 
 
