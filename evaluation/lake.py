@@ -20,6 +20,7 @@ import pyarrow as pa
 from evaluation.gate.against import Against
 from evaluation.gate.findings import Findings, as_data, find
 from evaluation.gate.rules import Rules
+from evaluation.languages import language_label
 from evaluation.measure.located import listed_errors
 from evaluation.measure.scoring import Evaluation, evaluate
 from evaluation.pairs.choices import check_choice
@@ -80,6 +81,7 @@ class _Found:
     pairs: pa.Table
     baseline: pa.Table
     flaws: str
+    skipped: str
     history: pa.Table
     systems: pa.Table
     evaluation: Evaluation
@@ -123,6 +125,7 @@ def evaluate_lake(
             "Run": run_id,
             "Warnings": found.flaws,
             "Left out": "; ".join(left_out(evaluation)) or "no reference",
+            **({"Skipped by reviewers": found.skipped} if found.skipped else {}),
             "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
         },
     )
@@ -164,6 +167,7 @@ def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
             pairs=found,
             baseline=baseline_pairs(connection),
             flaws=_flaws(connection),
+            skipped=_skipped(connection),
             history=history(connection, EVALUATIONS - 1),
             systems=systems(connection),
             evaluation=evaluation,
@@ -183,6 +187,20 @@ def _stamped(utterances: pa.Table, stamps: Mapping[str, Any]) -> pa.Table:
             for field in schema
         ],
         schema=schema,
+    )
+
+
+def _skipped(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many of the random sample nobody accepted: its rates are those of the others."""
+    rows = connection.execute(
+        """SELECT language, task, count(*) FILTER (verdict = 'skipped') AS skipped, count(*)
+           FROM latest_reviews WHERE is_sampled AND verdict <> 'reopened'
+           GROUP BY ALL HAVING skipped > 0 ORDER BY ALL"""
+    ).fetchall()
+    return "; ".join(
+        f"{skipped:,} of {count:,} of the random sample corrections, {language_label(language)}, "
+        f"{task}"
+        for language, task, skipped, count in rows
     )
 
 

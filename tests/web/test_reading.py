@@ -348,6 +348,13 @@ def test_the_player_brings_the_part_that_is_heard(window: Any) -> None:
     window.locator("#transcribe-9").wait_for()
 
 
+def test_a_word_without_end_can_be_reviewed_on_a_phone(window: Any) -> None:
+    window.set_viewport_size({"width": 390, "height": 844})
+    window.goto(f"{PREFIX}/review/transcribe-c")
+    window.locator("textarea").first.fill("ha" * 400)
+    assert window.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_a_pause_before_the_first_sound_is_no_error(window: Any) -> None:
     errors: list[str] = []
     window.on("pageerror", lambda error: errors.append(str(error)))

@@ -25,6 +25,7 @@ from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import Lake
 from nightscribe.stages.reviews import commit_reviews
 from nightscribe.web.access import Person, Right
+from nightscribe.web.doubt_worth import worth_of_doubt
 from tests.web.conftest import Pages
 
 
@@ -584,3 +585,36 @@ def test_the_parts_of_a_long_transcript_are_one_decision_each(reviewer: Reviewer
     assert answer.status_code == 409
     assert ">Fast am Ende.</textarea>" in answer.text
     assert 'name="text-399"' not in answer.text
+
+
+def test_what_the_sample_skips_is_reported_and_stays_in_the_sample(reviewer: Reviewer) -> None:
+    first, second = (transcript_of(reviewer, name) for name in ("de-01.flac", "en-02.mp3"))
+    reviewer.decide(first, "accept", "queue=sample")
+    reviewer.decide(second, "skip", "queue=sample")
+    reviewer.commit()
+    evaluated = evaluate_lake(reviewer.lake, "evaluation")
+    assert evaluated is not None
+    report = evaluated.reports["report.md"]
+    assert "1 of 1 of the random sample corrections, English" in report
+    # Somebody understands it later: a sample without the hard ones would look too good.
+    reviewer.decide(second, "accept", "queue=selected")
+    reviewer.commit()
+    rows = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    assert [row["dataset"] for row in rows] == ["corrections"] * 2
+
+
+def test_what_looked_wrong_does_not_say_how_often_doubt_is_right(reviewer: Reviewer) -> None:
+    def recordings() -> int:
+        worth = worth_of_doubt(reviewer.pages.site.snapshots, row["model_id"])
+        assert worth is not None
+        return worth.recordings
+
+    transcript = transcript_of(reviewer, "de-01.flac")
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript}'")
+    before = recordings()
+    reviewer.decide(transcript, "accept", "queue=doubtful")
+    reviewer.commit()
+    assert recordings() == before
+    reviewer.decide(transcript, "accept", "queue=sample")
+    reviewer.commit()
+    assert recordings() == before + 1
