@@ -81,7 +81,7 @@ class _Found:
     pairs: pa.Table
     baseline: pa.Table
     flaws: str
-    skipped: str
+    sample: str
     history: pa.Table
     systems: pa.Table
     evaluation: Evaluation
@@ -125,7 +125,7 @@ def evaluate_lake(
             "Run": run_id,
             "Warnings": found.flaws,
             "Left out": "; ".join(left_out(evaluation)) or "no reference",
-            **({"Skipped by reviewers": found.skipped} if found.skipped else {}),
+            **({"Random sample": found.sample} if found.sample else {}),
             "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
         },
     )
@@ -167,7 +167,7 @@ def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
             pairs=found,
             baseline=baseline_pairs(connection),
             flaws=_flaws(connection),
-            skipped=_skipped(connection),
+            sample=_sample(connection),
             history=history(connection, EVALUATIONS - 1),
             systems=systems(connection),
             evaluation=evaluation,
@@ -190,17 +190,19 @@ def _stamped(utterances: pa.Table, stamps: Mapping[str, Any]) -> pa.Table:
     )
 
 
-def _skipped(connection: duckdb.DuckDBPyConnection) -> str:
-    """How many of the random sample nobody accepted: its rates are those of the others."""
+def _sample(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many of the reviewers' random sample have no text: its rates are those of the others."""
     rows = connection.execute(
-        """SELECT language, task, count(*) FILTER (verdict = 'skipped') AS skipped, count(*)
+        r"""SELECT language, task, count(*), count(*) FILTER (verdict = 'skipped') AS skipped,
+             count(*) FILTER (
+               verdict = 'accepted' AND NOT regexp_matches(text, '[\p{L}\p{N}]')) AS silent
            FROM latest_reviews WHERE is_sampled AND verdict <> 'reopened'
-           GROUP BY ALL HAVING skipped > 0 ORDER BY ALL"""
+           GROUP BY language, task HAVING skipped + silent > 0 ORDER BY language, task"""
     ).fetchall()
     return "; ".join(
-        f"{skipped:,} of {count:,} of the random sample corrections, {language_label(language)}, "
-        f"{task}"
-        for language, task, skipped, count in rows
+        f"{language_label(language)} of corrections, {task}: of {count:,}, "
+        f"{skipped:,} were skipped and {silent:,} have no words"
+        for language, task, count, skipped, silent in rows
     )
 
 

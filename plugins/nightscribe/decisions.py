@@ -6,6 +6,7 @@ once; the lake has it within a minute.
 
 A file lies at `<folder>/<transcript_id>/<decision_id>.json` and holds rows of the tables
 `corrections` and `reviews`, all of one person and one moment.
+A file `<folder>/.open/<transcript_id>` has the name of the person who opened a transcript last.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ __all__ = ["Decision", "Decisions"]
 
 _SUFFIX = ".json"
 _TABLES = ("corrections", "reviews")
+_OPEN = ".open"
+_OPEN_S = 1800.0  # a person who has decided nothing for so long has gone
 _ID = re.compile(r"[0-9a-zA-Z-]{1,64}")
 
 
@@ -130,6 +133,25 @@ class Decisions:
                     path.unlink()
                     with suppress(OSError):  # other decisions are there
                         path.parent.rmdir()
+
+    def note_open(self, transcript_id: str, person: str) -> None:
+        """Note that a person has the page of a transcript open, if the folder can be written."""
+        place = self.folder / _OPEN / self._place(transcript_id).name
+        with suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(person, encoding="utf-8")
+
+    def open_to_others(self, person: str) -> dict[str, str]:
+        """Transcript id → who else has opened its page within the last half hour."""
+        found = {}
+        with suppress(OSError):
+            for place in (self.folder / _OPEN).iterdir():
+                with suppress(OSError):
+                    if time.time() - place.stat().st_mtime > _OPEN_S:
+                        place.unlink()
+                    else:
+                        found[place.name] = place.read_text(encoding="utf-8")
+        return {transcript_id: name for transcript_id, name in found.items() if name != person}
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

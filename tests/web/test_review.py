@@ -589,13 +589,20 @@ def test_the_parts_of_a_long_transcript_are_one_decision_each(reviewer: Reviewer
 
 def test_what_the_sample_skips_is_reported_and_stays_in_the_sample(reviewer: Reviewer) -> None:
     first, second = (transcript_of(reviewer, name) for name in ("de-01.flac", "en-02.mp3"))
+    silent = {name: "" for name in reviewer.fields(first) if name.startswith("text-")}
+    reviewer.decide(first, "accept", "queue=sample", **silent)
+    reviewer.commit()
+    evaluated = evaluate_lake(reviewer.lake, "evaluation")
+    assert evaluated is not None
+    assert "of 1, 0 were skipped and 1 have no words" in evaluated.reports["report.md"]
+    reviewer.decide(first, "undo")
     reviewer.decide(first, "accept", "queue=sample")
     reviewer.decide(second, "skip", "queue=sample")
     reviewer.commit()
     evaluated = evaluate_lake(reviewer.lake, "evaluation")
     assert evaluated is not None
     report = evaluated.reports["report.md"]
-    assert "1 of 1 of the random sample corrections, English" in report
+    assert "English (en) of corrections, transcribe: of 1, 1 were skipped" in report
     # Somebody understands it later: a sample without the hard ones would look too good.
     reviewer.decide(second, "accept", "queue=selected")
     reviewer.commit()
@@ -618,3 +625,39 @@ def test_what_looked_wrong_does_not_say_how_often_doubt_is_right(reviewer: Revie
     reviewer.decide(transcript, "accept", "queue=sample")
     reviewer.commit()
     assert recordings() == before + 1
+
+
+def test_two_people_on_one_queue_get_different_transcripts(reviewer: Reviewer) -> None:
+    def begin() -> str:
+        [address] = re.findall(r'class="button" href="/nightscribe/review/(\w+)', queue())
+        return str(address)
+
+    def queue() -> str:
+        return reviewer.get("/review?queue=sample")
+
+    first = begin()
+    reviewer.get(f"/review/{first}?queue=sample")
+    assert begin() == first  # who has opened it goes on with it
+    reviewer.pages.site.__dict__["access"] = _person("<b>another</b>")
+    second = begin()
+    assert second != first
+    assert "<bdi>somebody</bdi> has it open" in queue()
+    following = reviewer.decide(second, "skip", "queue=sample")
+    assert first not in following
+    # If only that one is left, it is offered; and also when its reader has gone.
+    for _ in range(10):
+        if first in following:
+            break
+        following = reviewer.decide(begin(), "skip", "queue=sample")
+    assert first in following
+    assert begin() == first
+
+
+def test_a_page_that_nobody_uses_any_more_is_free(reviewer: Reviewer) -> None:
+    inbox = Decisions.of(reviewer.pages.settings)
+    inbox.note_open("a", "somebody")
+    assert inbox.open_to_others("another") == {"a": "somebody"}
+    assert inbox.open_to_others("somebody") == {}
+    long_ago = time.time() - 3600
+    os.utime(inbox.folder / ".open" / "a", (long_ago, long_ago))
+    assert inbox.open_to_others("another") == {}

@@ -18,7 +18,7 @@ from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Person, Right, needs
 from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page, query
-from nightscribe.web.review_queue import queued
+from nightscribe.web.review_queue import Queued, queued
 from nightscribe.web.reviewing import Record, decision, is_repeated, record_of, undoing
 from nightscribe.web.site import Site, SiteHere
 
@@ -77,11 +77,14 @@ def review(request: Request, site: SiteHere, where: WhereHere, done: str = "") -
     """The queue: what waits, and how to begin."""
     chosen = "doubtful" if where.queue == "selected" else where.queue
     found = queued(site, chosen, where.task, where.language)
+    taken = Decisions.of(site.settings).open_to_others(request.state.person.name)
     return page(
         request,
         "review.html",
         where=where,
         found=found,
+        taken=taken,
+        free=_first_free(found, taken),
         unsaved=found.waiting,
         is_late=found.waiting.age_s > _LATE_S,
         languages=site.snapshots.kept_rows(
@@ -104,7 +107,9 @@ def transcript(
     done: str = "",
 ) -> HTMLResponse:
     """One transcript, with a field for each segment."""
-    return _editor(request, site, transcript_id, where, start, done)
+    answer = _editor(request, site, transcript_id, where, start, done)
+    Decisions.of(site.settings).note_open(transcript_id, request.state.person.name)
+    return answer
 
 
 def _editor(
@@ -198,7 +203,7 @@ async def decide(
         except HTTPException as error:
             # The decision is kept, and the queue says how long decisions have waited.
             log.warning("no run commits the decisions of reviewers: %s", error.detail)
-    address = await asyncio.to_thread(_following, site, transcript_id, where, decided)
+    address = await asyncio.to_thread(_following, site, transcript_id, person.name, where, decided)
     return RedirectResponse(address, 303)
 
 
@@ -240,29 +245,38 @@ def _keep(
         is_kept = Decisions.of(site.settings).add(made, record.transcripts, record.decisions)
     except OSError as error:
         raise HTTPException(
-            503, f"The folder of the uploads cannot be written: {error.strerror or error}."
+            503,
+            f"The folder of the uploads cannot be written: {error.strerror or error}. "
+            "Nothing was kept: go back to see your texts.",
         ) from error
     if not is_kept:
         raise _Overtaken
     return True
 
 
-def _following(site: Site, transcript_id: str, where: Where, decided: Decided) -> str:
+def _following(site: Site, transcript_id: str, person: str, where: Where, decided: Decided) -> str:
     """The address to go on with."""
     here = f"{site.prefix}/review/{quote(transcript_id, safe='')}"
     if decided.verdict() is None or where.queue == "selected":
         return f"{here}?{where.address(start=decided.following_part or None)}"
-    rows = queued(site, where.queue, where.task, where.language).rows
-    if not rows:
+    found = queued(site, where.queue, where.task, where.language)
+    if not found.rows:
         return f"{site.prefix}/review?{where.address(done=transcript_id)}"
-    following = quote(rows[0]["transcript_id"], safe="")
+    taken = Decisions.of(site.settings).open_to_others(person)
+    following = quote(_first_free(found, taken), safe="")
     return f"{site.prefix}/review/{following}?{where.address(done=transcript_id)}"
+
+
+def _first_free(found: Queued, taken: Mapping[str, str]) -> str:
+    """The first transcript that nobody else has open; the first one if others have all of them."""
+    ids = [str(row["transcript_id"]) for row in found.rows]
+    return next((one for one in ids if one not in taken), ids[0] if ids else "")
 
 
 def _record(site: Site, transcript_id: str) -> Record:
     record = record_of(site, transcript_id)
     if record is None:
-        raise HTTPException(404, "There is no such transcript.")
+        raise HTTPException(404, "There is no such transcript: perhaps it was made again since.")
     return record
 
 
