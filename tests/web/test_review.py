@@ -19,6 +19,7 @@ import pytest
 
 from evaluation.lake import evaluate_lake
 from nightscribe.decisions import Decisions
+from nightscribe.lake.keys import KEYS
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rows_of
@@ -661,3 +662,20 @@ def test_a_page_that_nobody_uses_any_more_is_free(reviewer: Reviewer) -> None:
     long_ago = time.time() - 3600
     os.utime(inbox.folder / ".open" / "a", (long_ago, long_ago))
     assert inbox.open_to_others("another") == {}
+
+
+def test_who_reviews_what_is_made_again_meanwhile_has_the_texts(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", **{"text-0": "Schon geprüft."})
+    form = reviewer.fields(transcript) | {"action": "save", "text-0": "Lange <b>gehört</b>."}
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript}'")
+    again = rows_of("transcripts", [row | {"transcript_id": "e" * 32, "text": " Neu."}])
+    reviewer.lake.upsert("transcripts", again, KEYS["transcripts"])
+    reviewer.pages = reviewer.pages_over(reviewer.lake.uri)
+    answer = reviewer.pages.client.post(f"/review/{transcript}", data=form)
+    assert answer.status_code == 404
+    assert "Lange &lt;b&gt;gehört&lt;/b&gt;." in answer.text
+    # What was accepted before stays a reference.
+    text = accepted(reviewer)
+    assert text is not None
+    assert text.startswith("Schon geprüft.")

@@ -230,7 +230,14 @@ def _keep(
     texts: dict[int, str],
 ) -> bool:
     """Write the decision; False if there is nothing to keep. Raises `_Overtaken`."""
-    record = _record(site, transcript_id)
+    record = record_of(site, transcript_id)
+    if record is None:  # the page that Back would lead to is gone, too
+        written = " ".join(" ".join(texts.values()).split())
+        raise HTTPException(
+            404,
+            "There is no such transcript any more: it was made again since you opened its page. "
+            f"Nothing was kept. What you sent: {written}",
+        )
     if len(record.decisions) != decided.seen:
         if decided.action != "undo" and is_repeated(record, person, texts, decided.verdict()):
             return False
@@ -276,7 +283,7 @@ def _first_free(found: Queued, taken: Mapping[str, str]) -> str:
 def _record(site: Site, transcript_id: str) -> Record:
     record = record_of(site, transcript_id)
     if record is None:
-        raise HTTPException(404, "There is no such transcript: perhaps it was made again since.")
+        raise HTTPException(404, "There is no such transcript.")
     return record
 
 
