@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +299,9 @@ def test_a_form_too_large_is_not_read(reviewer: Reviewer) -> None:
     transcript = transcript_of(reviewer, "de-01.flac")
     answer = reviewer.pages.client.post(f"/review/{transcript}", data={"text-0": "x" * (5 << 20)})
     assert answer.status_code == 413
+    long = "字" * 300_000  # nine bytes of a form each
+    reviewer.decide(transcript, "save", **{"text-0": long})
+    assert reviewer.fields(transcript)["text-0"] == long
 
 
 def test_hostile_texts_and_names_are_shown_as_text(reviewer: Reviewer) -> None:
@@ -679,3 +683,21 @@ def test_who_reviews_what_is_made_again_meanwhile_has_the_texts(reviewer: Review
     text = accepted(reviewer)
     assert text is not None
     assert text.startswith("Schon geprüft.")
+
+
+def test_undo_takes_the_last_decision_back_whatever_the_clock_of_its_server(
+    reviewer: Reviewer,
+) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "save", **{"text-0": "Von einem Server mit späterer Uhr"})
+    [path] = Decisions.of(reviewer.pages.settings).paths()
+    content = json.loads(path.read_text())
+    [row] = content["corrections"]
+    row["created_at"] = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    path.write_text(json.dumps(content))
+    reviewer.decide(transcript, "accept")
+    reviewer.decide(transcript, "undo")
+    assert "<span>open</span>" in reviewer.get(f"/review/{transcript}")
+    assert reviewer.fields(transcript)["text-0"] == "Von einem Server mit späterer Uhr"
+    reviewer.decide(transcript, "undo")  # takes the undo back
+    assert "<span>accepted" in reviewer.get(f"/review/{transcript}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from nightscribe.decisions import Decision, Decisions
@@ -264,7 +264,11 @@ def _made(
     if not corrections and not reviews:
         return None
     decision_id = uuid.uuid4().hex
-    stamp = {"decision_id": decision_id, "person": person, "created_at": datetime.now(UTC)}
+    # Decisions are ordered by time, and the clocks of two web servers may differ.
+    before = [row["created_at"] for row in record.reviews[-1:]]
+    before += [_moment(record.last)] if record.last else []
+    moment = max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in before)])
+    stamp = {"decision_id": decision_id, "person": person, "created_at": moment}
     return Decision(
         decision_id,
         record.transcript["transcript_id"],

@@ -173,7 +173,7 @@ async def decide(
         raise HTTPException(411, "Send the length of the form.")
     if int(length) > _FORM_BYTES:
         raise HTTPException(413, f"The form is larger than {_FORM_BYTES:,} bytes.")
-    async with request.form(max_files=0, max_fields=_PART + 20) as form:
+    async with request.form(max_files=0, max_fields=_PART + 20, max_part_size=_FORM_BYTES) as form:
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     try:
         decided = Decided.model_validate(fields)
