@@ -20,6 +20,7 @@ import pyarrow as pa
 from evaluation.gate.against import Against
 from evaluation.gate.findings import Findings, as_data, find
 from evaluation.gate.rules import Rules
+from evaluation.languages import language_label
 from evaluation.measure.located import listed_errors
 from evaluation.measure.scoring import Evaluation, evaluate
 from evaluation.pairs.choices import check_choice
@@ -80,6 +81,7 @@ class _Found:
     pairs: pa.Table
     baseline: pa.Table
     flaws: str
+    sample: str
     history: pa.Table
     systems: pa.Table
     evaluation: Evaluation
@@ -123,6 +125,7 @@ def evaluate_lake(
             "Run": run_id,
             "Warnings": found.flaws,
             "Left out": "; ".join(left_out(evaluation)) or "no reference",
+            **({"Random sample": found.sample} if found.sample else {}),
             "Versions": ", ".join(f"{name} {version(name)}" for name in _VERSIONS),
         },
     )
@@ -164,6 +167,7 @@ def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
             pairs=found,
             baseline=baseline_pairs(connection),
             flaws=_flaws(connection),
+            sample=_sample(connection),
             history=history(connection, EVALUATIONS - 1),
             systems=systems(connection),
             evaluation=evaluation,
@@ -183,6 +187,22 @@ def _stamped(utterances: pa.Table, stamps: Mapping[str, Any]) -> pa.Table:
             for field in schema
         ],
         schema=schema,
+    )
+
+
+def _sample(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many of the reviewers' random sample have no text: its rates are those of the others."""
+    rows = connection.execute(
+        r"""SELECT language, task, count(*), count(*) FILTER (verdict = 'skipped') AS skipped,
+             count(*) FILTER (
+               verdict = 'accepted' AND NOT regexp_matches(text, '[\p{L}\p{N}]')) AS silent
+           FROM latest_reviews WHERE is_sampled AND verdict <> 'reopened'
+           GROUP BY language, task HAVING skipped + silent > 0 ORDER BY language, task"""
+    ).fetchall()
+    return "; ".join(
+        f"{language_label(language)} of corrections, {task}: of {count:,}, "
+        f"{skipped:,} were skipped and {silent:,} have no words"
+        for language, task, count, skipped, silent in rows
     )
 
 

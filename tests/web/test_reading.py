@@ -348,6 +348,34 @@ def test_the_player_brings_the_part_that_is_heard(window: Any) -> None:
     window.locator("#transcribe-9").wait_for()
 
 
+def test_a_word_without_end_can_be_reviewed_on_a_phone(window: Any) -> None:
+    window.set_viewport_size({"width": 390, "height": 844})
+    window.goto(f"{PREFIX}/review/transcribe-c")
+    window.locator("textarea").first.fill("ha" * 400)
+    assert window.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_key_held_and_a_double_click_decide_once(window: Any, tmp_path: Path) -> None:
+    def accepted() -> int:
+        window.get_by_text("accepted by").wait_for()
+        window.wait_for_timeout(300)
+        return len([*tmp_path.glob("uploads/.reviews/*/*.json")])
+
+    # This queue leads to the same transcript again; others lead to one that nobody has heard.
+    window.goto(f"{PREFIX}/review/transcribe-c?queue=selected")
+    window.keyboard.down("Control")
+    for _ in range(3):  # all but the first are repetitions
+        window.keyboard.down("Enter")
+        assert accepted() == 1
+    window.keyboard.up("Control")
+    button = window.locator("[value=accept]").bounding_box()
+    for count in (1, 2):
+        window.mouse.move(button["x"] + 5, button["y"] + 5)
+        window.mouse.down(click_count=count)
+        window.mouse.up(click_count=count)
+        assert accepted() == 2
+
+
 def test_a_pause_before_the_first_sound_is_no_error(window: Any) -> None:
     errors: list[str] = []
     window.on("pageerror", lambda error: errors.append(str(error)))

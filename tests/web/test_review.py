@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from evaluation.lake import evaluate_lake
 from nightscribe.decisions import Decisions
+from nightscribe.lake.keys import KEYS
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import Lake
 from nightscribe.stages.reviews import commit_reviews
 from nightscribe.web.access import Person, Right
+from nightscribe.web.doubt_worth import worth_of_doubt
 from tests.web.conftest import Pages
 
 
@@ -105,7 +111,7 @@ def test_what_did_not_change_is_no_decision(reviewer: Reviewer) -> None:
     transcript = transcript_of(reviewer, "de-01.flac")
     reviewer.decide(transcript, "save")
     assert reviewer.pages.runs.commits == 0
-    assert Decisions.of(reviewer.pages.settings).all() == []
+    assert Decisions.of(reviewer.pages.settings).paths() == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +218,10 @@ def test_two_people_do_not_overwrite_each_other(reviewer: Reviewer) -> None:
     )
     assert answer.status_code == 409
     assert reviewer.fields(transcript)["text-0"] == "Der erste"
+    # The second person has both texts, and decides again from there.
+    assert ">Der zweite</textarea>" in answer.text
+    assert "<bdi>Der erste</bdi>" in answer.text
+    assert 'name="seen" value="1"' in answer.text
 
 
 def test_speech_that_the_model_did_not_hear_can_be_written(reviewer: Reviewer) -> None:
@@ -272,7 +282,7 @@ def test_a_form_that_nobody_sends_is_refused(change: dict[str, str], reviewer: R
     form = reviewer.fields(transcript) | {"action": "save", "text-0": "x"} | change
     answer = reviewer.pages.client.post(f"/review/{transcript}", data=form)
     assert answer.status_code == 422
-    assert Decisions.of(reviewer.pages.settings).all() == []
+    assert Decisions.of(reviewer.pages.settings).paths() == []
 
 
 @pytest.mark.parametrize("name", ["x", "%2e%2e%2fx", "x%00", "%2e%2e%5cx"])
@@ -289,6 +299,9 @@ def test_a_form_too_large_is_not_read(reviewer: Reviewer) -> None:
     transcript = transcript_of(reviewer, "de-01.flac")
     answer = reviewer.pages.client.post(f"/review/{transcript}", data={"text-0": "x" * (5 << 20)})
     assert answer.status_code == 413
+    long = "字" * 300_000  # nine bytes of a form each
+    reviewer.decide(transcript, "save", **{"text-0": long})
+    assert reviewer.fields(transcript)["text-0"] == long
 
 
 def test_hostile_texts_and_names_are_shown_as_text(reviewer: Reviewer) -> None:
@@ -344,3 +357,347 @@ def test_files_of_decisions_are_removed_when_the_lake_has_them(reviewer: Reviewe
     reviewer.get("/review")
     assert inbox.paths() == []
     assert reviewer.fields(transcript)["text-0"] == "Neu"
+
+
+def other_transcript(reviewer: Reviewer, transcript_id: str, *texts: str) -> str:
+    """The id of a new transcript of the same recording and task, with segments of these texts."""
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript_id}'")
+    first = reviewer.rows(f"FROM segments WHERE transcript_id = '{transcript_id}'")[0]
+    other = "f" * 32
+    own = {"transcript_id": other, "options_key": "other", "segment_count": len(texts)}
+    segments = [
+        first | {"transcript_id": other, "index": index, "text": text, "words": None}
+        for index, text in enumerate(texts)
+    ]
+    reviewer.lake.append("segments", rows_of("segments", segments))
+    row |= own | {"text": "".join(texts)}
+    reviewer.lake.append("transcripts", rows_of("transcripts", [row]))
+    reviewer.pages = reviewer.pages_over(reviewer.lake.uri)
+    return other
+
+
+def accepted(reviewer: Reviewer) -> str | None:
+    """The text that counts in an evaluation."""
+    reviewer.commit()
+    rows = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    return rows[0]["text"] if rows else None
+
+
+def test_a_text_saved_elsewhere_does_not_replace_the_accepted_one(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", **{"text-0": "Mit Sorgfalt"})
+    before = accepted(reviewer)
+    other = other_transcript(reviewer, transcript, " Ungeprüft", " und falsch.")
+    assert "<span>open</span>" in reviewer.get(f"/review/{other}")
+    reviewer.decide(other, "save", **{"text-0": "Geprüft"})
+    assert accepted(reviewer) == before
+
+
+def test_undo_gives_the_acceptance_of_another_transcript_back(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    other = other_transcript(reviewer, transcript, " Anders.")
+    # Both within the half minute before the lake has them.
+    reviewer.decide(transcript, "accept", **{"text-0": "Mit Sorgfalt"})
+    reviewer.decide(other, "accept")
+    reviewer.decide(other, "undo")
+    first = accepted(reviewer)
+    assert first is not None
+    assert first.startswith("Mit Sorgfalt")
+    # An older decision that is undone does not touch the newer acceptance.
+    reviewer.decide(other, "accept")
+    reviewer.decide(transcript, "undo")
+    assert accepted(reviewer) == "Anders."
+
+
+def test_undoing_gives_the_skip_back_with_its_queue(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "skip", "queue=doubtful")
+    reviewer.decide(transcript, "accept", "queue=sample")
+    reviewer.decide(transcript, "undo", "queue=sample")
+    # In the sample nobody has skipped it.
+    assert transcript in reviewer.get("/review?queue=sample")
+    reviewer.commit()
+    assert transcript in reviewer.get("/review?queue=sample")
+    assert transcript not in reviewer.get("/review?queue=doubtful")
+
+
+@pytest.mark.parametrize(
+    ("texts", "index", "written", "whole"),
+    [
+        ((" Guten", "", " Tag."), 1, "lieben", "Guten lieben Tag."),
+        (("", " Tag."), 0, "Guten", "Guten Tag."),
+        (("你好", "", "世界"), 1, "，", "你好，世界"),
+    ],
+)
+def test_a_text_in_an_empty_segment_is_a_word_of_its_own(
+    texts: tuple[str, ...], index: int, written: str, whole: str, reviewer: Reviewer
+) -> None:
+    other = other_transcript(reviewer, transcript_of(reviewer, "de-01.flac"), *texts)
+    reviewer.decide(other, "accept", **{f"text-{index}": written})
+    assert accepted(reviewer) == whole
+
+
+@pytest.mark.parametrize("text", [" 10\u00a0000 Euro", " Zwei  Worte", " Am Ende ", "\u3000全角"])
+def test_spaces_of_the_model_are_no_change_of_a_person(text: str, reviewer: Reviewer) -> None:
+    other = other_transcript(reviewer, transcript_of(reviewer, "de-01.flac"), text)
+    reviewer.decide(other, "save")
+    assert Decisions.of(reviewer.pages.settings).paths() == []
+
+
+def test_of_two_people_at_the_same_moment_one_is_refused(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    form = reviewer.fields(transcript) | {"action": "accept"}
+
+    def post(person: int) -> int:
+        changed = form | {"text-0": f"Person {person}"}
+        return reviewer.pages.client.post(f"/review/{transcript}", data=changed).status_code
+
+    with ThreadPoolExecutor(8) as people:
+        assert sorted(people.map(post, range(8))) == [303, *[409] * 7]
+    assert len(Decisions.of(reviewer.pages.settings).paths()) == 1
+
+
+@pytest.mark.parametrize("action", ["save", "accept", "skip"])
+def test_a_double_click_is_one_decision(action: str, reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    form = reviewer.fields(transcript) | {"action": action, "text-0": "Neu"}
+    answers = [reviewer.pages.client.post(f"/review/{transcript}", data=form) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert len(Decisions.of(reviewer.pages.settings).paths()) == 1
+
+
+def test_a_verdict_is_kept_if_the_commit_dies_before_it(
+    reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", "queue=sample", **{"text-0": "Neu"})
+    inbox = Decisions.of(reviewer.pages.settings)
+    [path] = inbox.paths()
+    os.utime(path, (time.time() - 100, time.time() - 100))
+
+    insert = Lake.insert_new
+
+    def dying(lake: Lake, table: str, *given: Any) -> Any:
+        if table == "reviews":
+            raise KeyboardInterrupt
+        return insert(lake, table, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "insert_new", dying)
+        with pytest.raises(KeyboardInterrupt):
+            reviewer.commit()
+    reviewer.pages = reviewer.pages_over(reviewer.lake.uri)
+    assert "accepted by" in reviewer.get(f"/review/{transcript}")
+    reviewer.get("/review")
+    assert inbox.paths() == [path]
+    text = accepted(reviewer)
+    assert text is not None
+    assert text.startswith("Neu")
+    assert len(reviewer.rows("FROM corrections")) == 1
+
+
+def test_the_run_after_a_killed_one_publishes(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "skip")
+    catalog = Path(reviewer.lake.uri.removeprefix("file://")) / "catalog.duckdb"
+    old = catalog.read_bytes()
+    reviewer.commit()
+    catalog.write_bytes(old)  # as if the run had died just before
+    reviewer.commit()
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        assert connection.sql("FROM reviews").fetchall()
+
+
+def broken_decisions(reviewer: Reviewer) -> dict[str, str]:
+    """Contents of files that hold no decision."""
+    transcript = transcript_of(reviewer, "en-02.mp3")
+    reviewer.decide(transcript, "accept", **{"text-0": "Neu"})
+    [path] = Decisions.of(reviewer.pages.settings).paths()
+    whole = path.read_text()
+    path.unlink()
+    content = json.loads(whole)
+    review = content["reviews"][0]
+    reviews = {
+        "without a verdict": [{k: v for k, v in review.items() if k != "verdict"}],
+        "without a time zone": [review | {"created_at": "2026-01-01T00:00:00"}],
+        "without a person": [review | {"person": None}],
+        "of another name": [review],
+        "twice": [review | {"decision_id": "1"}] * 2,
+    }
+    return {
+        "cut": whole[:-10],
+        "nothing": "",
+        "zeros": "\0" * 100,
+        "deep": "[" * 100_000,
+        **{name: json.dumps(content | {"reviews": rows}) for name, rows in reviews.items()},
+    }
+
+
+def test_a_file_that_is_no_decision_stops_neither_pages_nor_commits(reviewer: Reviewer) -> None:
+    broken = broken_decisions(reviewer)
+    inbox = Decisions.of(reviewer.pages.settings)
+    for name, content in broken.items():
+        place = inbox.folder / name.replace(" ", "-")
+        place.mkdir()
+        (place / "1.json").write_text(content)
+    transcript = transcript_of(reviewer, "de-01.flac")
+    following = reviewer.decide(transcript, "accept", **{"text-0": "Neu"})
+    reviewer.get(following.removeprefix("/nightscribe"))
+    page = reviewer.get("/review")
+    assert f"{len(broken)} files hold no decision" in page
+    assert "is no decision of a reviewer" in page
+    committed = commit_reviews(reviewer.lake, reviewer.pages.settings, "run")
+    assert (committed.reviews, len(committed.unreadable)) == (1, len(broken))
+
+
+def test_the_queue_goes_on_while_many_decisions_wait(
+    reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightscribe.web.review_queue._AHEAD", 1)
+    monkeypatch.setattr("nightscribe.web.review_queue._SHOWN", 1)
+    seen = []
+    for _ in range(3):
+        page = reviewer.get("/review?queue=sample")
+        [transcript] = re.findall(r'class="name" href="/nightscribe/review/(\w+)', page)
+        reviewer.decide(transcript, "accept", "queue=sample")
+        seen.append(transcript)
+    assert len(set(seen)) == 3
+    # One that was opened again waits again.
+    reviewer.decide(seen[0], "undo")
+    assert seen[0] in reviewer.get("/review?queue=sample")
+
+
+def test_the_parts_of_a_long_transcript_are_one_decision_each(reviewer: Reviewer) -> None:
+    texts = [f" Satz {number}." for number in range(450)]
+    long = other_transcript(reviewer, transcript_of(reviewer, "de-01.flac"), *texts)
+    following = reviewer.decide(long, "part-200", **{"text-3": "Der vierte."})
+    assert following.endswith("start=200")
+    assert [*reviewer.fields(long, "start=200")][2] == "text-200"
+    # Saving stays on its part, a number between two parts is in the one before.
+    following = reviewer.decide(long, "save", "start=399", **{"text-399": ""})
+    assert following.endswith("start=200")
+    reviewer.decide(long, "accept", "start=400", **{"text-449": "Ende."})
+    text = accepted(reviewer)
+    texts[3], texts[399], texts[449] = " Der vierte.", "", " Ende."
+    assert text == "".join(texts).strip()
+    # Too late on the last part: the text is there, on that part.
+    old = reviewer.fields(long, "start=400")
+    reviewer.decide(long, "undo", "start=400")
+    answer = reviewer.pages.client.post(
+        f"/review/{long}", data=old | {"action": "part-0", "text-448": "Fast am Ende."}
+    )
+    assert answer.status_code == 409
+    assert ">Fast am Ende.</textarea>" in answer.text
+    assert 'name="text-399"' not in answer.text
+
+
+def test_what_the_sample_skips_is_reported_and_stays_in_the_sample(reviewer: Reviewer) -> None:
+    first, second = (transcript_of(reviewer, name) for name in ("de-01.flac", "en-02.mp3"))
+    silent = {name: "" for name in reviewer.fields(first) if name.startswith("text-")}
+    reviewer.decide(first, "accept", "queue=sample", **silent)
+    reviewer.commit()
+    evaluated = evaluate_lake(reviewer.lake, "evaluation")
+    assert evaluated is not None
+    assert "of 1, 0 were skipped and 1 have no words" in evaluated.reports["report.md"]
+    reviewer.decide(first, "undo")
+    reviewer.decide(first, "accept", "queue=sample")
+    reviewer.decide(second, "skip", "queue=sample")
+    reviewer.commit()
+    evaluated = evaluate_lake(reviewer.lake, "evaluation")
+    assert evaluated is not None
+    report = evaluated.reports["report.md"]
+    assert "English (en) of corrections, transcribe: of 1, 1 were skipped" in report
+    # Somebody understands it later: a sample without the hard ones would look too good.
+    reviewer.decide(second, "accept", "queue=selected")
+    reviewer.commit()
+    rows = reviewer.rows("FROM reference_texts WHERE dataset LIKE 'corrections%'")
+    assert [row["dataset"] for row in rows] == ["corrections"] * 2
+
+
+def test_what_looked_wrong_does_not_say_how_often_doubt_is_right(reviewer: Reviewer) -> None:
+    def recordings() -> int:
+        worth = worth_of_doubt(reviewer.pages.site.snapshots, row["model_id"])
+        assert worth is not None
+        return worth.recordings
+
+    transcript = transcript_of(reviewer, "de-01.flac")
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript}'")
+    before = recordings()
+    reviewer.decide(transcript, "accept", "queue=doubtful")
+    reviewer.commit()
+    assert recordings() == before
+    reviewer.decide(transcript, "accept", "queue=sample")
+    reviewer.commit()
+    assert recordings() == before + 1
+
+
+def test_two_people_on_one_queue_get_different_transcripts(reviewer: Reviewer) -> None:
+    def begin() -> str:
+        [address] = re.findall(r'class="button" href="/nightscribe/review/(\w+)', queue())
+        return str(address)
+
+    def queue() -> str:
+        return reviewer.get("/review?queue=sample")
+
+    first = begin()
+    reviewer.get(f"/review/{first}?queue=sample")
+    assert begin() == first  # who has opened it goes on with it
+    reviewer.pages.site.__dict__["access"] = _person("<b>another</b>")
+    second = begin()
+    assert second != first
+    assert "<bdi>somebody</bdi> has it open" in queue()
+    following = reviewer.decide(second, "skip", "queue=sample")
+    assert first not in following
+    # If only that one is left, it is offered; and also when its reader has gone.
+    for _ in range(10):
+        if first in following:
+            break
+        following = reviewer.decide(begin(), "skip", "queue=sample")
+    assert first in following
+    assert begin() == first
+
+
+def test_a_page_that_nobody_uses_any_more_is_free(reviewer: Reviewer) -> None:
+    inbox = Decisions.of(reviewer.pages.settings)
+    inbox.note_open("a", "somebody")
+    assert inbox.open_to_others("another") == {"a": "somebody"}
+    assert inbox.open_to_others("somebody") == {}
+    long_ago = time.time() - 3600
+    os.utime(inbox.folder / ".open" / "a", (long_ago, long_ago))
+    assert inbox.open_to_others("another") == {}
+
+
+def test_who_reviews_what_is_made_again_meanwhile_has_the_texts(reviewer: Reviewer) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "accept", **{"text-0": "Schon geprüft."})
+    form = reviewer.fields(transcript) | {"action": "save", "text-0": "Lange <b>gehört</b>."}
+    [row] = reviewer.rows(f"FROM transcripts WHERE transcript_id = '{transcript}'")
+    again = rows_of("transcripts", [row | {"transcript_id": "e" * 32, "text": " Neu."}])
+    reviewer.lake.upsert("transcripts", again, KEYS["transcripts"])
+    reviewer.pages = reviewer.pages_over(reviewer.lake.uri)
+    answer = reviewer.pages.client.post(f"/review/{transcript}", data=form)
+    assert answer.status_code == 404
+    assert "Lange &lt;b&gt;gehört&lt;/b&gt;." in answer.text
+    # What was accepted before stays a reference.
+    text = accepted(reviewer)
+    assert text is not None
+    assert text.startswith("Schon geprüft.")
+
+
+def test_undo_takes_the_last_decision_back_whatever_the_clock_of_its_server(
+    reviewer: Reviewer,
+) -> None:
+    transcript = transcript_of(reviewer, "de-01.flac")
+    reviewer.decide(transcript, "save", **{"text-0": "Von einem Server mit späterer Uhr"})
+    [path] = Decisions.of(reviewer.pages.settings).paths()
+    content = json.loads(path.read_text())
+    [row] = content["corrections"]
+    row["created_at"] = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    path.write_text(json.dumps(content))
+    reviewer.decide(transcript, "accept")
+    reviewer.decide(transcript, "undo")
+    assert "<span>open</span>" in reviewer.get(f"/review/{transcript}")
+    assert reviewer.fields(transcript)["text-0"] == "Von einem Server mit späterer Uhr"
+    reviewer.decide(transcript, "undo")  # takes the undo back
+    assert "<span>accepted" in reviewer.get(f"/review/{transcript}")

@@ -55,8 +55,9 @@ VIEWS: dict[str, tuple[str, str]] = {
     ),
     "reviews": ("What people decided about transcripts.", "SELECT * FROM files.reviews"),
     "latest_reviews": (
-        "The newest decision about each recording and task; `is_sampled` if it is of the sample.",
-        """SELECT *, bool_or(queue = 'sample' AND verdict = 'accepted') OVER (
+        "The newest decision about each recording and task; `is_sampled` if it is of the sample, "
+        "also if it was skipped there first.",
+        """SELECT *, bool_or(queue = 'sample' AND verdict IN ('accepted', 'skipped')) OVER (
              PARTITION BY recording_id, task) AS is_sampled
            FROM files.reviews QUALIFY row_number() OVER (
              PARTITION BY recording_id, task

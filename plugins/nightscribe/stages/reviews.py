@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from nightscribe.decisions import Decision, Decisions
-from nightscribe.errors import NightscribeError
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
@@ -35,24 +34,14 @@ def commit_reviews(lake: Lake, settings: Settings, run_id: str) -> Committed:
     The files stay: the workers may only read them. The pages remove those that the lake has. A
     decision is committed once, however often its file is read.
     """
-    inbox = Decisions.of(settings)
-    decisions: list[Decision] = []
-    unreadable = []
-    for path in inbox.paths():
-        try:
-            decision = inbox.read(path)
-        except NightscribeError as error:
-            unreadable.append(str(error))
-        else:
-            if decision is not None:
-                decisions.append(decision)
+    decisions, unreadable = Decisions.of(settings).all()
     added = {
         # A verdict becomes visible after the corrections on which it rests.
         table: _commit(lake, table, decisions, run_id)
         for table in ("corrections", "reviews")
     }
-    if any(added.values()):
-        publish(lake)
+    # Also if nothing is new: an earlier attempt may have been killed before it published.
+    publish(lake)
     return Committed(**added, unreadable=unreadable)
 
 

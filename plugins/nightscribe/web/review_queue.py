@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias
 from nightscribe.decisions import Decision, Decisions
 from nightscribe.web.site import Site
 
-__all__ = ["Queue", "Queued", "Waiting", "queued", "waiting"]
+__all__ = ["Queue", "Queued", "Waiting", "queued"]
 
 Queue: TypeAlias = Literal["doubtful", "sample"]
 
 _SHOWN = 50
-_AHEAD = 500  # of the queue; people who review at the same time have decided some of them
+_AHEAD = 500  # read of a queue at a time; decisions that wait have taken some of them
 _KEPT_S = 60.0  # a page may show a state of the lake that is some seconds old
 
 # - `doubtful` begins with the lowest product of what Whisper gives its words (the mean, as in
@@ -37,25 +37,15 @@ _DONE: dict[Queue, str] = {
 
 
 @dataclass(frozen=True)
-class Queued:
-    """A queue of one task, and perhaps of one language.
+class Waiting:
+    """Decisions that the lake does not have yet.
 
     Attributes:
-        rows: the first transcripts: transcript_id, recording_id, language, duration_s, avg_logprob
-        count: how many wait, as the lake knows
-        done: verdict → decisions about this queue that the lake knows
+        unreadable: what is wrong with files of the folder that hold no decision
     """
 
-    rows: list[dict[str, Any]]
-    count: int
-    done: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Decisions that the lake does not have yet."""
-
     decisions: list[Decision]
+    unreadable: list[str]
 
     @property
     def age_s(self) -> float:
@@ -65,24 +55,49 @@ class Waiting:
         return (datetime.now(UTC) - min(times)).total_seconds() if times else 0.0
 
 
-def waiting(site: Site) -> Waiting:
+@dataclass(frozen=True)
+class Queued:
+    """A queue of one task, and perhaps of one language.
+
+    Attributes:
+        rows: the first transcripts: transcript_id, recording_id, language, duration_s, avg_logprob
+        count: how many wait, as the lake knows
+        done: verdict → decisions about this queue that the lake knows
+        waiting: decisions about any queue that the lake does not know
+    """
+
+    rows: list[dict[str, Any]]
+    count: int
+    done: dict[str, int]
+    waiting: Waiting
+
+
+def _waiting(site: Site) -> Waiting:
     """The decisions that the lake does not have. Removes the files of those that it has."""
     folder = Decisions.of(site.settings)
-    decisions = folder.all()
+    decisions, unreadable = folder.all()
     if not decisions:
-        return Waiting([])
+        return Waiting([], unreadable)
+    ids = [one.decision_id for one in decisions]
     known = {
-        row["decision_id"]
-        for row in site.snapshots.rows(
-            """SELECT decision_id FROM corrections WHERE decision_id IN (SELECT unnest(?))
-               UNION SELECT decision_id FROM reviews WHERE decision_id IN (SELECT unnest(?))""",
-            [[one.decision_id for one in decisions]] * 2,
-        )
+        table: {
+            row["decision_id"]
+            for row in site.snapshots.rows(
+                f"FROM {table} SELECT DISTINCT decision_id WHERE decision_id IN (SELECT unnest(?))",
+                [ids],
+            )
+        }
+        for table in ("corrections", "reviews")
     }
+    pending = []
     for one in decisions:
-        if one.decision_id in known:
+        # The tables are committed one after the other, and the second commit may fail.
+        has_rows = {"corrections": one.corrections, "reviews": one.reviews}
+        if all(one.decision_id in known[table] for table, rows in has_rows.items() if rows):
             folder.remove(one, _KEPT_S)
-    return Waiting([one for one in decisions if one.decision_id not in known])
+        else:
+            pending.append(one)
+    return Waiting(pending, unreadable)
 
 
 def queued(site: Site, queue: Queue, task: str, language: str) -> Queued:
@@ -95,9 +110,12 @@ def queued(site: Site, queue: Queue, task: str, language: str) -> Queued:
             SELECT recording_id FROM reference_texts
             WHERE task = ? AND dataset NOT IN ('corrections', 'corrections-selected'))"""
     values = [task, language, language, task, task]
+    pending = _waiting(site)
+    decided = _decided(pending.decisions, queue, task)
+    ahead = _AHEAD * (1 + (len(decided) + _SHOWN) // _AHEAD)
     rows = site.snapshots.kept_rows(
         f"""SELECT transcript_id, recording_id, language, duration_s, avg_logprob, text
-            {condition} ORDER BY {_ORDERS[queue]} LIMIT {_AHEAD}""",
+            {condition} ORDER BY {_ORDERS[queue]} LIMIT {ahead}""",
         values,
     )
     [count] = site.snapshots.kept_rows(f"SELECT count(*) AS count {condition}", values)
@@ -108,15 +126,22 @@ def queued(site: Site, queue: Queue, task: str, language: str) -> Queued:
            GROUP BY verdict""",
         [task, language, language, queue],
     )
-    decided = {
-        (row["recording_id"], row["task"])
-        for one in waiting(site).decisions
-        for row in one.reviews
-        if row["verdict"] != "reopened" and (queue == "doubtful" or row["queue"] == queue)
-    }
-    rows = [row for row in rows if (row["recording_id"], task) not in decided]
+    rows = [row for row in rows if row["recording_id"] not in decided]
     return Queued(
         rows[:_SHOWN],
         count["count"],
         Counter({row["verdict"]: row["count"] for row in done}),
+        pending,
     )
+
+
+def _decided(decisions: list[Decision], queue: Queue, task: str) -> set[str]:
+    """The recordings that a queue does not ask for, by decisions that the lake does not have."""
+    newest = {
+        row["recording_id"]: row for one in decisions for row in one.reviews if row["task"] == task
+    }
+    return {
+        recording_id
+        for recording_id, row in newest.items()
+        if row["verdict"] != "reopened" and (queue == "doubtful" or row["queue"] == queue)
+    }

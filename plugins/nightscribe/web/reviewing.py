@@ -8,17 +8,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from nightscribe.decisions import Decision, Decisions
 from nightscribe.web.site import Site
 
-__all__ = ["Chosen", "Record", "Verdict", "decision", "record_of", "undoing"]
+__all__ = ["Chosen", "Record", "Verdict", "decision", "is_repeated", "record_of", "undoing"]
 
 Row: TypeAlias = dict[str, Any]
 Verdict: TypeAlias = Literal["accepted", "skipped"]
 Chosen: TypeAlias = Literal["sample", "doubtful", "selected"]
+
+_REVIEW = ("transcript_id", "recording_id", "task", "verdict", "queue", "language", "text")
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,25 @@ class Record:
         segments: rows of `segments` with the text of record; `model_text` is the model's (None for
             a segment that the model did not write), `version` counts the corrections
         reviews: rows of `reviews` of this recording and task, oldest first
-        last: the newest decision
-        decisions: number of decisions about this recording and task: who has seen fewer has an
-            old page
+        last: the newest decision about this transcript
+        transcripts: ids of all transcripts of this recording and task
+        decisions: ids of the decisions about these: who has seen fewer has an old page
     """
 
     transcript: Row
     segments: list[Row]
     reviews: list[Row]
     last: Decision | None
-    decisions: int
+    transcripts: list[str]
+    decisions: frozenset[str]
 
     @property
     def review(self) -> Row | None:
-        """The newest review, if it was not undone."""
+        """The newest review, if it is about this transcript and was not undone."""
         newest = self.reviews[-1] if self.reviews else None
-        return None if newest is None or newest["verdict"] == "reopened" else newest
+        if newest is None or newest["transcript_id"] != self.transcript["transcript_id"]:
+            return None
+        return None if newest["verdict"] == "reopened" else newest
 
     @property
     def verdict(self) -> str:
@@ -60,18 +65,23 @@ class Record:
 
 def record_of(site: Site, transcript_id: str) -> Record | None:
     """The record of a transcript; None if the lake has no such transcript."""
-    found = site.snapshots.rows("FROM transcripts WHERE transcript_id = ?", [transcript_id])
+    found = {
+        row["transcript_id"]: row
+        for row in site.snapshots.rows(
+            """FROM transcripts SEMI JOIN (
+                 SELECT recording_id, task FROM transcripts WHERE transcript_id = ?
+               ) USING (recording_id, task)""",
+            [transcript_id],
+        )
+    }
     if not found:
         return None
-    [transcript] = found
-    known = _of_lake(site, transcript)
-    seen = {one.decision_id for one in known}
-    waiting = [
-        one
-        for one in Decisions.of(site.settings).about(transcript_id)
-        if one.decision_id not in seen
-    ]
-    decisions = [*known, *waiting]
+    transcript = found[transcript_id]
+    by_id = {one.decision_id: one for one in _of_lake(site, transcript)}
+    inbox = Decisions.of(site.settings)
+    # A file is whole; the lake has the corrections of a decision before its review.
+    by_id |= {one.decision_id: one for name in found for one in inbox.about(name)}
+    decisions = sorted(by_id.values(), key=lambda one: (_moment(one), one.decision_id))
     reviews = [row for one in decisions for row in one.reviews]
     own = [one for one in decisions if one.transcript_id == transcript_id]
     return Record(
@@ -79,7 +89,8 @@ def record_of(site: Site, transcript_id: str) -> Record | None:
         _segments(site, transcript, [row for one in own for row in one.corrections]),
         sorted(reviews, key=_order),
         own[-1] if own else None,
-        len(decisions),
+        list(found),
+        frozenset(by_id),
     )
 
 
@@ -104,7 +115,7 @@ def decision(
     for row in record.segments:
         text = row["text"]
         if row["index"] in texts:
-            text = _like(row["model_text"] or "", texts[row["index"]])
+            text = _text_of(record, row, texts[row["index"]])
         if text != row["text"]:
             corrections.append(_correction(record, row, text))
         now.append(text)
@@ -118,30 +129,42 @@ def decision(
     return _made(record, person, corrections, reviews)
 
 
+def is_repeated(
+    record: Record, person: str, texts: Mapping[int, str], verdict: Verdict | None
+) -> bool:
+    """Whether a person's newest decision has left the transcript like this: a click was doubled."""
+    if record.last is None or verdict not in (None, record.verdict):
+        return False
+    same = all(
+        _text_of(record, row, texts[row["index"]]) == row["text"]
+        for row in record.segments
+        if row["index"] in texts
+    )
+    return same and (record.last.corrections or record.last.reviews)[0]["person"] == person
+
+
 def undoing(record: Record, person: str) -> Decision | None:
     """The decision that takes back the last one; None if there is none."""
     if record.last is None:
         return None
-    by_index = {row["index"]: row for row in record.segments}
+    texts = {row["index"]: row["replaced"] for row in record.last.corrections}
     corrections = [
-        _correction(record, by_index[row["index"]], row["replaced"])
-        for row in record.last.corrections
-        if row["index"] in by_index
+        _correction(record, row, texts[row["index"]])
+        for row in record.segments
+        if texts.get(row["index"], row["text"]) != row["text"]
     ]
-    restored = {row["index"]: row["text"] for row in corrections}
-    now = [str(restored.get(row["index"], row["text"])) for row in record.segments]
     reviews = []
-    if record.last.reviews:
-        [undone] = record.last.reviews
-        before = [row for row in record.reviews if row["version"] < undone["version"]]
-        verdict = before[-1]["verdict"] if before else "reopened"
-        as_before = before[-1] if verdict == "accepted" else undone
-        reviews.append(_review(record, verdict, as_before["queue"], as_before["language"], now))
+    if record.last.reviews and record.reviews[-1]["decision_id"] == record.last.decision_id:
+        *before, undone = record.reviews
+        # As it was: it may be the review of another transcript of the recording.
+        restored = before[-1] if before else {**undone, "verdict": "reopened", "text": None}
+        version = undone["version"] + 1
+        reviews.append({name: restored[name] for name in _REVIEW} | {"version": version})
     return _made(record, person, corrections, reviews)
 
 
 def _of_lake(site: Site, transcript: Row) -> list[Decision]:
-    """The decisions about a recording and task that the lake has, oldest first."""
+    """The decisions about a recording and task that the lake has."""
     key = [transcript["recording_id"], transcript["task"]]
     rows = {
         table: site.snapshots.rows(
@@ -156,7 +179,7 @@ def _of_lake(site: Site, transcript: Row) -> list[Decision]:
                 row["decision_id"], Decision(row["decision_id"], row["transcript_id"])
             )
             getattr(one, table).append(row)
-    return sorted(found.values(), key=lambda one: (_moment(one), one.decision_id))
+    return list(found.values())
 
 
 def _moment(one: Decision) -> datetime:
@@ -198,9 +221,17 @@ def _segments(site: Site, transcript: Row, corrections: list[Row]) -> list[Row]:
     return segments
 
 
-def _like(model_text: str, text: str) -> str:
-    """A person's text in one line, with the space before it that the model's text has."""
+def _text_of(record: Record, segment: Row, text: str) -> str:
+    """A person's text of a segment in one line, with the space before it that belongs there.
+
+    A text that differs in spaces only is no other text.
+    """
     line = " ".join(text.split())
+    if line == " ".join(segment["text"].split()):
+        return str(segment["text"])
+    model_text = segment["model_text"] or ""
+    if not model_text.strip():  # as other segments have it: Chinese has no spaces
+        model_text = next((row["model_text"] for row in record.segments if row["model_text"]), "")
     space = model_text[: len(model_text) - len(model_text.lstrip())]
     return space + line if line else ""
 
@@ -233,7 +264,11 @@ def _made(
     if not corrections and not reviews:
         return None
     decision_id = uuid.uuid4().hex
-    stamp = {"decision_id": decision_id, "person": person, "created_at": datetime.now(UTC)}
+    # Decisions are ordered by time, and the clocks of two web servers may differ.
+    before = [row["created_at"] for row in record.reviews[-1:]]
+    before += [_moment(record.last)] if record.last else []
+    moment = max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in before)])
+    stamp = {"decision_id": decision_id, "person": person, "created_at": moment}
     return Decision(
         decision_id,
         record.transcript["transcript_id"],

@@ -18,8 +18,8 @@ from nightscribe.languages import LANGUAGES
 from nightscribe.web.access import Person, Right, needs
 from nightscribe.web.places import places_of
 from nightscribe.web.rendering import page, query
-from nightscribe.web.review_queue import queued, waiting
-from nightscribe.web.reviewing import Record, decision, record_of, undoing
+from nightscribe.web.review_queue import Queued, queued
+from nightscribe.web.reviewing import Record, decision, is_repeated, record_of, undoing
 from nightscribe.web.site import Site, SiteHere
 
 __all__ = ["router"]
@@ -77,14 +77,16 @@ def review(request: Request, site: SiteHere, where: WhereHere, done: str = "") -
     """The queue: what waits, and how to begin."""
     chosen = "doubtful" if where.queue == "selected" else where.queue
     found = queued(site, chosen, where.task, where.language)
-    unsaved = waiting(site)
+    taken = Decisions.of(site.settings).open_to_others(request.state.person.name)
     return page(
         request,
         "review.html",
         where=where,
         found=found,
-        unsaved=unsaved,
-        is_late=unsaved.age_s > _LATE_S,
+        taken=taken,
+        free=_first_free(found, taken),
+        unsaved=found.waiting,
+        is_late=found.waiting.age_s > _LATE_S,
         languages=site.snapshots.kept_rows(
             "SELECT language, count(*) AS count FROM transcripts WHERE task = ? GROUP BY ALL "
             "ORDER BY count DESC",
@@ -105,6 +107,22 @@ def transcript(
     done: str = "",
 ) -> HTMLResponse:
     """One transcript, with a field for each segment."""
+    answer = _editor(request, site, transcript_id, where, start, done)
+    Decisions.of(site.settings).note_open(transcript_id, request.state.person.name)
+    return answer
+
+
+def _editor(
+    request: Request,
+    site: Site,
+    transcript_id: str,
+    where: Where,
+    start: int,
+    done: str = "",
+    typed: Mapping[int, str] | None = None,
+    spoken: str = "",
+) -> HTMLResponse:
+    """The page of a transcript. With `typed` and `spoken`, what a person sent too late."""
     record = _record(site, transcript_id)
     recording_id = record.transcript["recording_id"]
     parts = range(0, len(record.segments), _PART)
@@ -112,17 +130,20 @@ def transcript(
     segments = record.segments[begin : begin + _PART]
     for row in segments:
         row["suspicious"] = described(row)
-    heard = record.review["language"] if record.review else record.transcript["language"]
+        row["typed"] = (typed or {}).get(row["index"], row["text"]).strip()
+    newest = record.reviews[-1] if record.reviews else record.transcript
     return page(
         request,
         "review_transcript.html",
+        200 if typed is None else 409,
         where=where,
         record=record,
         transcript=record.transcript,
         segments=segments,
+        is_late=typed is not None,
         start=begin,
         parts=parts,
-        spoken=heard,
+        spoken=spoken or newest["language"],
         languages=_LANGUAGES,
         name=places_of(site.snapshots, [recording_id])[recording_id].name,
         has_waveform=bool(
@@ -152,7 +173,7 @@ async def decide(
         raise HTTPException(411, "Send the length of the form.")
     if int(length) > _FORM_BYTES:
         raise HTTPException(413, f"The form is larger than {_FORM_BYTES:,} bytes.")
-    async with request.form(max_files=0, max_fields=_PART + 20) as form:
+    async with request.form(max_files=0, max_fields=_PART + 20, max_part_size=_FORM_BYTES) as form:
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     try:
         decided = Decided.model_validate(fields)
@@ -161,16 +182,28 @@ async def decide(
         raise HTTPException(422, str(error.errors()[0]["msg"])) from error
     if decided.spoken not in LANGUAGES:
         raise HTTPException(422, "Choose a language of the list.")
-    is_kept = await asyncio.to_thread(
-        _keep, site, transcript_id, person.name, where, decided, texts
-    )
+    try:
+        is_kept = await asyncio.to_thread(
+            _keep, site, transcript_id, person.name, where, decided, texts
+        )
+    except _Overtaken:
+        return await asyncio.to_thread(
+            _editor,
+            request,
+            site,
+            transcript_id,
+            where,
+            decided.start,
+            typed=texts,
+            spoken=decided.spoken,
+        )
     if is_kept:
         try:
             await site.runs.commit_reviews(request)
         except HTTPException as error:
             # The decision is kept, and the queue says how long decisions have waited.
             log.warning("no run commits the decisions of reviewers: %s", error.detail)
-    address = await asyncio.to_thread(_following, site, transcript_id, where, decided)
+    address = await asyncio.to_thread(_following, site, transcript_id, person.name, where, decided)
     return RedirectResponse(address, 303)
 
 
@@ -184,6 +217,10 @@ def _texts(fields: Mapping[str, str]) -> dict[int, str]:
     }
 
 
+class _Overtaken(Exception):
+    """Somebody has decided since the page was opened."""
+
+
 def _keep(
     site: Site,
     transcript_id: str,
@@ -192,14 +229,19 @@ def _keep(
     decided: Decided,
     texts: dict[int, str],
 ) -> bool:
-    """Write the decision; False if there is nothing to keep."""
-    record = _record(site, transcript_id)
-    if record.decisions != decided.seen:
+    """Write the decision; False if there is nothing to keep. Raises `_Overtaken`."""
+    record = record_of(site, transcript_id)
+    if record is None:  # the page that Back would lead to is gone, too
+        written = " ".join(" ".join(texts.values()).split())
         raise HTTPException(
-            409,
-            "Somebody has decided about this transcript since you opened its page. Nothing was "
-            "changed: go back to see your texts, and open the page again to see the others'.",
+            404,
+            "There is no such transcript any more: it was made again since you opened its page. "
+            f"Nothing was kept. What you sent: {written}",
         )
+    if len(record.decisions) != decided.seen:
+        if decided.action != "undo" and is_repeated(record, person, texts, decided.verdict()):
+            return False
+        raise _Overtaken
     if decided.action == "undo":
         made = undoing(record, person)
     else:
@@ -207,24 +249,35 @@ def _keep(
     if made is None:
         return False
     try:
-        Decisions.of(site.settings).add(made)
+        is_kept = Decisions.of(site.settings).add(made, record.transcripts, record.decisions)
     except OSError as error:
         raise HTTPException(
-            503, f"The folder of the uploads cannot be written: {error.strerror or error}."
+            503,
+            f"The folder of the uploads cannot be written: {error.strerror or error}. "
+            "Nothing was kept: go back to see your texts.",
         ) from error
+    if not is_kept:
+        raise _Overtaken
     return True
 
 
-def _following(site: Site, transcript_id: str, where: Where, decided: Decided) -> str:
+def _following(site: Site, transcript_id: str, person: str, where: Where, decided: Decided) -> str:
     """The address to go on with."""
     here = f"{site.prefix}/review/{quote(transcript_id, safe='')}"
     if decided.verdict() is None or where.queue == "selected":
         return f"{here}?{where.address(start=decided.following_part or None)}"
-    rows = queued(site, where.queue, where.task, where.language).rows
-    if not rows:
+    found = queued(site, where.queue, where.task, where.language)
+    if not found.rows:
         return f"{site.prefix}/review?{where.address(done=transcript_id)}"
-    following = quote(rows[0]["transcript_id"], safe="")
+    taken = Decisions.of(site.settings).open_to_others(person)
+    following = quote(_first_free(found, taken), safe="")
     return f"{site.prefix}/review/{following}?{where.address(done=transcript_id)}"
+
+
+def _first_free(found: Queued, taken: Mapping[str, str]) -> str:
+    """The first transcript that nobody else has open; the first one if others have all of them."""
+    ids = [str(row["transcript_id"]) for row in found.rows]
+    return next((one for one in ids if one not in taken), ids[0] if ids else "")
 
 
 def _record(site: Site, transcript_id: str) -> Record:
@@ -243,7 +296,7 @@ def _done(site: Site, transcript_id: str) -> dict[str, Any] | None:
     return {
         "transcript_id": transcript_id,
         "verdict": record.verdict,
-        "seen": record.decisions,
+        "seen": len(record.decisions),
         "spoken": record.transcript["language"],
         "name": places_of(site.snapshots, [recording_id])[recording_id].name,
     }

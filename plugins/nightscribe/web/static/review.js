@@ -36,9 +36,14 @@ const keys = {
   ".": () => go(1, (text) => item(text).classList.contains("unsure")),
   Enter: () => form.requestSubmit(form.querySelector("[value=accept]")),
 };
+// A key that is held, and the second click of a double click, may meet the next transcript already.
+const once = [" ", "Enter"];
 addEventListener("keydown", (event) => {
   const action = event.ctrlKey && !event.altKey && !event.metaKey && keys[event.key];
   if (!action) return;
   event.preventDefault();
-  action();
+  if (!event.repeat || !once.includes(event.key)) action();
+});
+form.addEventListener("click", (event) => {
+  if (event.detail > 1 && event.target.matches("button")) event.preventDefault();
 });
