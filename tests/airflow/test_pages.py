@@ -286,6 +286,7 @@ def test_a_correction_is_a_row_and_counts_in_the_next_evaluation(
 ) -> None:
     page = open_page("/nightscribe/review?queue=sample")
     page.get_by_role("link", name="Begin").click()
+    page.wait_for_url(re.compile("/nightscribe/review/"))  # waits for its scripts, too
     text = page.locator("textarea").first
     until(page, "document.querySelector('audio').readyState >= 1")
     page.keyboard.press("Control+ArrowDown")  # by keyboard: into the first text
