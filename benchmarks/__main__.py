@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -324,4 +325,6 @@ def _names(given: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from airflow.sdk import Metadata, dag, task
 
 from nightscribe.airflow import form as form
-from nightscribe.settings import Settings
+from nightscribe.settings import MANUAL, Settings
 
 SETTINGS = Settings()
 
 
 @dag(
     dag_display_name="Transcribe archives",
-    schedule=SETTINGS.schedule or None,
+    schedule=None if SETTINGS.schedule == MANUAL else SETTINGS.schedule,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,

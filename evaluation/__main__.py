@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -48,6 +49,7 @@ exit codes:
   2  wrong usage, or a file that cannot be used
   3  scored, and the gate is closed: a language is worse than its baseline, or beyond a limit
   4  scored, and --strict found references without a hypothesis or hypotheses without a reference
+  130  interrupted
 """
 
 _SHOWN_IDS = 5
@@ -68,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         _say(str(error))
         return _WRONG_USAGE
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 128 + signal.SIGINT
 
 
 def _run(options: argparse.Namespace, rules: Rules | None) -> int:
@@ -275,4 +280,6 @@ def _say(message: str) -> None:
 
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

@@ -35,6 +35,7 @@ from evaluation.report.markdown import render_markdown
 from evaluation.report.systems import systems
 from evaluation.report.text import text_table
 from evaluation.report.trends import EVALUATIONS, history
+from nightscribe.lake.damage import explains
 from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
@@ -88,6 +89,7 @@ class _Found:
     utterances: pa.Table | None
 
 
+@explains
 def evaluate_lake(
     lake: Lake, run_id: str, rules: Rules | None = None, other: Chosen | None = None
 ) -> Evaluated | None:

@@ -11,6 +11,7 @@ samples that differ. Needs the `ffmpeg` command. docs/audio.md has a result.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, replace
@@ -200,4 +201,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -7,6 +7,8 @@ prints tables of the lake, and stops Airflow.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -48,7 +50,7 @@ def main() -> int:
     airflow = AirflowApi(
         REPOSITORY / ".nightscribe" / "airflow",
         free_port(),
-        environment={"NIGHTSCRIBE_SCHEDULE": ""},  # only the run below is started
+        environment={"NIGHTSCRIBE_SCHEDULE": "none"},  # only the run below is started
     )
     print(f"Starting Airflow in {airflow.home} …", flush=True)
     try:
@@ -62,6 +64,9 @@ def main() -> int:
     except NightscribeError as error:
         print(f"error: {error}\nAirflow's log: {airflow.home}/standalone.log", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # a reader such as `head` went away; Airflow is stopped by now
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     print(
         f"Lake:    {Path(settings.lake).resolve()}\n"
         f"Report:  {Path(settings.lake).resolve()}/reports/latest/report.html\n"

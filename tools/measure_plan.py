@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,6 +148,8 @@ def main(sizes: list[int], sources: int, models: int) -> None:
 
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if sys.argv[1:2] == ["--make"]:
         make_lake(sys.argv[2], *map(int, sys.argv[3:6]))
         print("null", flush=True)

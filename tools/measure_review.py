@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import signal
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -125,4 +126,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

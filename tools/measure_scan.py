@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -191,6 +192,8 @@ def main_scan_only(sizes: list[int]) -> None:
 STEPS = {"--take-in": take_in, "--write-lake": write_lake, "--scan": scan_only}
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if sys.argv[1:2] and sys.argv[1] in STEPS:
         print(json.dumps(STEPS[sys.argv[1]](*sys.argv[2:])), flush=True)
         os._exit(0)  # for why, see `nightscribe.cli.command`

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -202,6 +203,8 @@ def main(sizes: list[int], parent: str | None) -> None:
 
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     step, rest = sys.argv[1:2], sys.argv[2:]
     if step == ["--append"]:
         append(rest[0], *map(int, rest[1:3]))

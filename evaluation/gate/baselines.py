@@ -16,6 +16,7 @@ import pyarrow as pa
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.systems import Chosen, newest_chosen
 from evaluation.pairs.table import Group, group_of, group_rows
+from nightscribe.lake.damage import explains
 from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
@@ -25,6 +26,7 @@ class Smaller(Exception):
     """A baseline that would have fewer recordings than the one it replaces."""
 
 
+@explains
 def set_baselines(
     lake: Lake,
     run_id: str,

@@ -1,8 +1,9 @@
-"""Two kinds of errors: an input that cannot be used, and a mistake that a person must correct.
+"""Two kinds of errors: an input that cannot be used, and what a person must correct.
 
 A bad input never stops a batch. It raises `Rejected`, and the loop over the inputs turns that into
 one row of the table `rejected`. A wrong setting, a missing model or a lake with a newer format
-raises `NightscribeError`. Its message names the thing, says what is wrong with it, and what to do.
+raises `NightscribeError`; `nightscribe.faults` turns failures of the disk and the network into one.
+Its message names the thing, says what is wrong with it, and what to do.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Rejected(Exception):
 
 
 class NightscribeError(Exception):
-    """A mistake that a person must correct. Its message says what to do and needs no traceback."""
+    """What a person must correct. Its message says what to do and needs no traceback."""
 
 
 class ConfigurationError(NightscribeError):

@@ -19,6 +19,9 @@ log = logging.getLogger("nightscribe")
 LOG_EVERY_S = 5.0
 """Time between two log lines, s."""
 
+_MEASURED_S = 1.0
+"""Shortest time from which a speed is computed for an ETA, s."""
+
 
 class Progress:
     """A context manager that counts finished items and logs the counts at its end.
@@ -65,16 +68,29 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        log.info(self.line())
+        log.info(self.line(at_end=True))
 
     def add(self, amount: float, items: int = 1) -> None:
         """Count finished items with a total of `amount`."""
+        self._count(amount, items)
+
+    def drop(self, amount: float) -> None:
+        """Count an item that failed: its amount is not done, and is not left to do either."""
+        self.total_amount -= amount
+        self._count(0.0, 1)
+
+    def _count(self, amount: float, items: int) -> None:
         self.items += items
         self.amount += amount
         now = time.monotonic()
         if self._bar is not None:
             task = self._bar.task_ids[0]
-            self._bar.update(task, completed=self.amount, state=self.state())
+            self._bar.update(
+                task,
+                total=self.total_amount or 1,
+                completed=self.amount,
+                state=self.state(),
+            )
         elif now - self._logged >= LOG_EVERY_S:
             self._logged = now
             log.info(self.line())
@@ -99,10 +115,14 @@ class Progress:
             speed = f"{self.rate:.1f} {self.unit}/s"
         return f"{self.items}/{self.total_items}, {done}, {speed}"
 
-    def line(self) -> str:
-        """One log line: counts, speed, elapsed time and ETA."""
+    def line(self, *, at_end: bool = False) -> str:
+        """One log line: counts, speed, elapsed time and, before the end, ETA.
+
+        There is no ETA while nothing is done, or while what is done took no time worth a rate.
+        """
         left = self.total_amount - self.amount
-        eta = f", ETA {duration(left / self.rate)}" if self.rate > 0 and left > 0.5 else ""
+        known = self.amount > 0 and self.elapsed_s >= _MEASURED_S
+        eta = f", ETA {duration(left / self.rate)}" if known and left > 0.5 and not at_end else ""
         return f"{self.what}: {self.state()}, {duration(self.elapsed_s)} elapsed{eta}"
 
 

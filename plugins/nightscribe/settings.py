@@ -1,28 +1,79 @@
 """Every setting with its unit and default. This module reads them from the environment.
 
-`NIGHTSCRIBE_LAKE=/data/lake` sets `Settings().lake`. Credentials are not settings: they come from
+`NIGHTSCRIBE_LAKE=/data/lake` sets `Settings().lake`. A variable that is empty or blank is as if it
+were not set. Credentials are not settings: they come from
 Airflow connections or from the cloud's own chain. One variable is read elsewhere:
 `NIGHTSCRIBE_DEMO_MODEL`, in `nightscribe.whisper.checkpoints`.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from nightscribe.languages import language_code
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 
 EngineName = Literal["batched", "reference"]
+TaskName = Literal["transcribe", "translate", "both"]
+
+MANUAL = "none"
+"""Value of `NIGHTSCRIBE_SCHEDULE` for a DAG that only people start."""
 
 
-class ArchiveLimits(BaseSettings):
+class _Variables(PydanticBaseSettingsSource):
+    """The environment variables that have a value, as texts, by field."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The variable of a field; None if it is not set, or blank."""
+        variable = f"{self.config['env_prefix']}{field_name}".upper()
+        value = os.environ.get(variable, "")
+        return value if value.strip() else None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+            if name != "limits"  # they have variables of their own
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class _FromEnvironment(BaseSettings):
+    """A value whose fields come from environment variables."""
+
+    model_config = SettingsConfigDict(frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller gives, then the variables."""
+        return init_settings, _Variables(settings_cls)
+
+
+class ArchiveLimits(_FromEnvironment):
     """How a container (zip or tar) is read, from `NIGHTSCRIBE_ARCHIVE_*`; limits stop zip bombs."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_ARCHIVE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_ARCHIVE_")
 
     max_members: int = Field(1_000_000, gt=0, description="members of one container")
     max_expanded_bytes: int = Field(
@@ -62,10 +113,10 @@ class ArchiveLimits(BaseSettings):
         return value
 
 
-class Settings(BaseSettings):
+class Settings(_FromEnvironment):
     """The settings, from environment variables `NIGHTSCRIBE_*`. A value: it does not change."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="NIGHTSCRIBE_")
 
     lake: str = Field("lake", description="folder or s3:// prefix of the tables")
     lake_conn_id: str | None = Field(
@@ -104,7 +155,7 @@ class Settings(BaseSettings):
         description="windows that the batched engine decodes side by side; 0: as many as fit in "
         "memory, up to 16 on a CPU and 256 on a GPU",
     )
-    task: str = Field(
+    task: TaskName = Field(
         "transcribe", description="`transcribe`, `translate` (into English) or `both`"
     )
     language: str = Field(
@@ -132,7 +183,7 @@ class Settings(BaseSettings):
     )
     schedule: str = Field(
         "@daily",
-        description="schedule of the DAG transcribe_archives, a cron expression; empty: manual "
+        description="schedule of the DAG transcribe_archives, a cron expression; `none`: manual "
         "runs only",
     )
     gate: str = Field(
@@ -179,6 +230,22 @@ class Settings(BaseSettings):
     def _has_precision(cls, value: str, others: ValidationInfo) -> str:
         if value == "reference" and others.data.get("precision") == "bfloat16":
             raise ValueError("openai-whisper has no bfloat16; set NIGHTSCRIBE_PRECISION=auto")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            raise ValueError("choose auto, cpu, cuda or cuda:N")
+        return value
+
+    @field_validator("language")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in ("auto", "manifest") and language_code(value) is None:
+            raise ValueError(
+                "choose auto, manifest, or a language that Whisper knows, such as en or Spanish"
+            )
         return value
 
     @field_validator("archives", "upload_places", mode="before")

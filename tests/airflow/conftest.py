@@ -115,7 +115,7 @@ def settings_of() -> Callable[..., dict[str, str]]:
             "NIGHTSCRIBE_MODEL": "demo",
             "NIGHTSCRIBE_DEVICE": "cpu",
             "NIGHTSCRIBE_THREADS": "1",
-            "NIGHTSCRIBE_SCHEDULE": "",
+            "NIGHTSCRIBE_SCHEDULE": "none",
             "NIGHTSCRIBE_RETRY_DELAY_S": "1",
             **more,
         }

@@ -131,7 +131,7 @@ def inspected(home: Path, repository: Path) -> list[dict[str, Any]]:
             "NIGHTSCRIBE_POOL": "big",
             "NIGHTSCRIBE_RETRY_DELAY_S": "7",
         },
-        {"NIGHTSCRIBE_SCHEDULE": ""},
+        {"NIGHTSCRIBE_SCHEDULE": "none"},
     )
     found = _python(INSPECT, repository / "dags", *map(json.dumps, ({}, *others)), home=home)
     assert [one["errors"] for one in found] == [{}, {}, {}]

@@ -186,7 +186,7 @@ def test_bad_language_and_no_archive_are_named(
     monkeypatch.setenv("NIGHTSCRIBE_LANGUAGE", "Klingon")
     code, printed = doctor()
     assert code == 1
-    assert "language 'Klingon'" in printed
+    assert "NIGHTSCRIBE_LANGUAGE=Klingon" in printed
 
 
 def test_checkpoint_that_was_cut_short_is_named(doctor: Doctor, tmp_path: Path) -> None:

@@ -406,7 +406,110 @@ def test_a_reader_that_goes_away_gets_no_traceback(rows: int, fmt: str, lake: Pa
     )
     os.close(writing)
     assert done.stderr == b""
-    assert done.returncode == 1
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+AWKWARD = """SELECT 'nan'::DOUBLE AS nan, '-inf'::FLOAT AS inf, ['nan'::DOUBLE, 1.5] AS list,
+    {'x': 'inf'::DOUBLE} AS struct, map {'k': 'nan'::DOUBLE} AS map,
+    'NaN, "Infinity" \\ -Infinity' AS text, '\\xAB\\x00'::BLOB AS blob,
+    DATE '2026-01-02' AS date, TIMESTAMPTZ '2026-01-02 03:04:05+00' AS moment,
+    170141183460469231731687303715884105727 AS huge, 18446744073709551615::UBIGINT AS big,
+    INTERVAL 3 DAY AS span, NULL AS nothing, [1, NULL] AS holes, 5e-324 AS small"""
+
+
+def test_json_is_json_whatever_the_values_are(lake: Path, tmp_path: Path) -> None:
+    def no_constant(text: str) -> object:
+        raise AssertionError(f"{text} is no JSON")
+
+    for query, rows in ((AWKWARD, 1), (f"{AWKWARD} FROM range(3)", 3), ("FROM rejected", 0)):
+        ran = nightscribe("sql", "--lake", lake, "--format", "json", query)
+        assert ran.code == 0, ran.err
+        found = json.loads(ran.out, parse_constant=no_constant)
+        assert len(found) == rows
+        path = tmp_path / "rows.json"
+        nightscribe("sql", "--lake", lake, "--format", "json", "-o", path, query)
+        assert path.read_text(encoding="utf-8") == ran.out
+    [row] = json.loads(nightscribe("sql", "--lake", lake, "--format", "json", AWKWARD).out)
+    assert (row["nan"], row["inf"], row["list"]) == (None, None, [None, 1.5])
+    assert (row["struct"], row["map"]) == ({"x": None}, {"k": None})
+    assert row["text"] == 'NaN, "Infinity" \\ -Infinity'
+    assert (row["date"], row["blob"]) == ("2026-01-02", "\\xAB\\x00")
+    assert (row["huge"], row["big"]) == (2**127 - 1, 2**64 - 1)
+    assert (row["holes"], row["small"]) == ([1, None], 5e-324)
+
+
+def test_a_long_query_draws_no_bar_among_the_rows(lake: Path) -> None:
+    # DuckDB would after two seconds, on standard output.
+    query = "SELECT current_setting('enable_progress_bar') AS bar"
+    ran = nightscribe("sql", "--lake", lake, "--format", "json", query)
+    assert json.loads(ran.out) == [{"bar": False}]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("sql", "--help"),
+        ("warnings",),
+        ("export", "--format", "srt", "--out", "OUT"),
+        ("baseline", "set"),
+        ("sql", "FROM range(100_000)"),
+    ],
+)
+def test_a_pipe_that_is_closed_is_no_error(
+    arguments: tuple[str, ...], lake: Path, tmp_path: Path
+) -> None:
+    words = [str(tmp_path) if word == "OUT" else word for word in arguments]
+    own = shutil.copytree(lake, tmp_path / "lake")  # `baseline set` writes
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            command(*words),
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "NIGHTSCRIBE_LAKE": str(own)},
+            timeout=60,
+            check=False,
+        )
+    assert b"Traceback" not in done.stderr
+    assert b"BrokenPipe" not in done.stderr
+    assert done.returncode == 0 if "--help" in arguments else 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        ("gone/x.csv", "gone/x.csv: No such file or directory: "),
+        ("file/x.csv", "file/x.csv: Not a directory: a part of this path is a file"),
+        ("folder", "folder"),
+        ("/dev/full", "/dev/full"),
+    ],
+)
+def test_a_file_of_rows_that_cannot_be_written_is_named_with_what_to_do(
+    place: str, what: str, lake: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    rows = "FROM range(100_000)"
+    ran = nightscribe("sql", "--lake", lake, "--format", "csv", "-o", tmp_path / place, rows)
+    assert ran.code == 2
+    [line] = ran.err.splitlines()
+    assert what in line
+    assert line.endswith(", then run again")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_an_empty_variable_writes_no_lake_into_the_working_folder(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NIGHTSCRIBE_LAKE", "")
+    monkeypatch.setenv("NIGHTSCRIBE_INDEX", " ")
+    monkeypatch.setenv("NIGHTSCRIBE_SLOTS", "")
+    ran = nightscribe("run", "--archives", archive, "--model", "demo", "--limit", "1")
+    assert ran.code == 0, ran.err
+    assert os.listdir(tmp_path) == ["lake"]
 
 
 # export

@@ -582,7 +582,7 @@ def test_the_settings_are_used_where_no_flag_is_given(
     assert str(cache / "tiny.pt") in capsys.readouterr().err
     monkeypatch.setenv("NIGHTSCRIBE_DEVICE", "abacus")
     assert run_ours(*arguments) == 2
-    assert "device 'abacus'" in capsys.readouterr().err
+    assert "NIGHTSCRIBE_DEVICE=abacus" in capsys.readouterr().err
     assert run_ours(*arguments, "--device", "cpu") == 2
     assert "abacus" not in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ import pytest
 
 from nightscribe.errors import Reason
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.published import PUBLISHED
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import ROOT
@@ -93,4 +94,4 @@ def test_a_catalog_is_written_once_where_nobody_else_commits(tmp_path: Path) -> 
 
     open_lake(str(tmp_path / "lake"))
     publish(Watched(str(tmp_path / "lake")))
-    assert written == [CATALOG]
+    assert written == [CATALOG, PUBLISHED]

@@ -13,6 +13,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -123,4 +124,6 @@ def _samples(given: argparse.Namespace) -> None:
 _STEPS = {"speak": _speak, "train": _train, "pack": _pack, "check": _check, "samples": _samples}
 
 if __name__ == "__main__":
+    # A reader such as `head` that goes away ends it, as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

@@ -72,6 +72,9 @@ class Worker:
                     stdin=other.fileno(),
                     stdout=2,  # to standard error; answers are sent over the socket
                     env=environment(os.environ, sys.path),
+                    # Ctrl-C is for this process: it ends the workers. A worker that is starting
+                    # would end first, and pass for one that cannot start.
+                    start_new_session=True,
                 )
             except OSError as error:
                 self.pipe.close()

@@ -8,6 +8,7 @@ parent process has credentials.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import io
 import json
@@ -53,6 +54,7 @@ READY = b"ready"  # a worker's first packet
 Content: TypeAlias = bytes | FileSlice
 """A recording: its encoded bytes, or a slice of an open file. A worker gets no names."""
 
+_PR_SET_PDEATHSIG = 1  # of Linux, include/uapi/linux/prctl.h
 _JOB_BYTES = INLINE_BYTES + 16 * 1024
 _SAMPLES_BYTES = 7 * 24 * 3600 * 16_000 * 2  # a week of audio
 
@@ -97,6 +99,7 @@ def main(cpu_s: int) -> None:
 
     Before the first job, the process gives up all that decoding does not need: see `sandbox`.
     """
+    end_with_parent()
     with confined(_warm_up) as pipe:
         while True:
             with ExitStack() as open_files:
@@ -116,17 +119,26 @@ def confined(warm_up: Callable[[], None]) -> Iterator[socket.socket]:
     """
     # No core dumps: nothing is written outside the lake and the temporary folder.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # To end a task, its whole process group gets the signal. The parent handles it; this process
+    # To end a task, all of its processes may get the signal. The parent handles it; this process
     # ends when the parent closes the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with socket.socket(fileno=os.dup(0)) as pipe, suppress(ConnectionError):
+    with socket.socket(fileno=os.dup(0)) as pipe:
         # For a message about it. Once confined, this process cannot try out folders.
-        tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")
+        tempfile.tempdir = os.environ.get("TMPDIR") or "/tmp"
         warm_up()
         sandbox.confine()
-        pipe.send(READY)
-        yield pipe
+        try:
+            pipe.send(READY)
+        except ConnectionError:  # the parent has ended meanwhile
+            sys.exit()
+        with suppress(ConnectionError):
+            yield pipe
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process, also in a recording, when the thread of its parent ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _receive_job(

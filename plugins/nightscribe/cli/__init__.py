@@ -2,29 +2,39 @@
 
 exit codes:
   0    success
-  1    done, but some inputs or models could not be used (each is reported), there was nothing to
-       evaluate, export or show, or `doctor` found what would stop the night
-  2    stopped by an argument, a setting, a model or a lake; the message says which
-  3    `evaluate --gate` found a language that is worse than its baseline
-  130  interrupted
+  1    done, but some inputs or models could not be used or files not be exported (each is
+       reported), there was nothing to evaluate, export or show, or `doctor` found what would stop
+       the night
+  2    stopped by an argument, a setting, a model, a lake, or a failure of the disk or the network;
+       the message says which
+  3    `evaluate --gate` found a language that is worse than its baseline or beyond a limit
+  4    `evaluate --strict` left references out
+  130  interrupted (Ctrl-C); 143 if SIGTERM did it
+  141  the reader of standard output closed it, as `head` does
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
+import select
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 from pydantic import ValidationError
 
 import nightscribe
-from nightscribe.cli.arguments import invalid_variables
+from nightscribe.cli.arguments import fault_of_command, invalid_variables
+from nightscribe.cli.signals import ended_by_signals
 from nightscribe.errors import NightscribeError
 from nightscribe.flags import Parser
+
+_CLOSED_PIPE = 141  # as of a program that SIGPIPE ends: 128 + 13
 
 COMMANDS = (
     "transcribe",
@@ -50,27 +60,67 @@ The module's docstring is its help: the first line is the summary, the rest foll
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code. Reads `sys.argv` if no arguments are given."""
-    parsed = _parser().parse_args(list(sys.argv[1:] if arguments is None else arguments))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    execute: Callable[[argparse.Namespace], int] = parsed.execute
-    try:
-        code = execute(parsed)
-        sys.stdout.flush()  # so that a closed pipe raises here, not when Python exits
-        return code
-    except NightscribeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except ValidationError as error:
-        print(f"error: {'; '.join(invalid_variables(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of standard output closed it. The output that is still buffered goes nowhere,
-        # or writing it would fail once more when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    logging.raiseExceptions = False  # of a closed standard error
+    with ended_by_signals() as ending:
+        parsed = None
+        try:
+            parsed = _parser().parse_args(given)
+            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+            code: int = parsed.execute(parsed)
+            sys.stdout.flush()  # so that a closed pipe raises here, not when Python exits
+            return code
+        except KeyboardInterrupt:
+            return _say(ending.word, ending.code)
+        except Exception as error:
+            if ending.signal is not None:  # what the interrupted query or call has raised
+                return _say(ending.word, ending.code)
+            return _failed(error, parsed)
+
+
+def _failed(error: Exception, parsed: argparse.Namespace | None) -> int:
+    """Say why a command failed; returns the exit code."""
+    if isinstance(error, BrokenPipeError) and (closed := _closed_outputs()):
+        # The output that is still buffered goes nowhere, or writing it would fail once more when
+        # Python exits.
+        for descriptor in closed:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        return _CLOSED_PIPE
+    if isinstance(error, NightscribeError):
+        return _say(f"error: {error}", 2)
+    if isinstance(error, ValidationError):
+        return _say(f"error: {'; '.join(invalid_variables(error))}", 2)
+    fault = fault_of_command(error, parsed or argparse.Namespace())
+    if fault is not None:
+        return _say(f"error: {fault}", 2)
+    with contextlib.suppress(OSError):
+        traceback.print_exception(error)
+    return _say(
+        f"error: {type(error).__name__}: {error}: this is a defect of Nightscribe: report it with "
+        "the lines above",
+        2,
+    )
+
+
+def _say(line: str, code: int) -> int:
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+    return code
+
+
+def _closed_outputs() -> list[int]:
+    """Standard output and standard error, if they are pipes that nobody reads any more."""
+    closed = []
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            descriptor = stream.fileno()
+            poll = select.poll()
+            poll.register(descriptor, 0)
+            if any(events & select.POLLERR for _, events in poll.poll(0)):
+                closed.append(descriptor)
+        except (OSError, ValueError, AttributeError):  # no file, as in tests; closed; None
+            continue
+    return closed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,8 +163,12 @@ def command() -> NoReturn:
     Threads of delta-rs may still release Arrow buffers to Python. Finalization under them aborts
     the process now and then: all work is done, but the exit code is wrong.
     """
-    code = main()
+    try:
+        code = main()
+    except SystemExit as ended:  # of argparse
+        code = ended.code if isinstance(ended.code, int) else 2
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)

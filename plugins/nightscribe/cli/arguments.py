@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, get_args
 
-from nightscribe.errors import ConfigurationError, LakeError
+from nightscribe.errors import ConfigurationError, LakeError, NightscribeError
 from nightscribe.flags import add_list
 from nightscribe.settings import ArchiveLimits, EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
@@ -133,11 +133,28 @@ def _location(arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
     return arguments.lake or settings.lake, storage_options(settings.lake_conn_id)
 
 
+def fault_of_command(error: Exception, arguments: argparse.Namespace) -> NightscribeError | None:
+    """A failure of the surroundings as an error for people; None if it is a defect."""
+    from nightscribe.faults import fault_of
+
+    if not hasattr(arguments, "lake"):
+        return fault_of(error)
+    from nightscribe.lake.damage import fault_in
+    from nightscribe.lake.location import LakeLocation, canonical_lake_uri
+
+    try:
+        uri, options = _location(arguments)
+        return fault_in(error, LakeLocation(canonical_lake_uri(uri), options))
+    except Exception:  # the lake cannot even be named: the first error is the one to report
+        return fault_of(error)
+
+
 def invalid_variables(error: ValidationError) -> list[str]:
     """The environment variables whose values are invalid, with pydantic's reasons."""
     settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
     prefix = settings.model_config["env_prefix"]
     return [
-        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: {problem['msg']}"
+        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: "
+        + problem["msg"].removeprefix("Value error, ")
         for problem in error.errors()
     ]

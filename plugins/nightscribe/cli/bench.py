@@ -24,6 +24,7 @@ from nightscribe.errors import ConfigurationError
 from nightscribe.progress import duration
 from nightscribe.settings import GIB, MIB, Settings
 from nightscribe.whisper.devices import PRECISIONS
+from nightscribe.whole_file import whole_file
 
 if TYPE_CHECKING:
     from nightscribe.cli.speed import Speed
@@ -104,7 +105,8 @@ def execute(arguments: argparse.Namespace) -> int:
     figures = _figures(speed, model, wanted, arguments.hours)
     _print(figures)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        with whole_file(arguments.json) as path:
+            path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 1 if speed.failed else 0
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
+from nightscribe.whole_file import whole_file
 
 _GATE_FAILED, _INCOMPLETE = 3, 4
 
@@ -112,7 +113,8 @@ def _write_reports(folder: Path, reports: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in reports.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            with whole_file(folder / name) as path:
+                path.write_text(text, encoding="utf-8")
             print(folder / name)
     except OSError as error:
         raise ConfigurationError(

@@ -12,6 +12,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightscribe.cli.arguments import add_lake, lake_of
-from nightscribe.errors import ConfigurationError, NightscribeError
+from nightscribe.errors import ConfigurationError, LakeError, NightscribeError
+from nightscribe.interruption import interruptible
+from nightscribe.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,6 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run the query; print or write its rows."""
     import duckdb
 
+    from nightscribe.lake.damage import fault_in
     from nightscribe.lake.reading import connect, query
 
     if arguments.output is None and arguments.format == "parquet" and sys.stdout.isatty():
@@ -56,7 +60,8 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(
             "--output: format table is for terminals: give --format csv, json or parquet"
         )
-    with connect(lake_of(arguments)) as connection:
+    lake = lake_of(arguments)
+    with connect(lake) as connection:
         try:
             relation = query(connection, arguments.query)
             if arguments.format == "table":
@@ -66,13 +71,22 @@ def execute(arguments: argparse.Namespace) -> int:
                 return 0
             rows = relation.to_arrow_table()
             with tempfile.TemporaryDirectory(prefix="nightscribe-sql-") as folder:
-                path = arguments.output or Path(folder) / "result"
+                if arguments.output is not None:
+                    with whole_file(arguments.output) as path:
+                        _write(rows, path, arguments.format)
+                    return 0
+                path = Path(folder) / "result"
                 _write(rows, path, arguments.format)
-                if arguments.output is None:
-                    with path.open("rb") as file:
-                        shutil.copyfileobj(file, sys.stdout.buffer)
-                    sys.stdout.buffer.flush()
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
         except duckdb.Error as error:
+            fault = fault_in(error, lake)
+            # DuckDB has one class for a wrong call and a damaged file; its text of a wrong query
+            # points at the place.
+            ambiguous = isinstance(error, duckdb.ProgrammingError)
+            if isinstance(fault, LakeError) or (fault is not None and not ambiguous):
+                raise fault from error
             raise NightscribeError(f"the query failed: {error}") from error
     return 0
 
@@ -82,11 +96,28 @@ def _write(rows: pa.Table, path: Path, fmt: str) -> None:
     import duckdb
 
     # It writes rows that are in memory as a stream, so it spills nothing.
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
         connection.register("result", rows)
         connection.execute(f"COPY result TO $path ({_COPY_OPTIONS[fmt]})", {"path": str(path)})
+    if fmt == "json":
+        _drop_constants(path)
+
+
+_NOT_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
+"""Strings, which are kept, and what DuckDB writes for numbers that JSON does not have."""
+
+
+def _drop_constants(path: Path) -> None:
+    """Write null for NaN and infinity, which JSON does not have. DuckDB writes a line per row."""
+    with path.open("rb") as rows:
+        if not any(b"NaN" in row or b"Infinity" in row for row in rows):
+            return
+        with whole_file(path) as other, other.open("wb") as file:
+            rows.seek(0)
+            for row in rows:
+                file.write(_NOT_JSON.sub(lambda m: m[0] if m[0][:1] == b'"' else b"null", row))
 
 
 _COPY_OPTIONS = {

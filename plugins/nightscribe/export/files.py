@@ -16,6 +16,7 @@ import pyarrow as pa
 from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.export import formats
 from nightscribe.export.names import UnusableName, name_of
+from nightscribe.faults import is_fault
 from nightscribe.lake.reading import connect, query
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import of_record, result_of
@@ -122,6 +123,8 @@ def _places(connection: duckdb.DuckDBPyConnection, where: str | None) -> pa.Tabl
         )
         return relation.to_arrow_table()
     except duckdb.Error as error:
+        if where is None or is_fault(error):
+            raise
         raise NightscribeError(f"--where {where!r} is not a condition: {error}") from error
 
 

@@ -3,6 +3,7 @@
 - `schema`, `keys`: the columns of every table, and its key; read these first
 - `location`, `opening`: where a lake is; open it and create missing tables
 - `tables`, `rows`: exactly-once commits; dictionaries as Arrow rows
+- `log`, `published`, `damage`: what a damaged lake lacks, and what can be recovered
 - `specs`: descriptions of work that stages pass to each other
 - `views`, `reading`: the views over the tables; SQL queries
 - `read_only`: an object store without writes, for queries

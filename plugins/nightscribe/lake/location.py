@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import fsspec
 
 from nightscribe.errors import ConfigurationError, explain_full_disk
 from nightscribe.storage import locate
+from nightscribe.whole_file import whole_file
 
 __all__ = ["LakeLocation", "canonical_lake_uri"]
 
@@ -85,13 +85,8 @@ class LakeLocation:
         target = self.native_path(path)
         if self.is_local:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(f"{target}.{random.getrandbits(64):016x}.tmp")
-            try:
-                with temporary.open("wb") as file:
-                    yield file
-                temporary.replace(target)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with whole_file(Path(target)) as temporary, temporary.open("wb") as file:
+                yield file
         else:
             # Closing a file of the object store completes it, also after an error.
             with explain_full_disk(), NamedTemporaryFile() as copy:

@@ -11,7 +11,10 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from nightscribe.errors import LakeError
+from nightscribe.faults import reason_of
+from nightscribe.lake.damage import lost_log, lost_versions
 from nightscribe.lake.location import canonical_lake_uri
+from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_COLUMNS, ADDED_LATER, LAKE_FORMAT, SCHEMAS
 from nightscribe.lake.tables import Lake
 
@@ -38,13 +41,37 @@ def open_lake(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
             ignored = (OSError, DeltaError) if lake_format and name in ADDED_LATER else ()
             with contextlib.suppress(*ignored):
                 if not DeltaTable.is_deltatable(lake.path(name), lake.delta_options):
+                    if lake_format is not None:
+                        _refuse_to_replace(lake, name)
                     _create_table(lake, name, schema)
         for name, columns in ADDED_COLUMNS.items() if lake_format else ():
             with contextlib.suppress(OSError, DeltaError):  # of such a user, too
                 _add_columns(lake, name, columns)
     except (OSError, DeltaError) as error:
-        raise LakeError(f"lake {lake.uri} cannot be opened: {error}") from error
+        raise LakeError(
+            f"lake {lake.uri} cannot be opened: {reason_of(error, [lake.uri])}"
+        ) from error
     return lake
+
+
+def _refuse_to_replace(lake: Lake, name: str) -> None:
+    """Raise `LakeError` if a table that is not there was there: an empty one would hide the loss.
+
+    Tables are made in the order of `SCHEMAS`; those of `ADDED_LATER` are made whenever they lack.
+    """
+    if (published := published_versions(lake).get(name)) is not None:
+        raise lost_versions(lake, name, -1, published)
+    if lake.filesystem.exists(lake.native_path(name)) and any(
+        file.endswith(".parquet") for file in lake.filesystem.ls(lake.native_path(name), False)
+    ):
+        raise lost_log(lake, name)
+    order = [one for one in SCHEMAS if one not in ADDED_LATER]
+    later = order[order.index(name) + 1 :] if name in order else []
+    for one in later:
+        if DeltaTable.is_deltatable(lake.path(one), lake.delta_options) and not (
+            DeltaTable.is_deltatable(lake.path(name), lake.delta_options)  # made meanwhile
+        ):
+            raise lost_log(lake, name)
 
 
 def open_to_read(uri: str, storage_options: dict[str, str] | None = None) -> Lake:
@@ -114,7 +141,7 @@ def _read_format(lake: Lake) -> int | None:
     except Exception as error:
         # Every store has its own exceptions for refused or missing credentials.
         raise LakeError(
-            f"lake {lake.uri} cannot be opened: {type(error).__name__}: {error}"
+            f"lake {lake.uri} cannot be opened: {reason_of(error, [lake.uri])}"
         ) from error
     if lake_format > LAKE_FORMAT:
         raise LakeError(

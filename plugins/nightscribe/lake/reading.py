@@ -14,6 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.interruption import interruptible
+from nightscribe.lake.damage import explains
 from nightscribe.lake.read_only import ReadOnly
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import create_views
@@ -53,7 +55,7 @@ def connect(
         spill_to: folder for these; default: a new one in the temporary folder
         spill_limit: size of that folder, such as "1GB"; a query that needs more fails
     """
-    connection = duckdb.connect()
+    connection = interruptible(duckdb.connect())
     connection.execute("SET TimeZone = 'UTC'")
     # DuckDB prints it among the rows on standard output, whoever reads them.
     connection.execute("SET enable_progress_bar = false")
@@ -162,6 +164,7 @@ def _words(text: str) -> list[str]:
     ]
 
 
+@explains
 def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
     """Run one query over the views of `nightscribe.lake.views`. Returns its rows.
 
@@ -176,6 +179,7 @@ def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
         return query(connection, text, parameters or None).to_arrow_table()
 
 
+@explains
 def count_rows(lake: Lake, tables: Sequence[str] = ()) -> dict[str, int]:
     """Number of rows by table; by default of the five main tables."""
     tables = tables or ("recordings", "sources", "rejected", "transcripts", "segments")

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable, Transaction
 
+from nightscribe.interruption import interruptible
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.tables import REPLACED, Lake, Note
 
@@ -100,7 +101,7 @@ def _rows(
     files = lake.files("transcripts", transcripts)
     if not files:
         return []
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
         if not lake.is_local:
             connection.register_filesystem(lake.filesystem)

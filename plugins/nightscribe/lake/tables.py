@@ -24,7 +24,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import duckdb
@@ -34,7 +34,12 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.table import TableMerger
 
 from nightscribe.errors import LakeError
+from nightscribe.faults import reason_of
+from nightscribe.interruption import interruptible
+from nightscribe.lake.damage import check_log, lost_versions, table_fault
 from nightscribe.lake.location import LakeLocation
+from nightscribe.lake.log import read_log
+from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_LATER, SEQUENCE, WRITTEN_SCHEMAS
 
 __all__ = ["REPLACED", "Lake", "Note"]
@@ -58,24 +63,38 @@ the attempts run out only if sixty commits of others come first."""
 class Lake(LakeLocation):
     """A lake: its location and its tables."""
 
+    # Table → the newest version whose log was examined: a listing of an object store takes time.
+    _examined: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
     def table(self, name: str) -> DeltaTable:
-        """The Delta table at its newest version. Raises `LakeError` if it does not exist."""
+        """The Delta table at its newest version.
+
+        Raises `LakeError` if it does not exist, or if its log is damaged or cannot be read.
+        """
         try:
-            return DeltaTable(self.path(name), storage_options=self.delta_options)
+            table = DeltaTable(self.path(name), storage_options=self.delta_options)
+            if self.is_local or self._examined.get(name, -1) < table.version():
+                check_log(self, name)
+                self._examined[name] = table.version()
+            return table
         except TableNotFoundError as error:
+            if (published := published_versions(self).get(name)) is not None:
+                raise lost_versions(self, name, -1, published) from error
             raise LakeError(
                 f"lake {self.uri} has no table {name!r}: Nightscribe did not create it, or was "
                 f"stopped before it did; `nightscribe sql --lake {self.uri} 'SELECT 1'` creates it"
             ) from error
+        except (OSError, DeltaError) as error:
+            raise table_fault(self, name, error) from error
 
     def table_if_made(self, name: str) -> DeltaTable | None:
         """Like `table`, but None for a table that an older lake does not have yet."""
         try:
-            return self.table(name)
-        except LakeError:
-            if name in ADDED_LATER:
+            if name in ADDED_LATER and read_log(self, name) is None:
                 return None
-            raise
+        except OSError as error:
+            raise table_fault(self, name, error) from error
+        return self.table(name)
 
     def files(self, name: str, table: DeltaTable) -> list[str]:
         """The Parquet files of a table that were live when `table` was opened."""
@@ -245,7 +264,7 @@ class Lake(LakeLocation):
             return rows
         same = " AND ".join(f'known."{c}" IS NOT DISTINCT FROM new_rows."{c}"' for c in key)
         columns = ", ".join(f'"{c}"' for c in key)
-        with duckdb.connect() as connection:
+        with interruptible(duckdb.connect()) as connection:
             connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
             if not self.is_local:
                 connection.register_filesystem(self.filesystem)
@@ -309,8 +328,8 @@ def _too_busy(target: str) -> LakeError:
 
 def _write_failed(target: str, error: Exception) -> LakeError:
     return LakeError(
-        f"writing to {target} failed: {error}. Nothing of this commit is visible: fix the cause "
-        "(space, permission, network), then run again"
+        f"writing to {target} failed: {reason_of(error, [target])}. Nothing of this commit is "
+        "visible"
     )
 
 

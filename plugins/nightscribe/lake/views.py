@@ -17,7 +17,9 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from nightscribe.lake.damage import check_files, lost_versions
 from nightscribe.lake.doubtful import DOUBTFUL
+from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_COLUMNS, SCHEMAS
 from nightscribe.lake.tables import REPLACED, Lake
 
@@ -294,8 +296,13 @@ def create_views(
     wanted = _with_what_they_read(VIEWS if views is None else views)
     versions: dict[str, int] = {}
     connection.execute("CREATE SCHEMA files")
+    published = published_versions(lake)
     for name, table in _opened(lake, wanted).items():
         versions[name] = -1 if table is None else table.version()
+        if versions[name] < published.get(name, -1):
+            raise lost_versions(lake, name, versions[name], published[name])
+        if table is not None and lake.is_local:  # an object store says so when a file is opened
+            check_files(lake, name, table)
         files = [] if table is None else lake.files(name, table)
         root = lake.uri if movable else None
         connection.execute(f'CREATE VIEW files."{name}" AS {_rows_of(name, files, root)}')

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import tantivy
 from filelock import FileLock, Timeout
 
-from nightscribe.errors import SearchError
+from nightscribe.errors import LakeError, SearchError
+from nightscribe.faults import reason_of
+from nightscribe.lake.damage import fault_in
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.search.fields import FILTERS, SCHEMA, order_of
@@ -64,6 +66,7 @@ def build(lake: Lake, folder: Path) -> Built:
     but for the ids of its transcripts.
 
     Raises:
+        LakeError: the lake cannot be read.
         SearchError: the folder cannot be written, or another process builds there and does not end.
     """
     try:
@@ -76,9 +79,11 @@ def build(lake: Lake, folder: Path) -> Built:
             "then run `nightscribe index`"
         ) from error
     except (OSError, ValueError, pa.ArrowException, duckdb.Error) as error:
+        if isinstance(fault := fault_in(error, lake), LakeError):
+            raise fault from error
         raise SearchError(
-            f"the search index {folder} could not be built: {error}. Readers see the one from "
-            "before: fix the cause (space, permission), then run `nightscribe index`"
+            f"the search index {folder} could not be built, and readers see the one from before: "
+            f"{reason_of(error, [str(folder)])}"
         ) from error
 
 

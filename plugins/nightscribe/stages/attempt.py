@@ -69,6 +69,7 @@ class Attempt:
             for row in rows
         }
         self._total_s = sum(row["duration_s"] for row in rows)
+        self._durations_s = {row["recording_id"]: row["duration_s"] for row in rows}
         # In the order of the spec, which is the order of the archives.
         self._unfinished = {
             (row["recording_id"], row["task"], row["options_key"]): _job(row) for row in rows
@@ -81,7 +82,7 @@ class Attempt:
             for result in self._results(engine):
                 if isinstance(result, Failure):
                     self._add_failure(result)
-                    progress.add(0.0)
+                    progress.drop(self._durations_s[result.recording_id])
                 else:
                     self._add_transcript(result)
                     progress.add(result.duration_s)

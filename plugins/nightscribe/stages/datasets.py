@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from nightscribe.archives.kinds import Kind
 from nightscribe.errors import ConfigurationError, Reason
+from nightscribe.lake.damage import explains
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
@@ -55,6 +56,7 @@ class Added:
     datasets: list[str]
 
 
+@explains
 def add_dataset(
     lake: Lake, utterances: Sequence[Utterance], run_id: str, settings: Settings
 ) -> Added:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from nightscribe.errors import NightscribeError
+from nightscribe.lake.damage import explains
 from nightscribe.lake.tables import Lake
 from nightscribe.search.building import Built, build
 from nightscribe.search.generations import index_folder
@@ -14,6 +16,7 @@ __all__ = ["index", "index_published", "summary"]
 log = logging.getLogger(__name__)
 
 
+@explains
 def index(lake: Lake, settings: Settings) -> Built:
     """Build the index. Raises `SearchError`, and `LakeError` for a lake that cannot be read."""
     return build(lake, index_folder(lake, settings.index))
@@ -25,7 +28,8 @@ def index_published(lake: Lake, settings: Settings) -> str:
         return summary(index(lake, settings))
     except Exception as error:
         # The transcripts are published. The pages say up to when the old index knows them.
-        log.exception("the search index was not brought up to date")
+        if not isinstance(error, NightscribeError):
+            log.exception("the search index was not brought up to date")
         return f"index: not brought up to date, run `nightscribe index` again: {error}"
 
 

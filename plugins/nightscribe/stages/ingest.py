@@ -20,6 +20,7 @@ from nightscribe.audio.cores import usable_cores
 from nightscribe.audio.operations import Inspection
 from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason
+from nightscribe.lake.damage import explains
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import ANNOTATIONS, annotate, annotations_from
@@ -38,6 +39,7 @@ _WORKER_BYTES = 8 * 1024**2
 _FILE_BYTES = 8 * 1024  # to open a file takes about as long as to decode this many bytes
 
 
+@explains
 def ingest(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingested:
     """Read every file of an ingest spec; commit recordings, sources and rejections."""
     files = read_spec(lake, spec).to_pylist()
@@ -58,6 +60,7 @@ def ingest(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingeste
     return queue.counts
 
 
+@explains
 def ingest_scanned(lake: Lake, spec: str, run_id: str, *, settings: Settings) -> Ingested:
     """Ingest a spec that a scan has written, and write its part of the run's account."""
     found = ingest(lake, spec, run_id, settings=settings)

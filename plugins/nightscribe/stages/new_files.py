@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from nightscribe.archives.entries import File, PassedOver, Rejection
 from nightscribe.archives.listing import list_files
+from nightscribe.interruption import interruptible
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.stages.account import Account
@@ -86,7 +87,7 @@ class Found:
 
     def rows(self, query: str, batch_rows: int = _CHUNK) -> Iterator[pa.RecordBatch]:
         """The rows of a query. The database may be queried and changed while they are read."""
-        with self.database.cursor() as cursor:
+        with interruptible(self.database.cursor()) as cursor:
             yield from cursor.sql(query).to_arrow_reader(batch_rows)
 
     def add(self, table: str, rows: pa.Table) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nightscribe.lake.damage import explains
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.stages.account import Account, accounts_of
@@ -73,6 +74,7 @@ def named(what: str, inputs: Sequence[tuple[str, str, str]], count: int) -> list
     return lines
 
 
+@explains
 def outcome_of(lake: Lake, run_id: str) -> Outcome:
     """Read from the lake what became of the inputs of a run."""
     with connect(lake, views=["rejected", "warnings", "sources", "accounts"]) as connection:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from nightscribe.lake.damage import explains
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
@@ -85,6 +86,7 @@ def plan(
     )
 
 
+@explains
 def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batches: int) -> Plan:
     """Apply the manifests that the scan has read, then plan the pending transcripts."""
     wanted = order.wanted(settings)

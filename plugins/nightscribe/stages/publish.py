@@ -9,6 +9,8 @@ from pathlib import Path
 import duckdb
 
 from nightscribe.errors import LakeError
+from nightscribe.lake.damage import explains
+from nightscribe.lake.published import note_versions
 from nightscribe.lake.replaced import delete_replaced
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import create_views
@@ -27,6 +29,7 @@ _ATTEMPTS = 10
 it is safe to stop while others commit."""
 
 
+@explains
 def publish(lake: Lake) -> str:
     """Write `catalog.duckdb` into the lake and return its URI. Replaces the old one atomically.
 
@@ -47,6 +50,7 @@ def publish(lake: Lake) -> str:
         if not _has_newer_tables(lake, shown):
             break
         log.info("the lake's tables changed while the catalog was written: publishing again")
+    note_versions(lake, shown)
     return uri
 
 

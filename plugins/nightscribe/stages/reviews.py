@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from nightscribe.decisions import Decision, Decisions
+from nightscribe.lake.damage import explains
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
@@ -28,6 +29,7 @@ class Committed:
         return f"{self.corrections} corrections and {self.reviews} reviews were committed"
 
 
+@explains
 def commit_reviews(lake: Lake, settings: Settings, run_id: str) -> Committed:
     """Commit the decisions that the lake does not have, and publish the catalog.
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from nightscribe.archives.entries import Rejection, unreadable
 from nightscribe.archives.opening import open_sources
 from nightscribe.errors import Reason, Rejected
+from nightscribe.lake.damage import explains
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.rows import rejected_row, rows_of
 from nightscribe.lake.specs import write_spec
@@ -63,6 +64,7 @@ class Scanned:
         return "\n".join(lines)
 
 
+@explains
 def scan(
     lake: Lake,
     archives: Sequence[str],

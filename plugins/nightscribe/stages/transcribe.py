@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightscribe.errors import ConfigurationError, NightscribeError
+from nightscribe.lake.damage import explains
 from nightscribe.lake.reading import connect
 from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
@@ -49,6 +50,7 @@ class Transcribed:
         )
 
 
+@explains
 def transcribe_batch(
     lake: Lake,
     spec: str,

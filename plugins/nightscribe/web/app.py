@@ -6,12 +6,16 @@ import logging
 from typing import Annotated
 
 import duckdb
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from nightscribe.errors import NightscribeError
+from nightscribe.lake.damage import fault_in
 from nightscribe.web.access import Right, needs
 from nightscribe.web.pages import PAGES
 from nightscribe.web.rendering import STATIC, page
@@ -61,11 +65,22 @@ def create_app(site: Site) -> FastAPI:
         return _failure(request, 503, str(error))
 
     @app.exception_handler(duckdb.Error)
-    async def unreadable(request: Request, error: duckdb.Error) -> Response:
-        log.exception("a page could not read the lake")
-        return _failure(request, 503, "The lake cannot be read at the moment; load the page again.")
+    @app.exception_handler(OSError)
+    @app.exception_handler(DeltaError)
+    @app.exception_handler(pa.ArrowException)
+    async def unreadable(request: Request, error: Exception) -> Response:
+        log.error("a page could not be made", exc_info=error)
+        fault = await run_in_threadpool(_fault, site, error)
+        return _failure(request, 503, str(fault or "The lake cannot be read; load the page again."))
 
     return app
+
+
+def _fault(site: Site, error: Exception) -> NightscribeError | None:
+    try:
+        return fault_in(error, site.snapshots.lake)
+    except NightscribeError as second:
+        return second
 
 
 _TITLES = {

@@ -159,12 +159,12 @@ def _folder(model_dir: str | None) -> Path:
     """The folder of official checkpoints; by default that of openai-whisper, by its own rule."""
     if model_dir is not None:
         return Path(model_dir).expanduser()
-    cache = os.getenv("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
+    cache = os.getenv("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(cache) / "whisper"
 
 
 def _demo_path() -> Path:
-    given = os.environ.get(DEMO_VARIABLE)
+    given = os.environ.get(DEMO_VARIABLE, "").strip()
     return Path(given) if given else Path(__file__).resolve().parents[3] / "models" / "demo.pt"
 
 

@@ -1,0 +1,84 @@
+"""The log of a table, examined before the table is used.
+
+delta-rs reads a log whose newest entries are lost as an older table, and an empty entry as one
+without changes. Either gives fewer rows without an error, so the entries are looked at here, by
+their names and sizes. See `nightscribe.lake.published` for the newest entries.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from nightscribe.lake.location import LakeLocation
+
+__all__ = ["entry_path", "log_damage", "read_log", "unreadable_entry", "written_at"]
+
+_ENTRY = re.compile(r"(\d{20})\.json")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(\..+)?\.parquet")
+
+
+def entry_path(name: str, version: int) -> str:
+    """The log entry of a version of a table, as a path in the lake."""
+    return f"{name}/_delta_log/{version:020d}.json"
+
+
+def read_log(lake: LakeLocation, name: str) -> Mapping[str, int] | None:
+    """File name → bytes, of a table's log; None if the table has no log. Raises `OSError`."""
+    filesystem = lake.filesystem
+    folder = lake.native_path(f"{name}/_delta_log")
+    filesystem.invalidate_cache(folder)
+    try:
+        listed: list[dict[str, Any]] = filesystem.ls(folder, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return {one["name"].rpartition("/")[2]: int(one["size"] or 0) for one in listed}
+
+
+def log_damage(files: Mapping[str, int]) -> tuple[int, str] | None:
+    """The first version whose log entry cannot be used, and what is wrong with it.
+
+    >>> log_damage({f"{n:020d}.json": 900 for n in (0, 1, 3)})
+    (2, 'is missing')
+    """
+    entries = {int(m[1]): size for file, size in files.items() if (m := _ENTRY.fullmatch(file))}
+    checkpoints = [int(m[1]) for file in files if (m := _CHECKPOINT.fullmatch(file))]
+    first = max(checkpoints, default=-1) + 1
+    for version in range(first, max(entries, default=-1) + 1):
+        if version not in entries:
+            return version, "is missing"
+        if not entries[version]:
+            return version, "is empty"
+    return None
+
+
+def unreadable_entry(lake: LakeLocation, name: str) -> tuple[int, str] | None:
+    """Like `log_damage`, for an entry that is not what delta-rs wrote. Raises `OSError`."""
+    for file in sorted(read_log(lake, name) or {}):
+        if not (found := _ENTRY.fullmatch(file)):
+            continue
+        version = int(found[1])
+        content = lake.filesystem.cat_file(lake.native_path(entry_path(name, version)))
+        try:
+            for line in content.splitlines():
+                json.loads(line)
+        except ValueError:
+            return version, "is cut, or is not JSON"
+    return None
+
+
+def written_at(lake: LakeLocation, name: str, version: int) -> str:
+    """When a version was committed, as its log entry says; "" if that is not known."""
+    try:
+        content = lake.filesystem.cat_file(lake.native_path(entry_path(name, version)))
+        for line in content.splitlines():
+            stamp = json.loads(line).get("commitInfo", {}).get("timestamp")
+            if stamp is not None:
+                moment = datetime.fromtimestamp(stamp / 1000, UTC)
+                return f" of {moment.isoformat(timespec='milliseconds')}"
+    except (OSError, ValueError):
+        pass
+    return ""
