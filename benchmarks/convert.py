@@ -6,7 +6,6 @@ and the configuration files are derived from openai-whisper itself.
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,7 @@ from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from benchmarks.vocabulary import vocabulary
-
-_RENAMED = (
-    (r"\.blocks\.", ".layers."),
-    (r"\.cross_attn_ln\.", ".encoder_attn_layer_norm."),
-    (r"\.attn_ln\.", ".self_attn_layer_norm."),
-    (r"\.mlp_ln\.", ".final_layer_norm."),
-    (r"\.cross_attn\.", ".encoder_attn."),
-    (r"\.attn\.", ".self_attn."),
-    (r"\.query\.", ".q_proj."),
-    (r"\.key\.", ".k_proj."),
-    (r"\.value\.", ".v_proj."),
-    (r"\.out\.", ".out_proj."),
-    (r"\.mlp\.0\.", ".fc1."),
-    (r"\.mlp\.2\.", ".fc2."),
-    (r"\.positional_embedding$", ".embed_positions.weight"),
-    (r"\.token_embedding\.", ".embed_tokens."),
-    (r"^encoder\.ln_post\.", "encoder.layer_norm."),
-    (r"^decoder\.ln\.", "decoder.layer_norm."),
-)
+from nightscribe.whisper.formats.hugging_face import RENAMED
 
 
 def to_transformers(checkpoint: Path, folder: Path) -> None:
@@ -143,8 +124,8 @@ def generation(dims: ModelDimensions, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _renamed(name: str) -> str:
-    for pattern, replacement in _RENAMED:
-        name = re.sub(pattern, replacement, name)
+    for ours, theirs in RENAMED:
+        name = name.replace(ours, theirs)
     return name
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from whisper.tokenizer import get_encoding
 
+from nightscribe.whisper.formats.tokens import letters
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -29,10 +31,10 @@ def vocabulary(*, multilingual: bool, languages: int) -> Vocabulary:
     name = "multilingual" if multilingual else "gpt2"
     encoding = get_encoding(name, num_languages=languages)
     ranks: dict[bytes, int] = encoding._mergeable_ranks
-    letters = _letters()
+    letter_of = letters()
 
     def printable(token: bytes) -> str:
-        return "".join(letters[byte] for byte in token)
+        return "".join(letter_of[byte] for byte in token)
 
     tokens = {printable(token): rank for token, rank in ranks.items()}
     merges = [
@@ -58,12 +60,3 @@ def _parts(token: bytes, rank: int, ranks: dict[bytes, int]) -> tuple[bytes, byt
             raise ValueError(f"token {rank} of the vocabulary, {token!r}, has no merge")
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
     return parts[0], parts[1]
-
-
-def _letters() -> dict[int, str]:
-    """GPT-2's letter for each byte: the byte itself if it is visible, else one from U+0100 on."""
-    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in visible]
-    return {byte: chr(byte) for byte in visible} | {
-        byte: chr(0x100 + number) for number, byte in enumerate(others)
-    }

@@ -40,7 +40,7 @@ _SEQUENCE = _column(
 )
 _RECORDING_ID = _required("recording_id", pa.string(), "SHA-256 of the recording's encoded bytes")
 _TASK = _required("task", pa.string(), "`transcribe` or `translate` (to English)")
-_MODEL_ID = _required("model_id", pa.string(), "SHA-256 of the checkpoint file")
+_MODEL_ID = _required("model_id", pa.string(), "SHA-256 of the checkpoint")
 _OPTIONS_KEY = _required(
     "options_key", pa.string(), "hash of the decoding options that change the text"
 )

@@ -6,5 +6,6 @@
 - `batched`: the engine that decodes many recordings side by side
 - `options`: the settings that change a transcript's text
 - `checkpoints`, `official`, `downloads`, `digests`, `weights`: from a model's name to its weights
+- `formats`: how checkpoints are stored
 - `devices`: where to compute, and in which precision
 """

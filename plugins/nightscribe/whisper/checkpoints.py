@@ -1,7 +1,8 @@
 """Whisper checkpoints: find, download, verify.
 
 A model is named by an official name (`whisper.available_models()`), by the path of a checkpoint
-file, or as `demo`. Its identity is the SHA-256 of its file. Official checkpoints are kept where
+(a file, or a folder of Transformers or CTranslate2), or as `demo`. Its identity is the SHA-256 of
+its content. Official checkpoints are kept where
 openai-whisper keeps them, so both use the same files.
 """
 
@@ -16,6 +17,7 @@ from nightscribe.errors import ModelError
 from nightscribe.nearest import did_you_mean
 from nightscribe.whisper.digests import digest_of
 from nightscribe.whisper.downloads import check_download, download, missing_checkpoint
+from nightscribe.whisper.formats.files import files_of
 from nightscribe.whisper.official import expected_digest, file_name_of, official_models
 
 __all__ = [
@@ -37,22 +39,22 @@ DEMO_VARIABLE = "NIGHTSCRIBE_DEMO_MODEL"  # path of the demo checkpoint outside 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint file that exists, and has the right digest if that is known."""
+    """A checkpoint that exists, and has the right digest if that is known."""
 
     name: str  # as it was asked for
-    path: str
-    model_id: str  # SHA-256 of the file
+    path: str  # of a file or folder
+    model_id: str  # SHA-256 of the content
     official: bool
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model and its file, which may be missing."""
+    """A model and its file or folder, which may be missing."""
 
     name: str
     cached: bool
     path: str  # where it is, or would be
-    size_bytes: int | None  # of the file, if it exists
+    size_bytes: int | None  # of its files, if they exist
 
 
 def model_id_of(
@@ -136,8 +138,7 @@ def locate_model(
         ModelError: the name is neither official nor a file.
     """
     _, path = _locate(name, _folder(model_dir), catalog)
-    cached = path.is_file()
-    return ListedModel(name, cached, str(path), path.stat().st_size if cached else None)
+    return _listed(name, path)
 
 
 def list_models(
@@ -147,12 +148,13 @@ def list_models(
     catalog = official_models() if catalog is None else catalog
     folder = _folder(model_dir)
     paths = {name: folder / file_name_of(url) for name, url in catalog.items()}
-    return [
-        ListedModel(
-            name, path.is_file(), str(path), path.stat().st_size if path.is_file() else None
-        )
-        for name, path in {**paths, DEMO: _demo_path()}.items()
-    ]
+    return [_listed(name, path) for name, path in {**paths, DEMO: _demo_path()}.items()]
+
+
+def _listed(name: str, path: Path) -> ListedModel:
+    if not path.exists():
+        return ListedModel(name, False, str(path), None)
+    return ListedModel(name, True, str(path), sum(one.stat().st_size for one in files_of(path)))
 
 
 def _folder(model_dir: str | None) -> Path:
@@ -186,9 +188,9 @@ def _locate(name: str, folder: Path, catalog: Mapping[str, str] | None) -> tuple
     if name in catalog:
         return catalog[name], folder / file_name_of(catalog[name])
     path = Path(name).expanduser()
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(
-            f"there is no model {name!r}: give the path of a checkpoint file, {DEMO!r}, or one of "
+            f"there is no model {name!r}: give the path of a checkpoint, {DEMO!r}, or one of "
             f"{', '.join(catalog)}{did_you_mean(name, [*catalog, DEMO])}"
         )
     return None, path

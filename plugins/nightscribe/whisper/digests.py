@@ -1,4 +1,7 @@
-"""SHA-256 of checkpoint files, remembered for large ones.
+"""SHA-256 of checkpoints, remembered for large files.
+
+The SHA-256 of a folder is that of a list: a line for each of its files that decide what the model
+writes, with the file's SHA-256 and name, as `sha256sum` prints it.
 
 Hashing gigabytes takes seconds. So the digests of large files are kept in
 `nightscribe-digests.json` in the models' folder: path → size, modification time in ns, SHA-256.
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from nightscribe.errors import ModelError
+from nightscribe.whisper.formats.files import files_of
 
 __all__ = ["DIGESTS", "REMEMBERED_BYTES", "digest_of"]
 
@@ -25,11 +29,22 @@ REMEMBERED_BYTES = 64 << 20  # smaller files are hashed every time
 
 
 def digest_of(path: Path, folder: Path, *, rehash: bool = False) -> str:
-    """SHA-256 of a file. A remembered one counts if the file has not changed, unless `rehash`.
+    """SHA-256 of a checkpoint: a file or a folder.
+
+    Args:
+        folder: the models' folder, which remembers the digests of large files
+        rehash: do not believe what is remembered of a file that has not changed
 
     Raises:
-        ModelError: the file cannot be read.
+        ModelError: a file cannot be read, or the folder holds no model.
     """
+    if not path.is_dir():
+        return _digest_of_file(path, folder, rehash)
+    lines = (f"{_digest_of_file(one, folder, rehash)}  {one.name}\n" for one in files_of(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _digest_of_file(path: Path, folder: Path, rehash: bool) -> str:
     try:
         state = path.stat()
         key, version = str(path.resolve()), [state.st_size, state.st_mtime_ns]

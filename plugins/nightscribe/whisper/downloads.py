@@ -70,8 +70,16 @@ def missing_checkpoint(name: str, path: Path, cause: str = "") -> ModelError:
     return ModelError(
         f"the model {name!r} is not at {path}{cause}: run `nightscribe models fetch {name}` on a "
         f"connected machine and copy {path.name} to {path.parent}, or set NIGHTSCRIBE_MODEL_DIR to "
-        "the folder that has it"
+        "the folder that has it, or give the path of a folder with config.json, model.safetensors, "
+        "generation_config.json and tokenizer.json of openai/whisper-"
+        f"{_elsewhere(name)} (Hugging Face), or with model.bin, config.json and vocabulary.json of "
+        "its conversion to CTranslate2"
     )
+
+
+def _elsewhere(name: str) -> str:
+    """The name of an official model at Hugging Face."""
+    return {"large": "large-v3", "turbo": "large-v3-turbo", "large-v1": "large"}.get(name, name)
 
 
 @contextlib.contextmanager

@@ -2,68 +2,80 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
+import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nightscribe.errors import ModelError
 from nightscribe.whisper.checkpoints import Checkpoint
+from nightscribe.whisper.formats.ctranslate2 import read_ctranslate2
+from nightscribe.whisper.formats.files import Format, format_of
+from nightscribe.whisper.formats.hugging_face import read_hugging_face
+from nightscribe.whisper.formats.network import Heads, StoredNetwork
+from nightscribe.whisper.formats.openai import read_openai
 
 if TYPE_CHECKING:
     from whisper.model import Whisper
 
-__all__ = ["load_weights"]
+__all__ = ["load_weights", "read_network"]
+
+_READERS = {
+    Format.OPENAI: read_openai,
+    Format.HUGGING_FACE: read_hugging_face,
+    Format.CTRANSLATE2: read_ctranslate2,
+}
 
 
 def load_weights(checkpoint: Checkpoint, device: str) -> Whisper:
     """Load a checkpoint onto a device, as `whisper.load_model` does.
 
-    Only weights are read: a file that would run code when it is loaded is refused. The file is
-    mapped into memory if its format allows that.
+    Only weights are read: a file that would run code when it is loaded is refused. Word times come
+    from the heads that the checkpoint states; of an official `.pt`, from those that openai-whisper
+    knows; else from all heads of the upper half of the decoder, as in openai-whisper.
 
     Raises:
-        ModelError: the file is not a Whisper checkpoint.
+        ModelError: it is not a Whisper checkpoint.
     """
-    import torch
     from whisper import _ALIGNMENT_HEADS
-    from whisper.model import ModelDimensions, Whisper
 
-    try:
-        content = torch.load(
-            checkpoint.path,
-            map_location="cpu",
-            weights_only=True,
-            mmap=_can_be_mapped(checkpoint.path),
-        )
-        if not isinstance(content, dict):
-            raise TypeError(f"a {type(content).__name__} instead of a dictionary")
-        model = Whisper(ModelDimensions(**content["dims"]))
-        model.load_state_dict(content["model_state_dict"])
-    except pickle.UnpicklingError:
-        # torch's own message recommends to load the file without this protection.
-        raise ModelError(
-            f"{checkpoint.path} is not a Whisper checkpoint: it does not hold plain weights; "
-            "nothing in it was run"
-        ) from None
-    except (RuntimeError, EOFError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        raise ModelError(
-            f"{checkpoint.path} is not a Whisper checkpoint as openai-whisper saves it: "
-            f"{type(error).__name__}: {_first_line(error)}"
-        ) from None
-    except OSError as error:
-        raise ModelError(f"the model file {checkpoint.path} cannot be read: {error}") from None
+    network = read_network(Path(checkpoint.path))
+    model = _build(network, checkpoint.path)
     if checkpoint.official:
         model.set_alignment_heads(_ALIGNMENT_HEADS[checkpoint.name])
+    elif network.alignment_heads is not None:
+        _set_heads(model, network.alignment_heads)
     return model.to(device)
 
 
-def _can_be_mapped(path: str) -> bool:
-    """Whether the tensors are stored as they are: uncompressed in a zip archive."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+def read_network(path: Path) -> StoredNetwork:
+    """The weights of a checkpoint, in whichever format it has.
+
+    Raises:
+        ModelError: it is not a Whisper checkpoint, or cannot be computed.
+    """
+    return _READERS[format_of(path)](path)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or "no details").splitlines()[0]
+def _build(network: StoredNetwork, path: str) -> Whisper:
+    from whisper.model import ModelDimensions, Whisper
+
+    try:
+        model = Whisper(ModelDimensions(**network.dims))
+        model.load_state_dict(network.weights)
+    except (RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        # torch lists every weight that is missing, on lines of their own.
+        reason = textwrap.shorten(str(error), 200, placeholder=" …") or "no details"
+        raise ModelError(
+            f"{path} is not a Whisper checkpoint: its weights and its description do not fit: "
+            f"{type(error).__name__}: {reason}"
+        ) from None
+    return model
+
+
+def _set_heads(model: Whisper, heads: Heads) -> None:
+    import torch
+
+    mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
+    for layer, head in heads:
+        mask[layer, head] = True
+    model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
