@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import nightscribe
-from nightscribe import cli
+from nightscribe.__main__ import command
 
 # What imports what: `make lint` holds the contracts in pyproject.toml
 
@@ -170,7 +170,7 @@ def roots_of(repository: Path) -> list[tuple[Path, str]]:
 
 def test_the_console_script_is_installed_and_tells_the_version(repository: Path) -> None:
     [script] = entry_points(group="console_scripts", name="nightscribe")
-    assert script.load() is cli.command
+    assert script.load() is command
     program = Path(sys.executable).parent / "nightscribe"
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"nightscribe {nightscribe.__version__}\n"

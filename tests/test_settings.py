@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from nightscribe.cli.arguments import invalid_variables
-from nightscribe.settings import ArchiveLimits, Settings
+from nightscribe.settings import ArchiveLimits, Settings, invalid_variables
 
 
 def test_settings_are_read_when_they_are_made_and_not_again(

@@ -12,7 +12,7 @@ import os
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -254,3 +254,14 @@ class Settings(_FromEnvironment):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+def invalid_variables(error: ValidationError) -> list[str]:
+    """The environment variables whose values are invalid, with pydantic's reasons."""
+    settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
+    prefix = settings.model_config["env_prefix"]
+    return [
+        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: "
+        + problem["msg"].removeprefix("Value error, ")
+        for problem in error.errors()
+    ]

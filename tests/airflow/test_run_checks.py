@@ -76,7 +76,7 @@ WRONG = {
     "keys": ({"lang": "de", "x": 1}, "'lang'.*'x'"),
     "model": ({"model": "larg-v3"}, "no model 'larg-v3'.*did you mean 'large-v3'"),
     "model path": ({"model": "/no/such/model.pt"}, r"no model '/no/such/model\.pt'"),
-    "model folder": ({"model": "/tmp"}, "no model '/tmp'"),
+    "model folder": ({"model": "/tmp"}, "/tmp holds no model"),
     "absent model": (TURBO_IS_NOT_HERE, r"'turbo' is not at .*turbo\.pt and its server"),
     "language": ({"language": "germn"}, "language 'germn'.*did you mean 'german'"),
     "language code": ({"language": "xx"}, "language 'xx'"),
@@ -108,8 +108,8 @@ def test_what_is_wrong_is_refused_before_anything_is_read_and_not_tried_again(
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("NIGHTSCRIBE_DEVICE", "gpu", "device 'gpu'"),
-        ("NIGHTSCRIBE_DEVICE", "cuda:x", "device 'cuda:x'"),
+        ("NIGHTSCRIBE_DEVICE", "gpu", "NIGHTSCRIBE_DEVICE=gpu: choose"),
+        ("NIGHTSCRIBE_DEVICE", "cuda:x", "NIGHTSCRIBE_DEVICE=cuda:x: choose"),
         ("NIGHTSCRIBE_DEVICE", "cuda:99", "device 'cuda:99'"),
         ("NIGHTSCRIBE_PRECISION", "float16", "precision 'float16' is for graphics cards"),
     ],

@@ -16,6 +16,7 @@ import pytest
 
 from nightscribe.export.formats import FORMATS, render
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.published import PUBLISHED
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
@@ -507,6 +508,7 @@ def test_a_lake_without_a_later_table_has_pages(
     copied = tmp_path / "older"
     shutil.copytree(lake.uri, copied)
     shutil.rmtree(copied / missing)
+    (copied / PUBLISHED).unlink()  # which that version did not write either
     older = pages_over(str(copied))
     for identifier in recordings(lake).values():
         assert older.client.get(f"/recordings/{identifier}").status_code == 200

@@ -13,6 +13,7 @@ import pytest
 from evaluation.gate.rules import Override, Rules
 from evaluation.lake import evaluate_lake
 from nightscribe.lake.opening import open_lake
+from nightscribe.lake.published import PUBLISHED
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from tests.evaluation.lakes import RECORDINGS, judged_lake
@@ -178,6 +179,7 @@ def test_what_an_archive_says_is_text_and_a_lake_without_baselines_says_so(
     # An earlier version kept neither.
     for name in ("verdicts", "utterance_errors"):
         shutil.rmtree(copied / name)
+    (copied / PUBLISHED).unlink()  # nor this
     older = pages_over(str(copied))
     assert "Gate not judged" in text_of(older, "/")
     assert "before errors were kept" in text_of(older, address)

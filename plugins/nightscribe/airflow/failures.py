@@ -11,7 +11,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from nightscribe.errors import NightscribeError
+from pydantic import ValidationError
+
+from nightscribe.errors import ConfigurationError, NightscribeError
+from nightscribe.settings import invalid_variables
 from nightscribe.stages.outcome import NAMED
 
 __all__ = ["FAILURE", "failures_of", "reported"]
@@ -33,7 +36,8 @@ def reported(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate the body of a task: leave the reason of a failure.
 
-    An error of the `permanent` kinds fails the task at once: a retry would fail in the same way.
+    An error of the `permanent` kinds fails the task at once: a retry would fail in the same way. So
+    does a variable whose value is no setting.
     """
 
     def decorate(task: Callable[P, R]) -> Callable[P, R]:
@@ -45,6 +49,10 @@ def reported(
                 return task(*args, **kwargs)
             except AirflowSkipException:
                 raise
+            except ValidationError as error:  # of a variable with a setting
+                reason = "; ".join(invalid_variables(error))
+                _leave(ConfigurationError(reason))
+                raise AirflowFailException(reason) from error
             except BaseException as error:  # a time-out of Airflow is no `Exception`
                 _leave(error)
                 if isinstance(error, permanent):

@@ -29,10 +29,11 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 import nightscribe
-from nightscribe.cli.arguments import fault_of_command, invalid_variables
+from nightscribe.cli.arguments import fault_of_command
 from nightscribe.cli.signals import ended_by_signals
 from nightscribe.errors import NightscribeError
 from nightscribe.flags import Parser
+from nightscribe.settings import invalid_variables
 
 _CLOSED_PIPE = 141  # as of a program that SIGPIPE ends: 128 + 13
 

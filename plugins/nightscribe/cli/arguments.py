@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, get_args
 
 from nightscribe.errors import ConfigurationError, LakeError, NightscribeError
 from nightscribe.flags import add_list
-from nightscribe.settings import ArchiveLimits, EngineName, Settings
+from nightscribe.settings import EngineName, Settings
 from nightscribe.whisper.devices import PRECISIONS
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
     from nightscribe.lake.tables import Lake
 
 
@@ -147,14 +145,3 @@ def fault_of_command(error: Exception, arguments: argparse.Namespace) -> Nightsc
         return fault_in(error, LakeLocation(canonical_lake_uri(uri), options))
     except Exception:  # the lake cannot even be named: the first error is the one to report
         return fault_of(error)
-
-
-def invalid_variables(error: ValidationError) -> list[str]:
-    """The environment variables whose values are invalid, with pydantic's reasons."""
-    settings = ArchiveLimits if error.title == ArchiveLimits.__name__ else Settings
-    prefix = settings.model_config["env_prefix"]
-    return [
-        f"{prefix}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']}: "
-        + problem["msg"].removeprefix("Value error, ")
-        for problem in error.errors()
-    ]

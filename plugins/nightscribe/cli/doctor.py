@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 import nightscribe
-from nightscribe.cli.arguments import add_night, invalid_variables, settings_of
+from nightscribe.cli.arguments import add_night, settings_of
 from nightscribe.errors import ConfigurationError
-from nightscribe.settings import Settings
+from nightscribe.settings import Settings, invalid_variables
 
 if TYPE_CHECKING:
     from nightscribe.stages.findings import Check, Finding

@@ -55,7 +55,7 @@ def main() -> None:
     job = Job(**json.load(sys.stdin))
     limits = QueryLimits(**job.limits)
     lake, folder = Lake(job.lake, job.storage_options), Path(job.folder)
-    _import_the_rest()
+    _import_the_rest(lake)
     memory = Memory()
     confine(lake, folder, limits)
     answer = _answer(job, lake, folder, limits, memory)
@@ -104,8 +104,10 @@ def _told(error: BaseException, folder: Path) -> str:
     return text.replace(str(folder), "(temporary folder)")[:4_000]
 
 
-def _import_the_rest() -> None:
-    """Import what DuckDB and Arrow import when they are first used: later, it cannot be read."""
+def _import_the_rest(lake: Lake) -> None:
+    """Import what libraries import when they are first used: later, it cannot be read."""
+    if lake.is_local:  # others are not confined, and their file systems start threads
+        lake.native_path("")
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.sql("SELECT 'a' AS a").to_arrow_table().to_pylist()
