@@ -82,22 +82,12 @@ def compiled(folder: Path) -> Path | None:
 def made_up(requests: Any, model: Any, **_: Any) -> Iterator[Any]:
     """An engine without a network: every recording has one segment."""
     from nightscribe.whisper.contract import Transcript
+    from tests.segments import made_up_segment
 
     for request in requests:
         request.audio.read()
         for job in request.jobs:
-            segment = {
-                "seek": 0,
-                "start": 0.0,
-                "end": 0.3,
-                "text": " The doctor is looking.",
-                "tokens": [1, 2],
-                "temperature": 0.0,
-                "avg_logprob": -0.1,
-                "compression_ratio": 1.0,
-                "no_speech_prob": 0.1,
-                "words": None,
-            }
+            segment = made_up_segment(" The doctor is looking.")
             yield Transcript(request.recording_id, job, "en", 0.9, segment["text"], [segment], 0.3)
 
 

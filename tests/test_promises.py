@@ -37,6 +37,7 @@ from tests.nights import (
     start,
     write_noise,
 )
+from tests.segments import made_up_segment
 
 CLIPS = ("english/en-01.flac", "english/en-02.mp3", "english/en-03.ogg")
 KILLS = 12
@@ -226,17 +227,7 @@ def night_of_made_up_text(lake: str, archive: str) -> None:
 
     def engine(requests: Iterable[Request], *_: object, **__: object) -> Iterator[Transcript]:
         for request in requests:
-            segment = {
-                "seek": 0,
-                "start": 0.0,
-                "end": 0.3,
-                "text": " hm",
-                "tokens": [1, 2],
-                "temperature": 0.0,
-                "avg_logprob": -0.5,
-                "compression_ratio": 1.0,
-                "no_speech_prob": 0.1,
-            }
+            segment = made_up_segment(" hm")
             for job in request.jobs:
                 yield Transcript(
                     request.recording_id, job, "en", None, " hm" * 5, [segment] * 5, 0.3

@@ -30,6 +30,11 @@ GIB = 1024 * MIB
 EngineName = Literal["batched", "reference"]
 TaskName = Literal["transcribe", "translate", "both"]
 
+DEVICE = re.compile(r"auto|cpu|cuda(?::\d+)?")
+"""Names of devices, on whatever machine."""
+CHOOSE_DEVICE = "choose auto, cpu, cuda or cuda:N"
+CHOOSE_LANGUAGE = "choose auto, manifest, or a language that Whisper knows, such as en or Spanish"
+
 MANUAL = "none"
 """Value of `NIGHTSCRIBE_SCHEDULE` for a DAG that only people start."""
 
@@ -235,17 +240,15 @@ class Settings(_FromEnvironment):
     @field_validator("device")
     @classmethod
     def _is_a_device(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-            raise ValueError("choose auto, cpu, cuda or cuda:N")
+        if DEVICE.fullmatch(value) is None:
+            raise ValueError(CHOOSE_DEVICE)
         return value
 
     @field_validator("language")
     @classmethod
     def _is_known(cls, value: str) -> str:
         if value not in ("auto", "manifest") and language_code(value) is None:
-            raise ValueError(
-                "choose auto, manifest, or a language that Whisper knows, such as en or Spanish"
-            )
+            raise ValueError(CHOOSE_LANGUAGE)
         return value
 
     @field_validator("archives", "upload_places", mode="before")

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,7 +74,7 @@ def table_fault(lake: LakeLocation, name: str, error: Exception) -> LakeError:
 
 def check_files(lake: LakeLocation, name: str, table: DeltaTable) -> None:
     """Raise `LakeError` if a file that the newest version of a table names is missing or cut."""
-    if found := _incomplete(_named(table), _there(lake, name)):
+    if found := _incomplete(_named(table), lake.sizes(name)):
         raise LakeError(_file_text(lake, name, table.version(), *found))
 
 
@@ -189,14 +189,6 @@ def _named(table: DeltaTable) -> dict[str, int]:
     return dict(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
 
 
-def _there(lake: LakeLocation, name: str) -> dict[str, int]:
-    """File name → bytes, of all files in a table's folder."""
-    folder = lake.native_path(name)
-    lake.filesystem.invalidate_cache(folder)
-    listed: list[dict[str, Any]] = lake.filesystem.ls(folder, detail=True)
-    return {one["name"].rpartition("/")[2]: int(one["size"] or 0) for one in listed}
-
-
 def _incomplete(named: Mapping[str, int], there: Mapping[str, int]) -> tuple[str, str] | None:
     """The first file that is missing or has another length, and what is wrong with it."""
     for file, size in sorted(named.items()):
@@ -250,7 +242,7 @@ def _newest_whole(lake: LakeLocation, name: str, below: int) -> int | None:
     for version in range(below - 1, max(below - 1 - _VERSIONS, -1), -1):
         try:
             table = _opened(lake, name, version)
-            if table is not None and not _incomplete(_named(table), _there(lake, name)):
+            if table is not None and not _incomplete(_named(table), lake.sizes(name)):
                 return version
         except (OSError, DeltaError):
             continue

@@ -67,6 +67,13 @@ class LakeLocation:
         native: str = self.filesystem._strip_protocol(self.path(path))
         return native
 
+    def sizes(self, path: str) -> dict[str, int]:
+        """File name → bytes, of a folder in the lake as it is now. Raises `OSError`."""
+        folder = self.native_path(path)
+        self.filesystem.invalidate_cache(folder)
+        listed: list[dict[str, Any]] = self.filesystem.ls(folder, detail=True)
+        return {one["name"].rpartition("/")[2]: int(one["size"] or 0) for one in listed}
+
     def put_file(self, path: str, data: bytes) -> str:
         """Write a file, such as a report, into the lake; returns its URI.
 

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from nightscribe.lake.location import LakeLocation
 
@@ -28,14 +27,10 @@ def entry_path(name: str, version: int) -> str:
 
 def read_log(lake: LakeLocation, name: str) -> Mapping[str, int] | None:
     """File name → bytes, of a table's log; None if the table has no log. Raises `OSError`."""
-    filesystem = lake.filesystem
-    folder = lake.native_path(f"{name}/_delta_log")
-    filesystem.invalidate_cache(folder)
     try:
-        listed: list[dict[str, Any]] = filesystem.ls(folder, detail=True)
+        return lake.sizes(f"{name}/_delta_log")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return {one["name"].rpartition("/")[2]: int(one["size"] or 0) for one in listed}
 
 
 def log_damage(files: Mapping[str, int]) -> tuple[int, str] | None:

@@ -90,11 +90,20 @@ class Lake(LakeLocation):
     def table_if_made(self, name: str) -> DeltaTable | None:
         """Like `table`, but None for a table that an older lake does not have yet."""
         try:
-            if name in ADDED_LATER and read_log(self, name) is None:
+            return self.table(name)
+        except LakeError:
+            # Listed only now: it takes a request to an object store, and most tables are there.
+            if name not in ADDED_LATER:
+                raise
+            if not self._has_log(name):
                 return None
+        return self.table(name)  # it is damaged, which is said again, or was made meanwhile
+
+    def _has_log(self, name: str) -> bool:
+        try:
+            return read_log(self, name) is not None
         except OSError as error:
             raise table_fault(self, name, error) from error
-        return self.table(name)
 
     def files(self, name: str, table: DeltaTable) -> list[str]:
         """The Parquet files of a table that were live when `table` was opened."""

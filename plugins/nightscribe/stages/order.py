@@ -9,7 +9,7 @@ from typing import Any
 from nightscribe.errors import ConfigurationError
 from nightscribe.languages import LANGUAGES, language_code, nearest_language
 from nightscribe.nearest import did_you_mean
-from nightscribe.settings import Settings
+from nightscribe.settings import CHOOSE_LANGUAGE, Settings
 from nightscribe.stages.pending import Wanted
 from nightscribe.uris import canonical_uri, refuse_web_url
 from nightscribe.whisper.checkpoints import DEMO, model_id_of
@@ -109,7 +109,6 @@ def checked_language(language: str) -> str:
     code = language_code(language)
     if code is None:
         raise ConfigurationError(
-            f"language {language!r}{_nearest_language(language)}: choose auto, manifest, or a "
-            "language that Whisper knows, such as en or Spanish"
+            f"language {language!r}{_nearest_language(language)}: {CHOOSE_LANGUAGE}"
         )
     return code

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
+from nightscribe.settings import CHOOSE_DEVICE, DEVICE
 
 __all__ = [
     "NVIDIA_GPUS",
@@ -23,13 +23,10 @@ NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver for Linux has a folder for each GPU."""
 
 
-_DEVICE = re.compile(r"auto|cpu|cuda(?::\d+)?")
-
-
 def check_device_name(device: str) -> None:
     """Raise `ConfigurationError` for a name that is none of a device, on whatever machine."""
-    if _DEVICE.fullmatch(device) is None:
-        raise ConfigurationError(f"device {device!r}: choose auto, cpu, cuda or cuda:N")
+    if DEVICE.fullmatch(device) is None:
+        raise ConfigurationError(f"device {device!r}: {CHOOSE_DEVICE}")
 
 
 def pick_device(device: str) -> str:

@@ -1,5 +1,5 @@
 // Marks what is being spoken, seeks where one clicks, has keys, and gets the parts of a long text.
-import { explain, play } from "./playing.js";
+import { explain, play, toggle } from "./playing.js";
 
 const audio = document.querySelector("audio");
 explain(audio);
@@ -125,7 +125,7 @@ const step = (by) => {
   else if (by < 0 && begins() > 0) seek(begins() - 0.1, false);
 };
 const keys = {
-  k: () => (audio.paused ? play(audio) : audio.pause()),
+  k: () => toggle(audio),
   j: () => seek(audio.currentTime - 5, false),
   l: () => seek(audio.currentTime + 5, false),
   n: () => step(1),

@@ -5,6 +5,8 @@ export const play = (audio) =>
     if (!["AbortError", "NotAllowedError", "NotSupportedError"].includes(reason.name)) throw reason;
   });
 
+export const toggle = (audio) => (audio.paused ? play(audio) : audio.pause());
+
 export const explain = (audio) => {
   const tell = async () => {
     const line = document.getElementById("silent");

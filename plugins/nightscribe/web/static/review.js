@@ -1,5 +1,5 @@
 // Keys for reviewers: everything can be done with the hands on the text.
-import { play } from "./playing.js";
+import { toggle } from "./playing.js";
 
 const form = document.getElementById("review");
 const audio = document.querySelector("audio");
@@ -28,7 +28,7 @@ const go = (by, wanted = () => true) => {
     if (wanted(texts[at])) return texts[at].focus();
 };
 const keys = {
-  " ": () => (audio.paused ? play(audio) : audio.pause()),
+  " ": () => toggle(audio),
   ArrowLeft: () => (audio.currentTime = Math.max(0, audio.currentTime - 3)),
   ArrowRight: () => (audio.currentTime += 3),
   ArrowDown: () => go(1),

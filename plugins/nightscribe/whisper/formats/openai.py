@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from nightscribe.errors import ModelError
 from nightscribe.whisper.formats.network import StoredNetwork
+from nightscribe.whole_file import whole_file
 
 __all__ = ["load_plain", "read_openai", "write_openai"]
 
@@ -29,7 +28,7 @@ def read_openai(path: Path) -> StoredNetwork:
         heads = content.get(_HEADS)
         return StoredNetwork(content["dims"], content["model_state_dict"], heads)
     except (LookupError, AttributeError, TypeError) as error:
-        raise not_openai(path, error) from None
+        raise _not_openai(path, error) from None
 
 
 def load_plain(path: Path) -> Any:
@@ -49,7 +48,7 @@ def load_plain(path: Path) -> Any:
             "nothing in it was run"
         ) from None
     except (RuntimeError, EOFError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        raise not_openai(path, error) from None
+        raise _not_openai(path, error) from None
     except OSError as error:
         raise ModelError(f"the model file {path} cannot be read: {error}") from None
 
@@ -58,18 +57,14 @@ def write_openai(network: StoredNetwork, path: Path) -> None:
     """Write a checkpoint that openai-whisper loads. The file has its name when it is complete."""
     import torch
 
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     content: dict[str, Any] = {"dims": network.dims, "model_state_dict": dict(network.weights)}
     if network.alignment_heads is not None:
         content[_HEADS] = network.alignment_heads
-    try:
+    with whole_file(path) as unfinished:
         torch.save(content, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
-def not_openai(path: Path, error: BaseException) -> ModelError:
+def _not_openai(path: Path, error: BaseException) -> ModelError:
     """The error for a file that openai-whisper could not load either."""
     reason = (str(error).strip() or "no details").splitlines()[0]
     return ModelError(
