@@ -114,13 +114,21 @@ def _library() -> Any:
 
 
 def _serve() -> None:
+    # Everything that is slow to import, once for all commands.
     import duckdb  # noqa: F401
-    import pandas  # noqa: F401  DuckDB imports it, which is slow
+    import pandas  # noqa: F401
+    import pyarrow.dataset
     import pyarrow.parquet  # noqa: F401
+    import rich.table  # noqa: F401
+    import whisper.normalizers  # noqa: F401
 
+    import evaluation.gate.findings
+    import evaluation.lake
+    import evaluation.report.text  # noqa: F401
     import nightscribe.cli.run
     import nightscribe.search.building
     import nightscribe.stages.datasets  # noqa: F401
+    import tests.segments  # noqa: F401
     from nightscribe import cli
     from nightscribe.stages import night
 

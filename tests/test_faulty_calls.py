@@ -1,7 +1,7 @@
 """One call fails, whichever it is: the command says so, and the lake and the next run are whole.
 
 A seeded sample of the calls. `FAULTY_CALLS=50` takes 50 of each command, `FAULTY_CALLS=all` every
-one, which takes hours.
+one, which takes hours, and `FAULTY_CALLS=2/3` the second of three shares of them.
 """
 
 from __future__ import annotations
@@ -75,6 +75,9 @@ def counts(calls: FaultyCalls, lake: object) -> list[dict[str, int]]:
 def numbers(count: int, seed: str, sample: int = SAMPLE) -> list[int]:
     """The calls to let fail, from 1, of as many as a command makes."""
     wanted = os.environ.get("FAULTY_CALLS", str(sample))
+    if "/" in wanted:
+        share, shares = map(int, wanted.split("/"))
+        return list(range(share, count + 1, shares))
     most = count if wanted == "all" else min(int(wanted), count)
     return sorted(random.Random(seed).sample(range(1, count + 1), most))
 
