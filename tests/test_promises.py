@@ -40,7 +40,7 @@ from tests.nights import (
 from tests.segments import made_up_segment
 
 CLIPS = ("english/en-01.flac", "english/en-02.mp3", "english/en-03.ogg")
-KILLS = 12
+KILLS = 8
 
 # In batches of a recording each, so that there is much to commit.
 ENGLISH = {"order": {"language": "en"}, "settings": {"batch_minutes": 0.05, "expected_rtfx": 1.0}}
@@ -248,7 +248,7 @@ def test_killed_at_random_moments_the_next_runs_end_with_the_same_tables(
 ) -> None:
     expected, seconds = undisturbed
     chance = random.Random(20)
-    # One moment in each twelfth of a run, so that no stage is spared. Each lake gets some of
+    # One moment in each eighth of a run, so that no stage is spared. Each lake gets some of
     # them, the early ones first: later runs find work that is done.
     moments = [(slot + chance.random()) / KILLS for slot in range(KILLS)]
     chance.shuffle(moments)
@@ -257,7 +257,7 @@ def test_killed_at_random_moments_the_next_runs_end_with_the_same_tables(
         lakes += 1
         lake = str(tmp_path / f"lake-{lakes}")
         too_late = []
-        for moment in sorted(moments[-6:]):
+        for moment in sorted(moments[-4:]):
             process = start(nights, lake, str(archive), **ENGLISH)
             process.join(moment * seconds)
             if process.exitcode is None:
@@ -267,7 +267,7 @@ def test_killed_at_random_moments_the_next_runs_end_with_the_same_tables(
             else:
                 assert process.exitcode == 0
                 too_late.append(moment * 0.8)
-        moments[-6:] = too_late
+        moments[-4:] = too_late
         finish(start(nights, lake, str(archive), **ENGLISH))
         assert_same_tables(contents(lake), expected)
     assert kills >= KILLS

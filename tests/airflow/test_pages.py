@@ -358,10 +358,9 @@ WAYS = {"recording": "/recordings?language=de", "review": "/review?queue=sample"
 
 
 @needs_browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width, theme", [(390, "dark"), (1280, "light")])
 def test_axe_finds_nothing_serious_and_nothing_overflows(
-    theme: str, width: int, open_page: Callable[..., Any]
+    width: int, theme: str, open_page: Callable[..., Any]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
     for path in PAGES:

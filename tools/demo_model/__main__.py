@@ -107,7 +107,10 @@ def _check(given: argparse.Namespace) -> None:
 
     checkpoint = given.model or given.work / "demo.pt"
     figures = check(
-        checkpoint, count=max(2, round(60 * given.scale)), long_s=max(35.0, 125.0 * given.scale)
+        checkpoint,
+        count=max(2, round(60 * given.scale)),
+        long_count=max(1, round(2 * given.scale)),
+        long_s=max(35.0, 125.0 * given.scale),
     )
     given.work.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, ensure_ascii=False, indent=1)

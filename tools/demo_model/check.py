@@ -87,9 +87,9 @@ def _at(level: float, samples: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def check_language(
-    model: whisper.Whisper, language: str, count: int, long_s: float
+    model: whisper.Whisper, language: str, count: int, long_count: int, long_s: float
 ) -> LanguageResult:
-    """Measure one language, with `count` sentences and recordings of `long_s` seconds."""
+    """Measure one language: `count` sentences, `long_count` recordings of `long_s` seconds."""
     new_voices = list(
         utterances(language, count, held_out_sentences=True, held_out_voices=True, seed=_SEED)
     )
@@ -124,8 +124,7 @@ def check_language(
         ]
         references = [one.translation for one in new_voices]
         result.bleu = translation_measures(references, translated).bleu.value
-    if long_s:
-        _check_long(model, language, long_s, result)
+    _check_long(model, language, long_count, long_s, result)
     return result
 
 
@@ -147,9 +146,9 @@ def identified(model: whisper.Whisper, language: str, count: int) -> float:
 
 
 def _check_long(
-    model: whisper.Whisper, language: str, seconds: float, result: LanguageResult
+    model: whisper.Whisper, language: str, count: int, seconds: float, result: LanguageResult
 ) -> None:
-    recordings = [recording(language, seconds, seed) for seed in (1, 2)]
+    recordings = [recording(language, seconds, seed) for seed in range(1, count + 1)]
     references = [one.text(language) for one in recordings]
     lines = []
     for conditioned in (True, False):
@@ -200,14 +199,25 @@ def _floats(samples: NDArray) -> NDArray[np.float32]:
 
 
 def check(
-    checkpoint: Path, *, count: int, long_s: float, languages: tuple[str, ...] = LANGUAGES
+    checkpoint: Path,
+    *,
+    count: int,
+    long_count: int,
+    long_s: float,
+    languages: tuple[str, ...] = LANGUAGES,
 ) -> dict:
-    """Measure all languages; returns figures for JSON. Prints progress to standard error."""
+    """Measure all languages; returns figures for JSON. Prints progress to standard error.
+
+    Args:
+        count: sentences of a language
+        long_count: recordings of many sentences, of a language
+        long_s: length of these in seconds
+    """
     model = whisper.load_model(str(checkpoint), device="cpu")
     began = time.monotonic()
     results = {}
     for language in languages:
-        results[language] = asdict(check_language(model, language, count, long_s))
+        results[language] = asdict(check_language(model, language, count, long_count, long_s))
         shown = {k: v for k, v in results[language].items() if k != "worst"}
         print(f"{language} {time.monotonic() - began:.0f} s: {shown}", file=sys.stderr, flush=True)
     no_speech = {name: _transcribe(model, sound)["text"] for name, sound in sounds_without_speech()}
