@@ -358,7 +358,7 @@ WAYS = {"recording": "/recordings?language=de", "review": "/review?queue=sample"
 
 
 @needs_browser
-@pytest.mark.parametrize("width, theme", [(390, "dark"), (1280, "light")])
+@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
 def test_axe_finds_nothing_serious_and_nothing_overflows(
     width: int, theme: str, open_page: Callable[..., Any]
 ) -> None:
