@@ -30,7 +30,7 @@ STAGES = {
         "whisper.batched.log_mel.LogMel.first_30_s",
     ),
     "encode": ("whisper.batched.model.Network.encode",),
-    "detect language": ("whisper.batched.scheduler.detect_languages",),
+    "detect language": ("whisper.batched.language_detection.languages_of",),
     "prefill": (
         "whisper.batched.model.Network.fill_cross_cache",
         "whisper.batched.model.Network.prefill",

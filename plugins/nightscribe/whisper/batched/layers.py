@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from nightscribe.whisper.batched.attention import full_attention
 from nightscribe.whisper.batched.linear import Linear
 
 __all__ = [
@@ -20,12 +21,13 @@ __all__ = [
     "Block",
     "block_of",
     "by_head",
+    "causal_attention",
     "cross_attention",
     "cross_query",
+    "encoder_attention",
     "layer_norm",
     "mlp",
     "norm_of",
-    "self_attention",
     "to_attention_dtype",
     "weights_of",
 ]
@@ -93,16 +95,24 @@ def by_head(x: Tensor, heads: int) -> Tensor:
     return x.view(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
-def self_attention(
-    block: Block, x: Tensor, heads: int, *, causal: bool = False
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What the attention adds to `x` (batch, length, width), and its keys and values by head."""
+def encoder_attention(block: Block, x: Tensor, heads: int) -> Tensor:
+    """`x` (batch, length, width) with what the attention of the encoder adds to it."""
+    projected = block.attention.input(layer_norm(x, block.attention_norm))
+    mixed = full_attention(*(by_head(part, heads) for part in projected.chunk(3, dim=-1)))
+    return block.attention.output.added_to(x, _joined(mixed, x))
+
+
+def causal_attention(block: Block, x: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`x` (batch, length, width) with what the attention of the decoder adds to it.
+
+    Also its keys and values by head.
+    """
     projected = block.attention.input(layer_norm(x, block.attention_norm))
     query, keys, values = (
         by_head(part, heads) for part in to_attention_dtype(projected).chunk(3, dim=-1)
     )
-    mixed = F.scaled_dot_product_attention(query, keys, values, is_causal=causal and x.shape[1] > 1)
-    return block.attention.output(mixed.transpose(1, 2).flatten(2).to(x.dtype)), keys, values
+    mixed = F.scaled_dot_product_attention(query, keys, values, is_causal=x.shape[1] > 1)
+    return block.attention.output.added_to(x, _joined(mixed, x)), keys, values
 
 
 def cross_query(block: Block, x: Tensor) -> Tensor:
@@ -113,19 +123,24 @@ def cross_query(block: Block, x: Tensor) -> Tensor:
 
 
 def cross_attention(block: Block, x: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
-    """What the cross-attention adds to `x` (batch, length, width); keys and values by head."""
+    """`x` (batch, length, width) with what the cross-attention adds; keys and values by head."""
     assert block.cross is not None
     query = to_attention_dtype(by_head(cross_query(block, x), heads))
     mixed = F.scaled_dot_product_attention(
         query, to_attention_dtype(keys), to_attention_dtype(values)
     )
-    return block.cross.output(mixed.transpose(1, 2).flatten(2).to(x.dtype))
+    return block.cross.output.added_to(x, _joined(mixed, x))
 
 
 def mlp(block: Block, x: Tensor) -> Tensor:
-    """What the MLP adds to `x` (…, width)."""
+    """`x` (…, width) with what the MLP adds to it."""
     up, down = block.mlp
-    return down(F.gelu(up(layer_norm(x, block.mlp_norm))))
+    return down.added_to(x, up.gelu(layer_norm(x, block.mlp_norm)))
+
+
+def _joined(mixed: Tensor, x: Tensor) -> Tensor:
+    """(batch, heads, length, head size) → (batch, length, width), in the type of `x`."""
+    return mixed.transpose(1, 2).flatten(2).to(x.dtype)
 
 
 def _linear(layer: Any, dtype: torch.dtype) -> Linear:

@@ -35,6 +35,24 @@ class Linear:
         )
         return result
 
+    def gelu(self, x: Tensor) -> Tensor:
+        """GELU of the result; packed, in one pass over it."""
+        if not self.packed:
+            return F.gelu(self(x))
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x, self._weight, self._bias, "gelu", [], "none"
+        )
+        return result
+
+    def added_to(self, other: Tensor, x: Tensor) -> Tensor:
+        """`other` (…, outputs) plus the result for `x`; packed, in one pass over it."""
+        if not self.packed:
+            return other + self(x)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
+            x, other, self._weight, self._bias, "add"
+        )
+        return result
+
 
 def _can_be_packed(weight: Tensor) -> bool:
     """Whether this PyTorch has the operators for packed weights of this type and device.

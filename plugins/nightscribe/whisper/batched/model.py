@@ -20,12 +20,13 @@ from torch import Tensor
 from nightscribe.whisper.batched.layers import (
     block_of,
     by_head,
+    causal_attention,
     cross_attention,
     cross_query,
+    encoder_attention,
     layer_norm,
     mlp,
     norm_of,
-    self_attention,
     to_attention_dtype,
     weights_of,
 )
@@ -83,8 +84,7 @@ class Network:
         x = (x + self._audio_positions).to(self.dtype)
         heads = self.dims.n_audio_head
         for block in self._encoder:
-            x = x + self_attention(block, x, heads)[0]
-            x = x + mlp(block, x)
+            x = mlp(block, encoder_attention(block, x, heads))
         return layer_norm(x, self._encoder_norm)
 
     def new_caches(self, slots: int, rows_per_slot: int) -> Caches:
@@ -123,13 +123,11 @@ class Network:
         heads = self.dims.n_text_head
         own, cross = caches.self_attention, caches.cross_attention
         for layer, block in enumerate(self._decoder):
-            added, keys, values = self_attention(block, x, heads, causal=True)
+            x, keys, values = causal_attention(block, x, heads)
             own[layer, 0, rows, :, :length] = keys.repeat_interleave(rows_per_slot, 0)
             own[layer, 1, rows, :, :length] = values.repeat_interleave(rows_per_slot, 0)
-            x = x + added
             keys, values = cross[layer, 0, slots], cross[layer, 1, slots]
-            x = x + cross_attention(block, x, keys, values, heads)
-            x = x + mlp(block, x)
+            x = mlp(block, cross_attention(block, x, keys, values, heads))
         return layer_norm(x, self._decoder_norm)
 
     @torch.no_grad()
@@ -156,13 +154,12 @@ class Network:
             mixed = F.scaled_dot_product_attention(
                 query[:, :, None], own[0, :rows, :, :length], own[1, :rows, :, :length], visible
             )
-            x = x + block.attention.output(mixed.reshape(rows, -1).to(x.dtype))
+            x = block.attention.output.added_to(x, mixed.reshape(rows, -1).to(x.dtype))
             # The rows of a slot share its keys and values, so their queries go together.
             by_slot = x.view(slots, rows // slots, -1)
             cross = caches.cross_attention[layer]
-            added = cross_attention(block, by_slot, cross[0, :slots], cross[1, :slots], heads)
-            x = x + added.view(rows, -1)
-            x = x + mlp(block, x)
+            x = cross_attention(block, by_slot, cross[0, :slots], cross[1, :slots], heads)
+            x = mlp(block, x.view(rows, -1))
         return self.logits(layer_norm(x, self._decoder_norm))
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -188,7 +185,7 @@ class Network:
         scores: dict[tuple[int, int], Tensor] = {}
         for layer, block in enumerate(self._decoder):
             assert block.cross_keys_values is not None
-            x = x + self_attention(block, x, heads, causal=True)[0]
+            x = causal_attention(block, x, heads)[0]
             keys, values = block.cross_keys_values(features).chunk(2, dim=-1)
             keys, values = by_head(keys, heads), by_head(values, heads)
             chosen = [head for at, head in self.alignment_heads if at == layer]
@@ -199,8 +196,7 @@ class Network:
                 by_chosen = scaled_query @ scaled_keys.transpose(-1, -2)
                 for place, head in enumerate(chosen):
                     scores[layer, head] = by_chosen[:, place]
-            x = x + cross_attention(block, x, keys, values, heads)
-            x = x + mlp(block, x)
+            x = mlp(block, cross_attention(block, x, keys, values, heads))
         all_scores = torch.stack([scores[where] for where in self.alignment_heads], dim=1)
         return self.logits(layer_norm(x, self._decoder_norm)), all_scores
 

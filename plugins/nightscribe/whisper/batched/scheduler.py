@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
-from whisper.audio import N_FRAMES
 from whisper.utils import compression_ratio, format_timestamp
 
 from nightscribe.audio.cores import takes_turns, workers_for
@@ -191,18 +190,12 @@ class BatchedEngine:
             self._jobs.resume(job, job.recording.language)
 
     def _detect_languages(self, recordings: list[ActiveRecording], verbose: bool | None) -> None:
-        for first in range(0, len(recordings), self._encoder_batch):
-            batch = recordings[first : first + self._encoder_batch]
-            mel = torch.stack([recording.features.log_mel.first_30_s() for recording in batch])
-            features = self._network.encode(mel)
-            languages = detect_languages(self._network, self._tokenizer, features)
-            for recording, own, language in zip(batch, features, languages, strict=True):
-                recording.language = language
-                if verbose:
-                    print(f"Detected language: {LANGUAGES[language[0]].title()}", flush=True)
-                if recording.features.log_mel.frames >= N_FRAMES:
-                    # There is no padding, so these are also the features of the first window.
-                    recording.features.keep(Window(0, N_FRAMES), own)
+        features = [recording.features for recording in recordings]
+        found = detect_languages(self._network, self._tokenizer, features, self._encoder_batch)
+        for recording, language in zip(recordings, found, strict=True):
+            recording.language = (language.code, language.probability)
+            if verbose:
+                print(f"Detected language: {LANGUAGES[language.code].title()}", flush=True)
 
     def _answer_alignments(self) -> None:
         waiting = [
