@@ -153,6 +153,30 @@ def test_the_run_after_a_call_that_fails_makes_the_same_lake(
         assert counts(calls, lake) == made
 
 
+def test_no_entry_of_a_log_is_overlooked(calls: FaultyCalls, archive: Path, tmp_path: Path) -> None:
+    """delta-rs takes an entry whose size it cannot get for one that is not there.
+
+    Of a lake that is not published yet, the newest versions are noted nowhere else.
+    """
+    lake = tmp_path / "lake"
+    path = archive / "manifest.csv"
+    words = ["datasets", "add", "manifest", "--path", path, "--name", "x", "--lake", lake]
+    assert calls.run(words).code == 0
+    entry = lake / "sources" / "_delta_log" / f"{1:020d}.json"
+    count = ["sql", "--lake", lake, "SELECT count(*) FROM sources"]
+    clean = calls.run(count, entry)
+    assert clean.code == 0, clean.err
+    assert clean.count > 2
+    for number in range(1, clean.count + 1):
+        ran = calls.run(count, entry, number)
+        assert_said(ran, clean)
+        assert ran.out == (clean.out if ran.code == 0 else "")
+    ran = calls.run(count, entry, 1, -1)
+    assert ran.code == 2
+    assert_said(ran, clean)
+    assert str(entry) in ran.err
+
+
 def test_a_disk_that_stays_full_stops_a_run_and_the_next_one_makes_the_same_lake(
     calls: FaultyCalls, archive: Path, whole: Path, tmp_path: Path
 ) -> None:

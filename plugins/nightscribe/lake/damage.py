@@ -20,7 +20,14 @@ from deltalake.exceptions import DeltaError
 from nightscribe.errors import LakeError, NightscribeError, Rejected
 from nightscribe.faults import fault_of, is_fault, is_nameless, one_line, reason_of
 from nightscribe.lake.location import LakeLocation
-from nightscribe.lake.log import entry_path, log_damage, read_log, unreadable_entry, written_at
+from nightscribe.lake.log import (
+    entry_path,
+    log_damage,
+    newest_version,
+    read_log,
+    unreadable_entry,
+    written_at,
+)
 from nightscribe.lake.published import PUBLISHED
 from nightscribe.lake.schema import SCHEMAS
 
@@ -33,6 +40,7 @@ __all__ = [
     "fault_in",
     "lost_log",
     "lost_versions",
+    "overlooked_entry",
     "table_fault",
 ]
 
@@ -44,25 +52,36 @@ _VERSIONS = 100  # older ones that are tried
 _MOST_BYTES = 1024**3  # of files that are read to find a damaged one
 
 
-def check_log(lake: LakeLocation, name: str) -> None:
-    """Raise `LakeError` if an entry of a table's log is missing or empty; and `OSError`."""
-    if found := _log_damage(lake, name):
+def check_log(lake: LakeLocation, name: str) -> int:
+    """The newest version in a table's log; -1 if it has none.
+
+    Raises `LakeError` if an entry is missing or empty; and `OSError`.
+    """
+    newest, found = _examined_log(lake, name)
+    if found is not None:
         raise LakeError(_log_text(lake, name, *found))
+    return newest
 
 
-def _log_damage(lake: LakeLocation, name: str) -> tuple[int, str] | None:
+def _examined_log(lake: LakeLocation, name: str) -> tuple[int, tuple[int, str] | None]:
+    """The newest version in the log, and its damage."""
     # Twice: a listing during which others commit may lack an entry and have the next.
-    found = None
     for _ in range(2):
-        if (found := log_damage(read_log(lake, name) or {})) is None:
+        files = read_log(lake, name) or {}
+        if (found := log_damage(files)) is None:
             break
-    return found
+    return newest_version(files), found
+
+
+def overlooked_entry(lake: LakeLocation, name: str, version: int) -> LakeError:
+    """The error for a log entry that is listed, but that delta-rs takes no notice of."""
+    return LakeError(_log_text(lake, name, version, "is there, but cannot be read"))
 
 
 def table_fault(lake: LakeLocation, name: str, error: Exception) -> LakeError:
     """The error for a table that cannot be opened."""
     try:
-        found = _log_damage(lake, name) or unreadable_entry(lake, name)
+        found = _examined_log(lake, name)[1] or unreadable_entry(lake, name)
     except OSError as second:
         error, found = second, None
     if found is not None:

@@ -1,8 +1,9 @@
 """The log of a table, examined before the table is used.
 
-delta-rs reads a log whose newest entries are lost as an older table, and an empty entry as one
-without changes. Either gives fewer rows without an error, so the entries are looked at here, by
-their names and sizes. See `nightscribe.lake.published` for the newest entries.
+delta-rs reads a log whose newest entries are lost, or which it cannot look at, as an older table,
+and an empty entry as one without changes. Each gives fewer rows without an error, so the entries
+are looked at here, by their names and sizes. See `nightscribe.lake.published` for entries that are
+lost.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from datetime import UTC, datetime
 
 from nightscribe.lake.location import LakeLocation
 
-__all__ = ["entry_path", "log_damage", "read_log", "unreadable_entry", "written_at"]
+__all__ = [
+    "entry_path",
+    "log_damage",
+    "newest_version",
+    "read_log",
+    "unreadable_entry",
+    "written_at",
+]
 
 _ENTRY = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(\..+)?\.parquet")
@@ -31,6 +39,12 @@ def read_log(lake: LakeLocation, name: str) -> Mapping[str, int] | None:
         return lake.sizes(f"{name}/_delta_log")
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def newest_version(files: Mapping[str, int]) -> int:
+    """The newest version of which a log has an entry or a checkpoint; -1 without one."""
+    found = (_ENTRY.fullmatch(file) or _CHECKPOINT.fullmatch(file) for file in files)
+    return max((int(one[1]) for one in found if one), default=-1)
 
 
 def log_damage(files: Mapping[str, int]) -> tuple[int, str] | None:

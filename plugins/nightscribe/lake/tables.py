@@ -36,7 +36,7 @@ from deltalake.table import TableMerger
 from nightscribe.errors import LakeError
 from nightscribe.faults import reason_of
 from nightscribe.interruption import interruptible
-from nightscribe.lake.damage import check_log, lost_versions, table_fault
+from nightscribe.lake.damage import check_log, lost_versions, overlooked_entry, table_fault
 from nightscribe.lake.location import LakeLocation
 from nightscribe.lake.log import read_log
 from nightscribe.lake.published import published_versions
@@ -72,9 +72,13 @@ class Lake(LakeLocation):
         Raises `LakeError` if it does not exist, or if its log is damaged or cannot be read.
         """
         try:
-            table = DeltaTable(self.path(name), storage_options=self.delta_options)
+            table = self._newest(name)
             if self.is_local or self._examined.get(name, -1) < table.version():
-                check_log(self, name)
+                newest = check_log(self, name)
+                if table.version() < newest:  # committed meanwhile; or delta-rs overlooked it
+                    table = self._newest(name)
+                    if table.version() < newest:
+                        raise overlooked_entry(self, name, newest)
                 self._examined[name] = table.version()
             return table
         except TableNotFoundError as error:
@@ -86,6 +90,9 @@ class Lake(LakeLocation):
             ) from error
         except (OSError, DeltaError) as error:
             raise table_fault(self, name, error) from error
+
+    def _newest(self, name: str) -> DeltaTable:
+        return DeltaTable(self.path(name), storage_options=self.delta_options)
 
     def table_if_made(self, name: str) -> DeltaTable | None:
         """Like `table`, but None for a table that an older lake does not have yet."""

@@ -31,6 +31,11 @@ def test_a_layer_gives_what_pytorch_gives(
     found = layer(x)
     assert found.shape == (*batch, rows, outputs)
     torch.testing.assert_close(found, F.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(layer.gelu(x), F.gelu(found), rtol=1e-4, atol=1e-4)
+    other = torch.randn(found.shape, generator=random)
+    before = other.clone()
+    torch.testing.assert_close(layer.added_to(other, x), other + found, rtol=1e-4, atol=1e-4)
+    assert torch.equal(other, before)
 
 
 def test_input_may_be_a_slice_of_a_larger_tensor() -> None:
@@ -49,9 +54,17 @@ def test_bfloat16_is_rounded_once() -> None:
     found = Linear(weight, bias)(x)
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.double(), exact, rtol=2**-8, atol=2**-7)
+    other = torch.randn(exact.shape, generator=random).bfloat16()
+    added = Linear(weight, bias).added_to(other, x)
+    torch.testing.assert_close(added.double(), exact + other.double(), rtol=2**-8, atol=2**-7)
+    curved = Linear(weight, bias).gelu(x)
+    torch.testing.assert_close(curved.double(), F.gelu(exact), rtol=2**-8, atol=2**-7)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_other_precisions_use_pytorchs_own_layer(dtype: torch.dtype) -> None:
     weight, x = torch.eye(3, dtype=dtype), torch.tensor([[1.0, 2.0, 3.0]], dtype=dtype)
-    assert torch.equal(Linear(weight)(x), x)
+    layer = Linear(weight)
+    assert torch.equal(layer(x), x)
+    assert torch.equal(layer.added_to(x, x), x + x)
+    assert torch.equal(layer.gelu(x), F.gelu(x))
