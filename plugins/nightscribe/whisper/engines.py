@@ -91,9 +91,14 @@ def versions() -> dict[str, str]:
 def _batched(
     requests: Iterable[Request], model: LoadedModel, *, verbose: bool | None = None, slots: int
 ) -> Iterator[Transcript | Failure]:
-    from nightscribe.whisper.batched.scheduler import transcribe_batched
+    import torch
 
-    return transcribe_batched(requests, model, verbose=verbose, slots=slots)
+    from nightscribe.whisper.batched.model import prepared_network
+    from nightscribe.whisper.batched.scheduler import BatchedEngine
+
+    # A process has one engine, so nothing else needs the weights of its model.
+    network = prepared_network(model.network, getattr(torch, model.precision), take=True)
+    return BatchedEngine(model, network=network, slots=slots).run(requests, verbose=verbose)
 
 
 def _reference(

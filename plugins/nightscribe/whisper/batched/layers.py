@@ -24,6 +24,7 @@ __all__ = [
     "causal_attention",
     "cross_attention",
     "cross_query",
+    "drop_weights",
     "encoder_attention",
     "layer_norm",
     "mlp",
@@ -54,10 +55,13 @@ class Block:
     mlp_norm: tuple[Tensor, Tensor]
 
 
-def block_of(block: Any, dtype: torch.dtype) -> Block:
-    """Prepare a `whisper.model.ResidualAttentionBlock`; its products are computed in `dtype`."""
+def block_of(block: Any, dtype: torch.dtype, *, take: bool) -> Block:
+    """Prepare a `whisper.model.ResidualAttentionBlock`; its products are computed in `dtype`.
+
+    With `take`, its own weights are dropped afterwards.
+    """
     own, cross = block.attn, block.cross_attn
-    return Block(
+    prepared = Block(
         Attention(_stacked(own.query, own.key, own.value, dtype=dtype), _linear(own.out, dtype)),
         norm_of(block.attn_ln),
         cross and Attention(_linear(cross.query, dtype), _linear(cross.out, dtype)),
@@ -66,6 +70,15 @@ def block_of(block: Any, dtype: torch.dtype) -> Block:
         (_linear(block.mlp[0], dtype), _linear(block.mlp[2], dtype)),
         norm_of(block.mlp_ln),
     )
+    if take:
+        drop_weights(block)
+    return prepared
+
+
+def drop_weights(module: Any) -> None:
+    """Leave a module without its weights; tensors that are prepared from them stay."""
+    for parameter in module.parameters():
+        parameter.data = parameter.new_empty(0)
 
 
 def weights_of(layer: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ from nightscribe.whisper.batched.layers import (
     causal_attention,
     cross_attention,
     cross_query,
+    drop_weights,
     encoder_attention,
     layer_norm,
     mlp,
@@ -49,7 +50,12 @@ class Caches:
 class Network:
     """A loaded checkpoint, prepared for batches. Its matrix products are computed in `dtype`."""
 
-    def __init__(self, whisper: Any, dtype: torch.dtype) -> None:
+    def __init__(self, whisper: Any, dtype: torch.dtype, *, take: bool = False) -> None:
+        """Prepare a `whisper.model.Whisper`.
+
+        With `take`, it is left without the weights that are prepared, block by block, so that they
+        are in memory once; nothing else can be computed with it then.
+        """
         self.dims = whisper.dims
         self.dtype = dtype
         self.device = whisper.device
@@ -60,7 +66,7 @@ class Network:
             weights_of(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
         ]
         self._audio_positions = encoder.positional_embedding.detach()
-        self._encoder = [block_of(block, dtype) for block in encoder.blocks]
+        self._encoder = [block_of(block, dtype, take=take) for block in encoder.blocks]
         self._encoder_norm = norm_of(encoder.ln_post)
         # Embeddings of tokens and of positions (here and above) are added in float32 and the sum
         # is rounded once, as in the reference.
@@ -70,8 +76,11 @@ class Network:
         self._to_logits = Linear(
             self._embeddings.to(torch.float32 if dtype == torch.bfloat16 else dtype)
         )
-        self._decoder = [block_of(block, dtype) for block in decoder.blocks]
+        self._decoder = [block_of(block, dtype, take=take) for block in decoder.blocks]
         self._decoder_norm = norm_of(decoder.ln)
+        if take:
+            drop_weights(encoder)
+            drop_weights(decoder)
         heads = whisper.alignment_heads.indices().T.tolist()
         self.alignment_heads: list[tuple[int, int]] = [(layer, head) for layer, head in heads]
 
@@ -204,9 +213,12 @@ class Network:
 _PREPARED: WeakKeyDictionary[Any, dict[torch.dtype, Network]] = WeakKeyDictionary()
 
 
-def prepared_network(whisper: Any, dtype: torch.dtype) -> Network:
-    """The network of a loaded checkpoint; prepared once, and kept as long as the checkpoint is."""
+def prepared_network(whisper: Any, dtype: torch.dtype, *, take: bool = False) -> Network:
+    """The network of a loaded checkpoint; prepared once, and kept as long as the checkpoint is.
+
+    With `take`, the checkpoint is left without its weights: see `Network`.
+    """
     networks = _PREPARED.setdefault(whisper, {})
     if dtype not in networks:
-        networks[dtype] = Network(whisper, dtype)
+        networks[dtype] = Network(whisper, dtype, take=take)
     return networks[dtype]
