@@ -24,8 +24,9 @@ class Endless(BaseException):
 
 
 @pytest.fixture(scope="module")
-def model() -> LoadedModel:
-    return load_model("demo", "cpu")
+def models() -> dict[str, LoadedModel]:
+    """One for each engine: the batched one takes the weights of its own."""
+    return {engine: load_model("demo", "cpu") for engine in ("batched", "reference")}
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +43,11 @@ def time_limit() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def transcript(engine: str, model: LoadedModel, path: Path, options: Options) -> Transcript:
+def transcript(
+    engine: str, models: dict[str, LoadedModel], path: Path, options: Options
+) -> Transcript:
     request = Request("a" * 64, str(path), (Job("transcribe", options),))
-    [result] = engine_named(engine)(iter([request]), model)
+    [result] = engine_named(engine)(iter([request]), models[engine])
     assert isinstance(result, Transcript)
     return result
 
@@ -66,13 +69,13 @@ def transcript(engine: str, model: LoadedModel, path: Path, options: Options) ->
     ],
 )
 def test_both_engines_end_clips_at_the_end_of_the_recording(
-    model: LoadedModel, clips: str, words: bool
+    models: dict[str, LoadedModel], clips: str, words: bool
 ) -> None:
     options = Options(
         language="en", temperature=(0.0,), clip_timestamps=clips, word_timestamps=words
     )
-    ours = transcript("batched", model, CLIP, options)
-    theirs = transcript("reference", model, CLIP, options)
+    ours = transcript("batched", models, CLIP, options)
+    theirs = transcript("reference", models, CLIP, options)
     assert [s["tokens"] for s in theirs.segments] == [s["tokens"] for s in ours.segments]
     assert [(s["start"], s["end"]) for s in theirs.segments] == [
         (s["start"], s["end"]) for s in ours.segments
@@ -81,12 +84,12 @@ def test_both_engines_end_clips_at_the_end_of_the_recording(
 
 
 def test_clip_beyond_the_end_has_no_text_and_one_that_ends_there_has_all(
-    model: LoadedModel,
+    models: dict[str, LoadedModel],
 ) -> None:
     given: dict[str, Any] = {"language": "en", "temperature": (0.0,)}
-    whole = transcript("reference", model, CLIP, Options(**given))
-    to_the_end = transcript("reference", model, CLIP, Options(**given, clip_timestamps="0,3600"))
-    beyond = transcript("reference", model, CLIP, Options(**given, clip_timestamps="3600,3700"))
+    whole = transcript("reference", models, CLIP, Options(**given))
+    to_the_end = transcript("reference", models, CLIP, Options(**given, clip_timestamps="0,3600"))
+    beyond = transcript("reference", models, CLIP, Options(**given, clip_timestamps="3600,3700"))
     assert whole.segments
     assert to_the_end.segments == whole.segments
     assert beyond.segments == []

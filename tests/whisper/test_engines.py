@@ -203,3 +203,12 @@ def test_torch_is_imported_when_an_engine_is_called_not_when_it_is_named(
 
 def test_versions_name_what_a_transcript_depends_on() -> None:
     assert set(versions()) == {"nightscribe", "openai-whisper", "torch", "av"}
+
+
+def test_a_model_whose_weights_were_taken_is_refused_by_the_reference() -> None:
+    model = load_model("demo", "cpu")
+    wanted = request(SAMPLES / CLIPS[0])
+    [result] = engine_named("batched")(iter([wanted]), model)
+    assert isinstance(result, Transcript)
+    with pytest.raises(ConfigurationError, match="load it once more"):
+        engine_named("reference")(iter([wanted]), model)

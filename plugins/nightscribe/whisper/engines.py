@@ -106,4 +106,9 @@ def _reference(
 ) -> Iterator[Transcript | Failure]:
     from nightscribe.whisper.reference import transcribe_one_by_one
 
+    if not any(weight.numel() for weight in model.network.parameters()):
+        raise ConfigurationError(
+            f"model {model.name}: the batched engine has taken its weights; load it once more for "
+            "the reference engine"
+        )
     return transcribe_one_by_one(requests, model, verbose=verbose)

@@ -62,6 +62,12 @@ class Network:
         self.cache_dtype = to_attention_dtype(torch.empty(0, dtype=dtype, device=self.device)).dtype
         """Type of the keys and values in caches."""
         encoder, decoder = whisper.encoder, whisper.decoder
+        self.weight_bytes = (
+            torch.finfo(dtype).bits
+            // 8
+            * sum(parameter.numel() for parameter in whisper.parameters())
+        )
+        """Bytes of the checkpoint's weights in `dtype`."""
         self._convolutions = [
             weights_of(convolution, dtype) for convolution in (encoder.conv1, encoder.conv2)
         ]
@@ -70,12 +76,11 @@ class Network:
         self._encoder_norm = norm_of(encoder.ln_post)
         # Embeddings of tokens and of positions (here and above) are added in float32 and the sum
         # is rounded once, as in the reference.
-        self._embeddings = decoder.token_embedding.weight.detach()
+        embeddings = decoder.token_embedding.weight.detach()
+        self._embeddings = _narrow(embeddings)
         self._text_positions = decoder.positional_embedding.detach()
         # bfloat16 has eight bits: the most probable tokens would often have equal logits.
-        self._to_logits = Linear(
-            self._embeddings.to(torch.float32 if dtype == torch.bfloat16 else dtype)
-        )
+        self._to_logits = Linear(embeddings.to(torch.float32 if dtype == torch.bfloat16 else dtype))
         self._decoder = [block_of(block, dtype, take=take) for block in decoder.blocks]
         self._decoder_norm = norm_of(decoder.ln)
         if take:
@@ -101,11 +106,14 @@ class Network:
         dims = self.dims
         size = dims.n_text_state // dims.n_text_head
 
-        def empty(rows: int, positions: int) -> Tensor:
-            shape = (dims.n_text_layer, 2, rows, dims.n_text_head, positions, size)
-            return torch.zeros(shape, dtype=self.cache_dtype, device=self.device)
+        def shape(rows: int, positions: int) -> tuple[int, ...]:
+            return (dims.n_text_layer, 2, rows, dims.n_text_head, positions, size)
 
-        return Caches(empty(slots * rows_per_slot, dims.n_text_ctx), empty(slots, dims.n_audio_ctx))
+        own, cross = shape(slots * rows_per_slot, dims.n_text_ctx), shape(slots, dims.n_audio_ctx)
+        place = {"dtype": self.cache_dtype, "device": self.device}
+        # Tokens that are not there yet are masked, but a mask does not hide a NaN. All of a
+        # window's audio is written before it is read, and takes no memory until then.
+        return Caches(torch.zeros(own, **place), torch.empty(cross, **place))
 
     @torch.no_grad()
     def fill_cross_cache(self, caches: Caches, slots: Tensor, features: Tensor) -> None:
@@ -128,7 +136,7 @@ class Network:
         is written for all rows of its slot; `rows` has them in the order of the prompts.
         """
         length = tokens.shape[1]
-        x = (self._embeddings[tokens] + self._text_positions[:length]).to(self.dtype)
+        x = (self._embedded(tokens) + self._text_positions[:length]).to(self.dtype)
         heads = self.dims.n_text_head
         own, cross = caches.self_attention, caches.cross_attention
         for layer, block in enumerate(self._decoder):
@@ -150,7 +158,7 @@ class Network:
         """
         rows = tokens.shape[0]
         heads = self.dims.n_text_head
-        x = (self._embeddings[tokens] + self._text_positions[positions]).to(self.dtype)
+        x = (self._embedded(tokens) + self._text_positions[positions]).to(self.dtype)
         visible = torch.arange(length, device=x.device) <= positions[:, None]
         visible = visible[:, None, None]
         row_numbers = torch.arange(rows, device=x.device)
@@ -171,6 +179,9 @@ class Network:
             x = mlp(block, x.view(rows, -1))
         return self.logits(layer_norm(x, self._decoder_norm))
 
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        return self._embeddings[tokens].float()
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits (…, vocabulary) in float32 of hidden states (…, width)."""
         if self.dtype == torch.bfloat16:
@@ -190,7 +201,7 @@ class Network:
             softmax (texts, heads, length, 1500); both in float32.
         """
         heads = self.dims.n_text_head
-        x = (self._embeddings[tokens] + self._text_positions[: tokens.shape[1]]).to(self.dtype)
+        x = (self._embedded(tokens) + self._text_positions[: tokens.shape[1]]).to(self.dtype)
         scores: dict[tuple[int, int], Tensor] = {}
         for layer, block in enumerate(self._decoder):
             assert block.cross_keys_values is not None
@@ -208,6 +219,12 @@ class Network:
             x = mlp(block, cross_attention(block, x, keys, values, heads))
         all_scores = torch.stack([scores[where] for where in self.alignment_heads], dim=1)
         return self.logits(layer_norm(x, self._decoder_norm)), all_scores
+
+
+def _narrow(weight: Tensor) -> Tensor:
+    """The same numbers in half the memory, if they are a float16 checkpoint's."""
+    half = weight.half()
+    return half if torch.equal(half.float(), weight) else weight
 
 
 _PREPARED: WeakKeyDictionary[Any, dict[torch.dtype, Network]] = WeakKeyDictionary()

@@ -9,7 +9,10 @@ from nightscribe.whisper.batched.model import Network
 
 __all__ = ["encoder_batch_size", "slot_bytes", "slots_that_fit"]
 
-_CPU_SLOTS = 16  # with more, a step's time starts to grow with every row
+# On a CPU a step takes as long as reading weights and caches: more slots gain little once the
+# caches are as large as the weights. Of small networks, it grows with every row beyond 16.
+_CPU_SLOTS = (4, 16)
+_CPU_CACHES = 256 * 1024**2  # bytes that caches may take beside however small a network
 _GPU_SLOTS = 256
 # Shares of the memory that is free now. The samples of the fallback have a pool of their own, with
 # a fifth of the slots and as many rows: up to two fifths more. The rest is for windows in the
@@ -34,7 +37,10 @@ def slots_that_fit(network: Network) -> int:
     if network.device.type == "cuda":
         free, most, share = torch.cuda.mem_get_info(network.device)[0], _GPU_SLOTS, _GPU_SHARE
     else:
-        free, most, share = free_memory(), _CPU_SLOTS, _CPU_SHARE
+        least, limit = _CPU_SLOTS
+        caches = max(network.weight_bytes, _CPU_CACHES)
+        most = min(limit, max(least, caches // slot_bytes(network)))
+        free, share = free_memory(), _CPU_SHARE
     return max(1, min(most, int(free * share / slot_bytes(network))))
 
 
