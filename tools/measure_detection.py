@@ -109,8 +109,8 @@ def main() -> None:
         leads.append(zeros.lead)
         if silence.code != zeros.code:
             wrong.append((zeros.lead, f"{name}: {silence.code}, with zeros {zeros.code}"))
-        print(f"\r{len(leads)} recordings", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        if len(leads) % 100 == 0:
+            print(f"{len(leads)} recordings", file=sys.stderr, flush=True)
     print(f"{len(leads)} recordings of 2 to 30 s; in {len(wrong)} the language differs")
     for lead, text in sorted(wrong, reverse=True)[:5]:
         print(f"  led by {lead:.2f}: {text}")

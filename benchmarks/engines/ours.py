@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks.engines import Run, Setup, Text
-from nightscribe.whisper.batched.scheduler import transcribe_batched
 from nightscribe.whisper.contract import Failure, Job, Request
-from nightscribe.whisper.engines import load_model
+from nightscribe.whisper.engines import engine_named, load_model
 from nightscribe.whisper.options import Options
 
 
@@ -20,7 +19,7 @@ def load(setup: Setup, *, precision: str = "auto") -> Run:
     def run(paths: Sequence[str]) -> Iterator[Text]:
         by_id = {f"{number:064x}": path for number, path in enumerate(paths)}
         requests = (Request(number, path, (job,)) for number, path in by_id.items())
-        for result in transcribe_batched(requests, model):
+        for result in engine_named("batched")(requests, model):
             path = by_id[result.recording_id]
             if isinstance(result, Failure):
                 raise RuntimeError(f"{path}: {result.detail}")
