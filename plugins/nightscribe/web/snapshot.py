@@ -34,7 +34,7 @@ class Snapshots:
         self._lake: Lake | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._versions: dict[str, int] = {}
-        self._checked = 0.0
+        self._checked = -_FRESH_S  # seconds of a monotonic clock, which may begin at 0
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     @property
@@ -43,6 +43,11 @@ class Snapshots:
         if self._lake is None:
             self._lake = self._open()
         return self._lake
+
+    def look_again(self) -> None:
+        """Look at the tables at the next query, even if that was done a moment ago."""
+        with self._lock:
+            self._checked = -_FRESH_S
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

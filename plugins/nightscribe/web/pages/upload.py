@@ -181,6 +181,8 @@ async def _state(request: Request, site: Site, run_id: str, recording: str) -> d
     if found is None:
         raise HTTPException(404, "There is no such upload.")
     finished = found.state == "success" and recording
+    if finished:  # the recording's page comes next, and has to show the run's transcripts
+        site.snapshots.look_again()
     expected = await asyncio.to_thread(_expected_s, site, recording) if recording else None
     return {
         "state": found.state,
