@@ -67,7 +67,10 @@ def numbers() -> Iterator[tuple[str, Sound]]:
         file = Path(folder, "spoken.wav")
         for voice in voices:
             for text in NUMBERS:
-                subprocess.run([program, "-v", voice, "-w", file, text], capture_output=True)
+                spoken = subprocess.run([program, "-v", voice, "-w", file, text], check=False)
+                if spoken.returncode:  # it lists voices that it cannot speak with
+                    print(f"left out: espeak-ng {voice}", file=sys.stderr, flush=True)
+                    break
                 yield f"espeak-ng {voice}", decode(file).samples
 
 

@@ -13,7 +13,7 @@ from evaluation.measure.counts import word_counts
 from evaluation.measure.normalize import normalize
 from evaluation.measure.rates import error_measures
 from nightscribe.audio.decode import decode
-from nightscribe.audio.samples import SAMPLE_RATE
+from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
 from nightscribe.whisper.batched.scheduler import transcribe_batched
 from nightscribe.whisper.contract import Job, LoadedModel
 from nightscribe.whisper.options import Options
@@ -44,7 +44,7 @@ def test_few_words_are_wrong_and_jiwer_counts_the_same(
 def variants(path: Path, folder: Path) -> dict[str, Path]:
     """The same samples in other files: more channels, more bits, another header."""
     samples = decode(path).samples
-    steps = (samples * 32768).round().clip(-32768, 32767).astype("<i2")
+    steps = (samples * FULL_SCALE).round().astype("<i2")
     silent = np.zeros_like(steps)
     in_24_bits = np.zeros((len(steps), 3), np.uint8)
     in_24_bits[:, 1:] = steps.view(np.uint8).reshape(-1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -34,7 +35,7 @@ class Snapshots:
         self._lake: Lake | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._versions: dict[str, int] = {}
-        self._checked = -_FRESH_S  # seconds of a monotonic clock, which may begin at 0
+        self._checked = -math.inf
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     @property
@@ -47,7 +48,7 @@ class Snapshots:
     def look_again(self) -> None:
         """Look at the tables at the next query, even if that was done a moment ago."""
         with self._lock:
-            self._checked = -_FRESH_S
+            self._checked = -math.inf
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:

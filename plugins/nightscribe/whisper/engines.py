@@ -94,11 +94,11 @@ def _batched(
     import torch
 
     from nightscribe.whisper.batched.model import prepared_network
-    from nightscribe.whisper.batched.scheduler import BatchedEngine
+    from nightscribe.whisper.batched.scheduler import transcribe_batched
 
     # A process has one engine, so nothing else needs the weights of its model.
-    network = prepared_network(model.network, getattr(torch, model.precision), take=True)
-    return BatchedEngine(model, network=network, slots=slots).run(requests, verbose=verbose)
+    prepared_network(model.network, getattr(torch, model.precision), take=True)
+    return transcribe_batched(requests, model, verbose=verbose, slots=slots)
 
 
 def _reference(

@@ -28,7 +28,7 @@ _MIN_FRAMES = 200
 
 _LEAD = 4.0
 """Where the padding changed the language of a recording of 2 s or more, it led by 2.1 at most: in
-166 of 1,576 detections with two checkpoints (`tools/measure_detection.py`)."""
+164 of 1,572 detections with two checkpoints (`tools/measure_detection.py`)."""
 
 
 @dataclass(frozen=True)
