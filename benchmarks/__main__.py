@@ -6,13 +6,14 @@ import argparse
 import json
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from benchmarks.archive import Recorded, read_archive
+from benchmarks.archive import Recorded, noise_archive, read_archive
 from benchmarks.compare import rows, turns
 from benchmarks.conditions import conditions, processor
 from benchmarks.decoding import by_format, decoding_table
@@ -22,12 +23,12 @@ from benchmarks.memory import by_count, by_length, memory_table
 from benchmarks.models import in_formats, random_checkpoint
 from benchmarks.profile import profile
 from benchmarks.scoring import evaluations_by_count, scoring_table
-from benchmarks.shapes import SHAPES
-from benchmarks.table import comparison
+from benchmarks.table import SHAPE_ENGINES, comparison, shape_table
 from nightscribe.audio.cores import usable_cores, workers_for
 from nightscribe.errors import ConfigurationError, ModelError
 from nightscribe.whisper.checkpoints import resolve
 from nightscribe.whisper.devices import pick_device
+from nightscribe.whisper.random_weights import SHAPES
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
 
@@ -37,6 +38,9 @@ def main() -> None:
     arguments = _parser().parse_args()
     if arguments.command == "scoring":
         _scoring(arguments)
+        return
+    if arguments.command == "shapes":
+        _shapes(arguments)
         return
     folder = arguments.archive or arguments.work / f"archive-{arguments.recordings}"
     if arguments.command == "decoding":
@@ -98,6 +102,31 @@ def _engines(
         }
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+def _shapes(arguments: argparse.Namespace) -> None:
+    """One table of all shapes. Weights are written, converted and removed one after the other."""
+    device = pick_device(arguments.device)
+    archive = noise_archive(arguments.work / "noise", arguments.windows)
+    state = conditions(
+        model=", ".join(arguments.shapes),
+        tokens=arguments.tokens,
+        archive=archive,
+        device=device,
+        threads=arguments.threads,
+    )
+    print(state, flush=True)
+    found = []
+    for shape in arguments.shapes:
+        with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
+            checkpoint = random_checkpoint(shape, arguments.tokens, Path(folder))
+            setup = Setup(str(checkpoint), device, arguments.threads, 1, conditioned=False)
+            models = _models(arguments.engines, checkpoint, Path(folder))
+            warm_up = [recorded.path for recorded in archive[:1]]
+            runs = _run(models, arguments.repeats, setup, archive, warm_up)
+        found.append((shape, rows(runs, archive)))
+        _log(shape_table(found, arguments.engines))
+    print(shape_table(found, arguments.engines))
 
 
 def _memory(arguments: argparse.Namespace, setup: Setup, archive: Sequence[Recorded]) -> None:
@@ -212,6 +241,27 @@ def _parser() -> argparse.ArgumentParser:
     engines.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the figures of all runs to this file"
     )
+    shapes = commands.add_parser("shapes", help="all official shapes, with random weights")
+    shapes.add_argument(
+        "--shapes",
+        type=lambda given: _names(given, SHAPES),
+        default=list(SHAPES),
+        metavar="NAME,…",
+        help=f"which of: {', '.join(SHAPES)} (default: all)",
+    )
+    shapes.add_argument(
+        "--windows", type=int, default=8, help="recordings of 30 s of noise (default: 8)"
+    )
+    shapes.add_argument(
+        "--repeats", type=int, default=1, help="runs of each engine, in turns (default: 1)"
+    )
+    shapes.add_argument(
+        "--engines",
+        type=_names,
+        default=[*SHAPE_ENGINES],
+        metavar="NAME,…",
+        help=f"which of: {', '.join(ENGINES)} (default: {', '.join(SHAPE_ENGINES)})",
+    )
     profiling = commands.add_parser("profile", help="time of our engine by stage")
     profiling.set_defaults(batch_size=None)
     memory = commands.add_parser("memory", help="memory of our engine by amount of audio")
@@ -269,14 +319,6 @@ def _parser() -> argparse.ArgumentParser:
         )
         model.add_argument("--shape", choices=SHAPES, help="random weights in this official shape")
         command.add_argument(
-            "--tokens",
-            type=int,
-            choices=_TOKENS,
-            default=100,
-            metavar="N",
-            help="with --shape: tokens per window, 3 to 200 (default: 100)",
-        )
-        command.add_argument(
             "--copies", type=int, default=1, help="times to repeat the recordings (default: 1)"
         )
         command.add_argument(
@@ -284,6 +326,15 @@ def _parser() -> argparse.ArgumentParser:
             type=int,
             default=2,
             help="shortest recordings to transcribe first, untimed (default: 2)",
+        )
+    for command in (engines, shapes, profiling, memory):
+        command.add_argument(
+            "--tokens",
+            type=int,
+            choices=_TOKENS,
+            default=100,
+            metavar="N",
+            help="with random weights: tokens per window, 3 to 200 (default: 100)",
         )
         command.add_argument("--device", default="auto", help="cpu, cuda or auto (default: auto)")
         command.add_argument(
@@ -301,7 +352,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--recordings", type=int, default=64, help="recordings of it to use (default: 64)"
         )
-    for command in (engines, profiling, memory, decoding, scoring):
+    for command in (engines, shapes, profiling, memory, decoding, scoring):
         command.add_argument(
             "--work",
             type=Path,
@@ -316,11 +367,11 @@ def _numbers(given: str) -> list[float]:
     return [int(number) if number.is_integer() else number for number in numbers]
 
 
-def _names(given: str) -> list[str]:
+def _names(given: str, known: Collection[str] = ENGINES) -> list[str]:
     names = [name.strip() for name in given.split(",")]
-    unknown = [name for name in names if name not in ENGINES]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: choose from {', '.join(ENGINES)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}: choose from {', '.join(known)}")
     return names
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import random
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from nightscribe.audio.decode import decode
 from nightscribe.audio.samples import SAMPLE_RATE
+from nightscribe.cli.excerpts import NOISE_S, noise
 
 MANIFEST = "manifest.csv"
 SHORTEST_S, LONGEST_S = 3.0, 150.0
@@ -79,4 +81,15 @@ def read_archive(folder: Path, count: int) -> list[Recorded]:
         path = str(folder / row["path"])
         seconds = len(decode(path).samples) / SAMPLE_RATE
         found.append(Recorded(path, seconds, row.get("text"), row.get("language")))
+    return found
+
+
+def noise_archive(folder: Path, count: int) -> list[Recorded]:
+    """`count` recordings of 30 s of noise: windows for random weights, which do not listen."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for number, sound in enumerate(islice(cycle(noise()), count)):
+        path = folder / f"{number}.wav"
+        path.write_bytes(sound)
+        found.append(Recorded(str(path), NOISE_S))
     return found

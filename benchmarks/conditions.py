@@ -14,7 +14,7 @@ from benchmarks.archive import Recorded
 
 _PACKAGES = (
     *("nightscribe", "openai-whisper", "torch"),
-    *("faster-whisper", "ctranslate2", "transformers"),
+    *("faster-whisper", "ctranslate2", "pywhispercpp", "transformers"),
 )
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from whisper.model import ModelDimensions
-from whisper.tokenizer import Tokenizer, get_tokenizer
+from whisper.tokenizer import Tokenizer
 
 from benchmarks.vocabulary import vocabulary
 from nightscribe.whisper.formats.hugging_face import RENAMED
+from nightscribe.whisper.random_weights import is_multilingual, languages, tokenizer_of
 
 
 def to_transformers(checkpoint: Path, folder: Path) -> None:
@@ -72,24 +73,6 @@ def to_ctranslate2(transformers_folder: Path, folder: Path) -> None:
     files = ["tokenizer.json", "preprocessor_config.json"]
     TransformersConverter(str(transformers_folder), copy_files=files).convert(str(partial))
     partial.rename(folder)
-
-
-def tokenizer_of(dims: ModelDimensions) -> Tokenizer:
-    """openai-whisper's tokenizer for a network of these dimensions, set to English."""
-    multilingual = is_multilingual(dims)
-    return get_tokenizer(
-        multilingual, num_languages=languages(dims), language="en", task="transcribe"
-    )
-
-
-def is_multilingual(dims: ModelDimensions) -> bool:
-    """Whether the vocabulary has the size of a multilingual one, as openai-whisper decides."""
-    return bool(dims.n_vocab >= 51_865)
-
-
-def languages(dims: ModelDimensions) -> int:
-    """Number of language tokens, as openai-whisper counts them."""
-    return int(dims.n_vocab - 51_765 - is_multilingual(dims))
 
 
 def generation(dims: ModelDimensions, tokenizer: Tokenizer) -> dict[str, Any]:

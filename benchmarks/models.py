@@ -26,9 +26,16 @@ def in_formats(formats: Collection[str], checkpoint: Path, work: Path) -> dict[s
     if set(formats) <= set(found):
         return found
     from benchmarks.convert import to_ctranslate2, to_transformers
+    from benchmarks.ggml import to_ggml
 
     with checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    for name in {"ggml", "ggml-q8_0"} & set(formats):
+        found[name] = work / digest / f"{name}.bin"
+        if not found[name].is_file():
+            to_ggml(checkpoint, found[name], int8=name == "ggml-q8_0")
+    if not {"transformers", "ctranslate2"} & set(formats):
+        return found
     # CTranslate2's converter reads the format of Transformers, so both formats need it.
     found["transformers"] = work / digest / "transformers"
     if not found["transformers"].is_dir():

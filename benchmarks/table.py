@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.compare import Row, Spread
+from benchmarks.engines import BASELINE
+from nightscribe.whisper.random_weights import SHAPES, parameters
 
 _MIB = 1 << 20
 
@@ -38,6 +40,34 @@ def comparison(rows: Sequence[Row], *, on_device: bool, readable: bool) -> str:
             cells += ["–" if row.tokens is None else str(row.tokens)]
         lines.append(cells)
     return table(head, lines)
+
+
+SHAPE_ENGINES = (
+    *(BASELINE, "nightscribe", "nightscribe bfloat16"),
+    *("faster-whisper", "faster-whisper int8"),
+)
+"""The engines of the table of shapes, unless others are named."""
+
+
+def shape_table(found: Sequence[tuple[str, Sequence[Row]]], engines: Sequence[str]) -> str:
+    """One line per shape: its parameters, and speed and memory of every engine.
+
+    Each cell has the RTFx, how many times as fast as openai-whisper that is, and the peak memory.
+    """
+    lines = []
+    for shape, compared in found:
+        by_engine = {row.engine: row for row in compared}
+        cells = [shape, f"{parameters(SHAPES[shape]) / 1e6:.0f} M"]
+        cells += [_speed_and_memory(by_engine.get(name)) for name in engines]
+        lines.append(cells)
+    return table(["shape", "parameters", *engines], lines)
+
+
+def _speed_and_memory(row: Row | None) -> str:
+    if row is None:
+        return "–"
+    ratio = "" if row.ratio is None or row.engine == BASELINE else f", {row.ratio.median:.2f} ×"
+    return f"{row.rtfx.median:.1f}{ratio}, {row.peak_memory / (1 << 30):.1f} GiB"
 
 
 def _range(values: Spread | None, digits: int) -> str:

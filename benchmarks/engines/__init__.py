@@ -49,7 +49,7 @@ class Engine:
 
     module: str  # of this package; its `load(setup, **options)` returns a `Run`
     package: str  # Python package that it needs
-    model_format: str  # whisper, transformers or ctranslate2
+    model_format: str  # whisper, transformers, ctranslate2, ggml or ggml-q8_0
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,6 +65,8 @@ ENGINES = {
     "faster-whisper batched int8": Engine(
         "faster", "faster_whisper", "ctranslate2", {"batched": True, "int8": True}
     ),
+    "whisper.cpp": Engine("cpp", "pywhispercpp", "ggml"),
+    "whisper.cpp q8_0": Engine("cpp", "pywhispercpp", "ggml-q8_0"),
     "transformers": Engine("hugging_face", "transformers", "transformers"),
     "transformers batched": Engine(
         "hugging_face", "transformers", "transformers", {"batched": True}
@@ -73,7 +75,6 @@ ENGINES = {
         "hugging_face", "transformers", "transformers", {"chunked": True}
     ),
 }
-
 """Name in the table → engine."""
 
 OURS = tuple(name for name, engine in ENGINES.items() if engine.module == "ours")

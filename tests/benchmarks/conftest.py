@@ -15,8 +15,8 @@ from benchmarks import shapes
 TOKENS = 20
 
 TINY_SHAPES = {
-    "multilingual": ModelDimensions(80, 1500, 64, 2, 1, 51_865, 448, 64, 2, 2),
-    "english": ModelDimensions(80, 1500, 64, 2, 1, 51_864, 448, 64, 2, 2),
+    "multilingual": ModelDimensions(80, 1500, 64, 2, 1, 51_865, 448, 64, 2, 3),
+    "english": ModelDimensions(80, 1500, 64, 2, 1, 51_864, 448, 64, 2, 3),
     "large-v3": ModelDimensions(128, 1500, 64, 2, 1, 51_866, 448, 64, 2, 2),
 }
 
@@ -45,9 +45,9 @@ def models(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
     from benchmarks.models import in_formats
 
-    if not find_spec("transformers"):
-        return {"whisper": checkpoint}
-    formats = {"transformers"} | ({"ctranslate2"} if find_spec("ctranslate2") else set())
+    formats = {"ggml", "ggml-q8_0"}
+    if find_spec("transformers"):
+        formats |= {"transformers"} | ({"ctranslate2"} if find_spec("ctranslate2") else set())
     return in_formats(formats, checkpoint, tmp_path_factory.mktemp("models"))
 
 

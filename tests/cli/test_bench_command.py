@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 from nightscribe.cli import main
+from nightscribe.cli.excerpts import draw_excerpts
+from nightscribe.cli.shapes import ShapeFigures, fitting, measured
+from nightscribe.settings import ArchiveLimits
 from tests.nights import SAMPLES
 
 QUICK = ("--model", "demo", "--device", "cpu", "--minutes", "0.01")
@@ -44,12 +52,9 @@ def test_all_kinds_of_archives_are_read_and_what_is_no_audio_is_left_out(
     assert "12 recordings" in capsys.readouterr().out
 
 
-def test_of_long_recordings_the_beginning_is_taken(tmp_path: Path) -> None:
-    figures = tmp_path / "figures.json"
-    given = ["bench", "--archives", str(SAMPLES / "long" / "long-es.mp3"), *QUICK]
-    assert main([*given, "--json", str(figures)]) == 0
-    found = json.loads(figures.read_text())
-    assert found["audio_s"] == pytest.approx(60 * found["recordings"])
+def test_of_long_recordings_the_beginning_is_taken() -> None:
+    [excerpt] = draw_excerpts([str(SAMPLES / "long" / "long-es.mp3")], ArchiveLimits())
+    assert decode(io.BytesIO(excerpt)).samples.size == 60 * SAMPLE_RATE
 
 
 def test_a_recording_that_cannot_be_transcribed_counts_once(
@@ -74,6 +79,7 @@ def test_a_recording_that_cannot_be_transcribed_counts_once(
         ([], "--archives"),
         (["--archives", str(SAMPLES / "bad")], "no audio that could be used"),
         (["--archives", str(SAMPLES), "--json", "/no/such/folder/x.json"], "cannot be written"),
+        (["--shape", "huge"], "--shape huge: choose all, tiny"),
     ],
 )
 def test_mistakes_are_named(
@@ -83,5 +89,65 @@ def test_mistakes_are_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("NIGHTSCRIBE_ARCHIVES", raising=False)
-    assert main(["bench", *given, *QUICK]) == 2
+    model = QUICK[2:] if "--shape" in given else QUICK
+    assert main(["bench", *given, *model]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_best_shape_that_fits_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is measured in its own process; what memory has no room for is not begun."""
+    monkeypatch.setattr("nightscribe.cli.shapes.GENERAL", ("tiny", "large-v3"))
+    monkeypatch.setattr("nightscribe.whisper.batched.memory.free_memory", lambda: 4 << 30)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    figures = tmp_path / "figures.json"
+    given = ["--archives", str(SAMPLES / "german" / "de-01.flac"), "--device", "cpu"]
+    given += ["--minutes", "0.01", "--hours", "1", "--within", "8", "--json", str(figures)]
+    assert main(["bench", "--shape", "all", *given]) == 1
+    out = capsys.readouterr().out
+    tiny, large = json.loads(figures.read_text())["shapes"]
+    assert re.search(rf"\| tiny +\| +37 M \| +{tiny['rtfx']:.1f} \| +\d+ MiB \| +[\d,]+ h \|", out)
+    assert tiny["peak_memory_bytes"] > 4 * tiny["parameters"]
+    assert large["rtfx"] is None
+    assert re.search(
+        r"\| large-v3 +\| +1542 M \| .* needs about 15.4 GiB of memory, 4.0 are free", out
+    )
+    assert re.search(r"tiny fits: it transcribes 1 hours of audio in \d", out)
+
+
+def figures_of(**speeds: float) -> list[ShapeFigures]:
+    return [ShapeFigures(shape, 1, rtfx, 1) for shape, rtfx in speeds.items()]
+
+
+@pytest.mark.parametrize(
+    ("hours", "within", "said"),
+    [
+        (80, 8, "base fits: it transcribes 80 hours of audio in 4 h 00 min."),
+        (160, 8, "base fits: it transcribes 160 hours of audio in 8 h 00 min."),
+        (161, 8, "tiny fits"),
+        (16, 8, "small fits"),
+        (1600, 8, "None transcribes 1600 hours of audio in 8 hours: tiny, the fastest, would need"),
+    ],
+)
+def test_the_best_of_the_fast_enough_fits(hours: float, within: float, said: str) -> None:
+    figures = [*figures_of(tiny=40, base=20, small=2), ShapeFigures("medium", 1, reason="no room")]
+    assert fitting(figures, hours, within).startswith(said)
+
+
+def test_a_shape_that_ends_early_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    found = measured("tiny", ["--archives", str(tmp_path / "gone")], None)
+    assert found.rtfx is None
+    assert str(tmp_path / "gone") in found.reason
+    assert fitting([found], 1, 8) == "No shape could be measured."
+
+
+@pytest.mark.parametrize("shape", ["tiny", "base.en"])
+def test_parameters_are_those_of_the_network(shape: str) -> None:
+    from whisper.model import Whisper
+
+    from nightscribe.whisper.random_weights import SHAPES, parameters
+
+    network = Whisper(SHAPES[shape])
+    assert parameters(SHAPES[shape]) == sum(weight.numel() for weight in network.parameters())

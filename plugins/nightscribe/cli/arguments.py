@@ -34,7 +34,7 @@ def add_archives(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse._ActionsContainer) -> None:
     """Add `--model NAME`."""
     parser.add_argument(
         "--model",

@@ -4,9 +4,15 @@ Takes the first minute of up to 128 recordings, drawn from the archives, and tra
 excerpts again and again, with the settings of a nightly run. When the time is over, the excerpts
 that have started are still finished. Nothing is written to a lake.
 
+With --shape, random weights of an official model's shape are measured, without a download: every
+window gives 100 tokens, at temperature 0. Without archives, windows of noise of 30 s are taken.
+--shape all measures tiny to large-v3, each in its own process, and says which of them transcribes
+--hours of audio within --within hours. On a CPU, the large ones take minutes each.
+
 examples:
   nightscribe bench --archives samples/archive --model demo
   nightscribe bench --archives /data/radio --model large-v3 --task both --minutes 3 --hours 5000
+  nightscribe bench --shape all --hours 200 --within 8
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +33,7 @@ from nightscribe.whisper.devices import PRECISIONS
 from nightscribe.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from nightscribe.cli.speed import Speed
-    from nightscribe.stages.pending import Wanted
-    from nightscribe.whisper.contract import LoadedModel
+    from nightscribe.whisper.contract import Job, LoadedModel
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +41,13 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to transcribe, with which model, and for how long."""
     add_archives(parser)
-    add_model(parser)
+    model = parser.add_mutually_exclusive_group()
+    add_model(model)
+    model.add_argument(
+        "--shape",
+        metavar="NAME",
+        help="random weights in the shape of this official model, or all: tiny to large-v3",
+    )
     parser.add_argument(
         "--device", help="auto, cpu, cuda, cuda:1 … (NIGHTSCRIBE_DEVICE; default: auto)"
     )
@@ -62,52 +72,121 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hours of audio to estimate the time for (default: %(default)s)",
     )
     parser.add_argument(
+        "--within",
+        type=float,
+        default=8,
+        metavar="H",
+        help="with --shape all: hours of a night (default: %(default)s)",
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the figures to this file"
     )
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print speed, memory and the estimate; returns 1 if an excerpt could not be transcribed."""
-    if arguments.minutes <= 0 or arguments.hours <= 0:
-        arguments.parser.error("--minutes and --hours: must be above 0")
+    """Print speed, memory and the estimate.
+
+    Returns 1 if an excerpt could not be transcribed or a shape could not be measured.
+    """
+    if min(arguments.minutes, arguments.hours, arguments.within) <= 0:
+        arguments.parser.error("--minutes, --hours and --within: must be above 0")
     given = {name: vars(arguments)[name] for name in ("model", "device", "precision", "task")}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-
-    from nightscribe.cli.excerpts import EXCERPT_S, MAX_FILE_BYTES, draw_excerpts
-    from nightscribe.cli.speed import measure_speed, warm_up
-    from nightscribe.stages.order import Order
-    from nightscribe.whisper.contract import Job
-    from nightscribe.whisper.engines import engine_named, model_loader
-
     archives = tuple(arguments.archives or settings.archives)
-    wanted = Order(archives, settings.model, settings.task, settings.language).wanted(settings)
     if arguments.json:
         _require_writable(arguments.json)
-    excerpts = list(draw_excerpts(wanted.archives, settings.limits))
-    if not excerpts:
-        raise ConfigurationError(
-            f"no audio that could be used was found in {', '.join(archives)} (in files of at most "
-            f"{MAX_FILE_BYTES / GIB:g} GiB)"
-        )
-    jobs = tuple(Job(task, wanted.options) for task in wanted.tasks)
-    model = model_loader(settings)(settings.model)
+    if arguments.shape == "all":
+        return _all_shapes(arguments, settings, archives)
+
+    from nightscribe.cli.excerpts import noise
+    from nightscribe.cli.shapes import jobs_of_random_weights, random_model
+    from nightscribe.stages.order import Order
+    from nightscribe.whisper.contract import Job
+    from nightscribe.whisper.engines import model_loader
+
+    if arguments.shape:
+        jobs = jobs_of_random_weights(settings.task)
+        excerpts = _excerpts(archives, settings) if archives else noise()
+        model = random_model(arguments.shape, settings)
+    else:
+        wanted = Order(archives, settings.model, settings.task, settings.language).wanted(settings)
+        jobs = tuple(Job(task, wanted.options) for task in wanted.tasks)
+        excerpts = _excerpts(wanted.archives, settings)
+        model = model_loader(settings)(settings.model)
+    return _measure(arguments, settings, jobs, excerpts, model)
+
+
+def _measure(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    jobs: tuple[Job, ...],
+    excerpts: Sequence[bytes],
+    model: LoadedModel,
+) -> int:
+    from nightscribe.cli.excerpts import EXCERPT_S
+    from nightscribe.cli.speed import measure_speed, warm_up
+    from nightscribe.whisper.engines import engine_named
+
+    tasks = [job.task for job in jobs]
     engine = engine_named(settings.engine, slots=settings.slots)
     print(
         f"model {model.name}, {model.precision} on {model.device_name}, "
-        f"{' and '.join(wanted.tasks)}, up to {EXCERPT_S:g} s each of {len(excerpts)} recordings",
+        f"{' and '.join(tasks)}, up to {EXCERPT_S:g} s each of {len(excerpts)} recordings",
         flush=True,
     )
     log.info("warming up")
     warm_up(engine, model, jobs, excerpts)
     speed = measure_speed(engine, model, jobs, excerpts, arguments.minutes * 60)
     if not speed.audio_s:
-        raise ConfigurationError(f"no recording of {', '.join(archives)} could be transcribed")
-    figures = _figures(speed, model, wanted, arguments.hours)
+        raise ConfigurationError("none of the recordings could be transcribed")
+    figures = {
+        **asdict(speed),
+        "rtfx": speed.rtfx,
+        "peak_memory_bytes": model.peak_memory_bytes(),
+        "device": model.device_name,
+        "model": model.name,
+        "model_id": model.model_id,
+        "precision": model.precision,
+        "tasks": tasks,
+        "estimate_hours": arguments.hours / speed.rtfx,
+        "estimate_for_hours": arguments.hours,
+    }
     _print(figures)
-    if arguments.json:
-        with whole_file(arguments.json) as path:
-            path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    _write(arguments.json, figures)
     return 1 if speed.failed else 0
+
+
+def _all_shapes(arguments: argparse.Namespace, settings: Settings, archives: Sequence[str]) -> int:
+    from nightscribe.cli.shapes import GENERAL, fitting, measured, shape_table
+    from nightscribe.whisper.batched.memory import free_memory
+    from nightscribe.whisper.devices import pick_device, pick_precision
+
+    device = pick_device(settings.device)
+    precision = pick_precision(settings.precision, device)
+    flags = ["--minutes", str(arguments.minutes), "--task", settings.task]
+    flags += ["--device", device, "--precision", precision]
+    flags += ["--archives", *archives] if archives else []
+    found = []
+    for number, shape in enumerate(GENERAL, start=1):
+        log.info("%d of %d: %s", number, len(GENERAL), shape)
+        found.append(measured(shape, flags, free_memory()))
+    print(f"random weights, {precision} on {device}, {settings.task}")
+    print(shape_table(found, arguments.within))
+    print(fitting(found, arguments.hours, arguments.within))
+    _write(arguments.json, {"precision": precision, "shapes": [asdict(one) for one in found]})
+    return 1 if any(one.rtfx is None for one in found) else 0
+
+
+def _excerpts(archives: Sequence[str], settings: Settings) -> list[bytes]:
+    from nightscribe.cli.excerpts import MAX_FILE_BYTES, draw_excerpts
+
+    excerpts = list(draw_excerpts(archives, settings.limits))
+    if not excerpts:
+        raise ConfigurationError(
+            f"no audio that could be used was found in {', '.join(archives)} (in files of at most "
+            f"{MAX_FILE_BYTES / GIB:g} GiB)"
+        )
+    return excerpts
 
 
 def _require_writable(file: Path) -> None:
@@ -118,20 +197,10 @@ def _require_writable(file: Path) -> None:
         raise ConfigurationError(f"--json {file}: cannot be written: {error.strerror}") from error
 
 
-def _figures(speed: Speed, model: LoadedModel, wanted: Wanted, hours: float) -> dict[str, Any]:
-    """What `--json` writes."""
-    return {
-        **asdict(speed),
-        "rtfx": speed.rtfx,
-        "peak_memory_bytes": model.peak_memory_bytes(),
-        "device": model.device_name,
-        "model": model.name,
-        "model_id": model.model_id,
-        "precision": model.precision,
-        "tasks": wanted.tasks,
-        "estimate_hours": hours / speed.rtfx,
-        "estimate_for_hours": hours,
-    }
+def _write(file: Path | None, figures: Mapping[str, Any]) -> None:
+    if file:
+        with whole_file(file) as path:
+            path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def _print(figures: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nightscribe.archives.entries import File, Member, Rejection
 from nightscribe.archives.kinds import Kind
@@ -23,16 +24,20 @@ from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
 from nightscribe.errors import Rejected
 from nightscribe.settings import GIB, MIB, ArchiveLimits
 
-__all__ = ["EXCERPT_S", "MAX_FILE_BYTES", "draw_excerpts", "first_seconds"]
+__all__ = ["EXCERPT_S", "MAX_FILE_BYTES", "NOISE_S", "draw_excerpts", "first_seconds", "noise"]
 
 log = logging.getLogger(__name__)
 
 EXCERPT_S = 60.0
 """Longest excerpt, s."""
 
+NOISE_S = 30.0
+"""Length of a recording of noise, s: one window."""
+
 MAX_FILE_BYTES = GIB
 """Larger files are left out: a file of an object store is downloaded as a whole."""
 
+_NOISES = 16
 _MAX_EXCERPTS = 128
 _MAX_TOTAL_BYTES = 256 * MIB  # of all excerpts; they are held in memory
 _MAX_LISTED = 10_000  # files per archive that the draw considers
@@ -76,6 +81,17 @@ def first_seconds(file: BinaryIO, seconds: float) -> bytes | None:
         samples = next(blocks(file, block_s=seconds))
     except Rejected:
         return None
+    return _as_wav(samples)
+
+
+def noise() -> list[bytes]:
+    """16 recordings of noise of `NOISE_S` each, as encoded files; always the same."""
+    random = np.random.default_rng(0)
+    shape = (_NOISES, int(NOISE_S * SAMPLE_RATE))
+    return [_as_wav(sound) for sound in random.uniform(-0.3, 0.3, shape).astype(np.float32)]
+
+
+def _as_wav(samples: NDArray[np.float32]) -> bytes:
     content = io.BytesIO()
     with wave.open(content, "wb") as wav:
         wav.setnchannels(1)

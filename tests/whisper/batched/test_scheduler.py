@@ -17,7 +17,7 @@ import torch
 import whisper
 
 from benchmarks.compare import word_error_rate
-from benchmarks.shapes import SHAPES, write_checkpoint
+from benchmarks.shapes import write_checkpoint
 from nightscribe.audio.decode import decode
 from nightscribe.audio.operations import Decoding
 from nightscribe.audio.stored import Samples
@@ -28,6 +28,7 @@ from nightscribe.whisper.batched.scheduler import BatchedEngine, transcribe_batc
 from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
 from nightscribe.whisper.engines import load_model
 from nightscribe.whisper.options import TASKS, Options
+from nightscribe.whisper.random_weights import SHAPES
 from tests.nights import SAMPLES
 from tests.parity import CASES, CLOSE, by_reference, differences, requests, run
 
