@@ -71,7 +71,7 @@ $(VENV)/.demo: $(VENV)/.venv pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 	@echo "installing Nightscribe and its test tools into $(VENV) (takes a few minutes the first time) …"
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[s3,gcs,celery,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[s3,gcs,celery,vad,dev]'
 	@rm -rf nightscribe.egg-info # a second list of the same plugin, for Airflow
 	@touch $@ $(VENV)/.demo
 

@@ -27,7 +27,7 @@ STAGES = {
     "mel": (
         "whisper.batched.log_mel.LogMel.__init__",
         "whisper.batched.log_mel.LogMel.window",
-        "whisper.batched.log_mel.LogMel.first_30_s",
+        "whisper.batched.log_mel.LogMel.half_a_minute",
     ),
     "encode": ("whisper.batched.model.Network.encode",),
     "detect language": ("whisper.batched.language_detection.languages_of",),

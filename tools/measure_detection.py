@@ -78,7 +78,7 @@ def both(network: Network, shape: ModelShape, sound: Sound) -> tuple[Language, L
     """The language with silence behind the recording, and with zeros."""
     steps = (sound * FULL_SCALE).round().clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     log_mel = LogMel(steps, network.dims.n_mels, "cpu")
-    windows = torch.stack([log_mel.first_30_s(), log_mel.window(Window(0, log_mel.frames))])
+    windows = torch.stack([log_mel.half_a_minute(0), log_mel.window(Window(0, log_mel.frames))])
     tokenizer = shape.tokenizer("en", "transcribe")
     silence, zeros = languages_of(network, tokenizer, network.encode(windows))
     return silence, zeros

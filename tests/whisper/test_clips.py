@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import signal
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 
+from nightscribe.audio.decode import decode
+from nightscribe.audio.samples import SAMPLE_RATE
 from nightscribe.whisper.contract import Job, LoadedModel, Request, Transcript
 from nightscribe.whisper.engines import engine_named, load_model
 from nightscribe.whisper.options import Options
 from nightscribe.whisper.reference import clips_within
 from tests.nights import SAMPLES
+from tests.parity import differences
 
+ENGINES = ("batched", "reference")
 CLIP = SAMPLES / "english" / "en-03.ogg"
 
 
@@ -127,3 +133,67 @@ def test_times_that_no_recording_has_are_refused(clips: str, problem: str) -> No
     assert mistake is not None
     assert mistake.startswith(f"clip_timestamps {clips!r}: ")
     assert problem in mistake
+
+
+def write_wav(path: Path, *parts: np.ndarray) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(np.concatenate(parts).astype(np.int16).tobytes())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after", "options"),
+    [
+        (0, 0, 0, {}),
+        (40, 8, 5, {}),
+        (3, 40, 33, {"word_timestamps": True}),
+        (31, 3, 0, {"condition_on_previous_text": False, "temperature": (0.0,)}),
+    ],
+)
+def test_both_engines_skip_the_same_silence(
+    before: float,
+    between: float,
+    after: float,
+    options: dict[str, Any],
+    models: dict[str, LoadedModel],
+    tmp_path: Path,
+) -> None:
+    """The language is that of the first words, wherever they are."""
+    pytest.importorskip("silero_vad", reason="needs silero-vad: pip install 'nightscribe[vad]'")
+    said = [
+        decode(str(SAMPLES / "german" / name)).samples * 32_768
+        for name in ("de-01.flac", "de-02.mp3")
+    ]
+    pauses = [np.zeros(int(seconds * SAMPLE_RATE)) for seconds in (before, between, after)]
+    path = write_wav(tmp_path / "x.wav", pauses[0], said[0], pauses[1], said[1], pauses[2])
+    wanted = Options(speech_only=True, **options)
+    ours, theirs = (transcript(engine, models, path, wanted) for engine in ENGINES)
+    assert differences(ours, theirs) == []
+    assert ours.language == "de"
+    assert ours.segments
+    assert all(one["end"] <= ours.duration_s for one in ours.segments)
+    if before > 2:
+        assert ours.segments[0]["start"] >= before - 1
+    second = before + len(said[0]) / SAMPLE_RATE
+    if between > 2:
+        assert not any(second + 1 < one["start"] < second + between - 1 for one in ours.segments), (
+            ours.segments
+        )
+
+
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+def test_where_nobody_speaks_nothing_is_written(
+    engine: str, models: dict[str, LoadedModel], tmp_path: Path
+) -> None:
+    pytest.importorskip("silero_vad", reason="needs silero-vad: pip install 'nightscribe[vad]'")
+    path = write_wav(tmp_path / "x.wav", np.random.default_rng(0).normal(0, 300, 20 * SAMPLE_RATE))
+    found = transcript(engine, models, path, Options(speech_only=True))
+    assert (found.text, found.segments, found.duration_s) == ("", [], 20)
+    assert found.language_probability is not None
+
+
+def test_speech_only_and_clips_exclude_each_other() -> None:
+    mistake = Options(speech_only=True, clip_timestamps="1,2").mistake()
+    assert mistake == "speech_only: it chooses the clips; leave clip_timestamps out"
+    assert Options(speech_only=True).mistake() is None

@@ -8,6 +8,7 @@
 - `pieces`: the samples for a listener who jumps; `piece_decoders`: processes that decode them;
   `piece_program`: their program
 - `stated_length`: the size of a file beside its header
+- `speech`: where somebody speaks
 - `levels`: sound that the mono mix loses; `waveform`: loudness over time, for pages
 - `damage`: the warning about a damaged recording
 - `workers`: decodes files in worker processes; `worker_process`: starts one and talks to it

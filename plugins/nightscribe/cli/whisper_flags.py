@@ -252,6 +252,14 @@ def _add_words_and_subtitles(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="skip silence that is longer than this around a likely hallucination (default: off)",
     )
+    add(
+        "--speech_only",
+        type=_switch,
+        default=_DEFAULTS.speech_only,
+        metavar="BOOL",
+        help="skip 2 s or more in which a voice detector hears nobody; needs the extra vad, and is "
+        "not a flag of whisper (default: %(default)s)",
+    )
 
 
 def _add_computation(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nightscribe.audio.speech import check_installed
 from nightscribe.errors import ConfigurationError
 from nightscribe.languages import LANGUAGES, language_code, nearest_language
 from nightscribe.nearest import did_you_mean
@@ -52,6 +53,8 @@ class Order:
         options = Options.from_mapping(self.options or {})
         if mistake := options.mistake():
             raise ConfigurationError(f"option {mistake}")
+        if options.speech_only:
+            check_installed()
         tasks = tasks_of(self.task)
         check_device_name(settings.device)
         model_id = model_id_of(self.model, settings.model_dir)

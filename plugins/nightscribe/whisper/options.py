@@ -129,6 +129,8 @@ class Options:
     suppress_blank: _Bool = True
     without_timestamps: _Bool = False
     max_initial_timestamp: _Number = 1.0
+    speech_only: _Bool = False
+    """Not of openai-whisper: skip what `nightscribe.audio.speech` finds empty of voices."""
 
     @property
     def key(self) -> str:
@@ -188,6 +190,8 @@ class Options:
             return f"length_penalty {penalty}: must be from 0 to 1"
         if self.max_initial_timestamp is not None and self.max_initial_timestamp < 0:
             return f"max_initial_timestamp {self.max_initial_timestamp}: must be at least 0"
+        if self.speech_only and self.clip_timestamps != "0":
+            return "speech_only: it chooses the clips; leave clip_timestamps out"
         try:
             times = _numbers("clip_timestamps", self.clip_timestamps, _finite)
         except ValueError as error:

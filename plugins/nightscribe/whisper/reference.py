@@ -10,6 +10,7 @@ import numpy as np
 
 from nightscribe.audio.operations import Decoding
 from nightscribe.audio.samples import SAMPLE_RATE, as_float
+from nightscribe.audio.speech import Clips, speech_in
 from nightscribe.audio.stored import Samples
 from nightscribe.audio.workers import Workers
 from nightscribe.errors import ConfigurationError, Reason, Rejected
@@ -64,33 +65,45 @@ def _transcribe_jobs(
     request: Request, decoded: Samples, model: LoadedModel, verbose: bool | None
 ) -> Iterator[Transcript | Failure]:
     samples = as_float(decoded.samples[:])
+    wanted = any(job.options.speech_only for job in request.jobs)
+    speech = speech_in(decoded.samples) if wanted else None
     # One detection serves both tasks of a recording.
     detected: tuple[str, float] | None = None
     for job in request.jobs:
         try:
             if job.options.language is None and detected is None:
-                detected = detect_language(samples, model)
+                detected = detect_language(samples, model, speech[0][0] if speech else 0.0)
                 if verbose:
                     print(f"Detected language: {LANGUAGES[detected[0]].title()}", flush=True)
-            result = _transcribe_one(request, job, samples, model, detected, verbose)
+            clips = speech if job.options.speech_only else None
+            result = _transcribe_one(request, job, samples, model, detected, verbose, clips)
             yield dataclasses.replace(result, warning=decoded.warning)
         except Exception as error:
             yield failure_of(request.recording_id, job, error)
 
 
-def detect_language(samples: np.ndarray, model: LoadedModel) -> tuple[str, float]:
-    """The language of the first 30 s and its probability, detected as `whisper.transcribe` does.
+def detect_language(
+    samples: np.ndarray, model: LoadedModel, start_s: float = 0.0
+) -> tuple[str, float]:
+    """The language of 30 s and its probability; of the first, as `whisper.transcribe` does.
 
     `samples`: float32, shape (n,), 16 kHz. English-only models return English, with probability 1.
     """
     import torch
-    from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
+    from whisper.audio import (
+        FRAMES_PER_SECOND,
+        N_FRAMES,
+        N_SAMPLES,
+        log_mel_spectrogram,
+        pad_or_trim,
+    )
 
     network = model.network
     if not network.is_multilingual:
         return "en", 1.0
     # The log-mel is clamped by the maximum of the whole recording, so it is trimmed afterwards.
     mel = log_mel_spectrogram(samples, network.dims.n_mels, padding=N_SAMPLES)
+    mel = mel[:, round(start_s * FRAMES_PER_SECOND) :]
     dtype = torch.float16 if model.precision == "float16" else torch.float32
     _, probabilities = network.detect_language(pad_or_trim(mel, N_FRAMES).to(model.device, dtype))
     language = max(probabilities, key=probabilities.get)
@@ -130,6 +143,7 @@ def _transcribe_one(
     model: LoadedModel,
     detected: tuple[str, float] | None,
     verbose: bool | None,
+    speech: Clips | None,
 ) -> Transcript:
     import torch
     import whisper
@@ -138,18 +152,24 @@ def _transcribe_one(
     torch.manual_seed(int(request.recording_id[:15] or "0", 16))
     given = dataclasses.asdict(job.options)
     given["clip_timestamps"] = clips_within(job.options.clip_timestamps, len(samples))
+    if speech is not None:
+        given["clip_timestamps"] = [time for stretch in speech for time in stretch]
+    del given["speech_only"]
     language = given.pop("language")
     if language is None and detected is not None:
         language = detected[0]
-    result: dict[str, Any] = whisper.transcribe(
-        model.network,
-        samples,
-        verbose=verbose,
-        task=job.task,
-        language=language,
-        fp16=model.precision == "float16",
-        **given,
-    )
+    if speech == ():  # without clips, whisper.transcribe would take the whole recording
+        result: dict[str, Any] = {"language": language, "text": "", "segments": []}
+    else:
+        result = whisper.transcribe(
+            model.network,
+            samples,
+            verbose=verbose,
+            task=job.task,
+            language=language,
+            fp16=model.precision == "float16",
+            **given,
+        )
     return Transcript(
         recording_id=request.recording_id,
         job=job,

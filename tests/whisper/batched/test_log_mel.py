@@ -29,7 +29,9 @@ def test_windows_are_those_of_the_reference(count: int, bins: int, tmp_path: Pat
     mel = log_mel_spectrogram(scaled, bins, padding=N_SAMPLES)
     content = mel.shape[1] - N_FRAMES
     assert log_mel.frames == content
-    torch.testing.assert_close(log_mel.first_30_s(), pad_or_trim(mel, N_FRAMES), atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        log_mel.half_a_minute(0), pad_or_trim(mel, N_FRAMES), atol=2e-5, rtol=0
+    )
     for seek in sorted({0, content // 2, max(0, content - 1), 5_990 if content > 6_000 else 0}):
         size = min(N_FRAMES, content - seek)
         if size <= 0:

@@ -23,8 +23,10 @@ _MIN_KEPT = 2
 class RecordingFeatures:
     """A recording's spectrogram, and the features (1500, width) of its latest windows."""
 
-    def __init__(self, log_mel: LogMel, jobs: int) -> None:
+    def __init__(self, log_mel: LogMel, jobs: int, *, language_from: int = 0) -> None:
         self.log_mel = log_mel
+        self.language_from = language_from
+        """First frame of the 30 s in which the language is detected."""
         # The jobs of a recording may be at different windows.
         self._most_kept = max(_MIN_KEPT, jobs)
         self._kept: OrderedDict[Window, Tensor] = OrderedDict()

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
+from nightscribe.audio.speech import Clips
 from nightscribe.errors import Rejected
 from nightscribe.whisper.batched.encoded_windows import RecordingFeatures
 from nightscribe.whisper.batched.longform import LongformResult, OnSegments, transcribe_recording
@@ -24,6 +25,7 @@ class ActiveRecording:
     features: RecordingFeatures
     duration_s: float
     warning: str | None
+    speech: Clips | None = None  # where somebody speaks, if a job asks for it
     language: tuple[str, float] | None = None  # code and probability, once detected
 
 
@@ -55,7 +57,12 @@ class JobQueue:
         """Start all jobs of a recording; each runs until its first request to the network."""
         for job in recording.request.jobs:
             algorithm = transcribe_recording(
-                recording.features.log_mel.frames, job.task, job.options, self._shape, on_segments
+                recording.features.log_mel.frames,
+                job.task,
+                job.options,
+                self._shape,
+                on_segments,
+                recording.speech if job.options.speech_only else None,
             )
             active = ActiveJob(recording, job, algorithm)
             self.active.append(active)

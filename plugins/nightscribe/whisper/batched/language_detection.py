@@ -53,7 +53,9 @@ def detect_languages(
 ) -> list[Language]:
     """The language of each recording; the encoder computes `batch_size` windows at a time."""
     found: dict[RecordingFeatures, Language] = {}
-    quick = [one for one in recordings if one.log_mel.frames >= _MIN_FRAMES]
+    # Where somebody begins to speak later, no window is known yet that the transcription needs.
+    at_start = [one for one in recordings if one.language_from == 0]
+    quick = [one for one in at_start if one.log_mel.frames >= _MIN_FRAMES]
     for first in range(0, len(quick), batch_size):
         batch = quick[first : first + batch_size]
         windows = [(one, Window(0, min(N_FRAMES, one.log_mel.frames))) for one in batch]
@@ -67,7 +69,9 @@ def detect_languages(
     left = [one for one in recordings if one not in found]
     for first in range(0, len(left), batch_size):
         batch = left[first : first + batch_size]
-        features = network.encode(torch.stack([one.log_mel.first_30_s() for one in batch]))
+        features = network.encode(
+            torch.stack([one.log_mel.half_a_minute(one.language_from) for one in batch])
+        )
         found |= zip(batch, languages_of(network, tokenizer, features), strict=True)
     return [found[one] for one in recordings]
 

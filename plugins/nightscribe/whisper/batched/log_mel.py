@@ -56,12 +56,12 @@ class LogMel:
         content = self._clamped(window.seek, window.seek + window.size)
         return F.pad(content, (0, N_FRAMES - window.size))
 
-    def first_30_s(self) -> Tensor:
-        """Spectrogram (bins, 3000) of the first 30 s, with silence after a shorter recording.
+    def half_a_minute(self, first: int) -> Tensor:
+        """Spectrogram (bins, 3000) from a frame on, with silence after the recording.
 
         The language is detected in it.
         """
-        return self._clamped(0, N_FRAMES)
+        return self._clamped(first, first + N_FRAMES)
 
     def _clamped(self, first: int, last: int) -> Tensor:
         if self._kept is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from whisper.audio import FRAMES_PER_SECOND, N_FRAMES
 
+from nightscribe.audio.speech import Clips
 from nightscribe.whisper.batched.hallucinations import filter_hallucinations
 from nightscribe.whisper.batched.model_shape import ModelShape
 from nightscribe.whisper.batched.network_requests import (
@@ -31,7 +32,7 @@ from nightscribe.whisper.batched.windows import Window
 from nightscribe.whisper.batched.word_timestamps import WordTiming, end_of_speech, place_words
 from nightscribe.whisper.options import Options
 
-__all__ = ["LongformResult", "OnSegments", "clip_bounds", "transcribe_recording"]
+__all__ = ["LongformResult", "OnSegments", "clip_bounds", "frame_at", "transcribe_recording"]
 
 OnSegments = Callable[[list[Segment]], None]
 """Called with the segments of each window as soon as they are final."""
@@ -55,15 +56,27 @@ def transcribe_recording(
     options: Options,
     shape: ModelShape,
     on_segments: OnSegments | None = None,
+    speech: Clips | None = None,
 ) -> Generator[NetworkRequest, Any, LongformResult]:
-    """Transcribe a recording whose spectrogram has this number of frames (100 a second)."""
+    """Transcribe a recording whose spectrogram has this number of frames (100 a second).
+
+    `speech`: the stretches to transcribe, instead of the clips of the options.
+    """
     language, probability = options.language, None
     if language is None:
         language, probability = (yield DetectLanguage()) if shape.multilingual else ("en", 1.0)
     recording = _RecordingState(frames, language, task, options, shape, on_segments)
-    for first, last in clip_bounds(options.clip_timestamps, frames):
+    clips = clip_bounds(options.clip_timestamps, frames)
+    if speech is not None:
+        clips = [(frame_at(start), frame_at(end)) for start, end in speech]
+    for first, last in clips:
         yield from recording.transcribe_clip(first, last)
     return LongformResult(language, probability, recording.text(), recording.segments)
+
+
+def frame_at(seconds: float) -> int:
+    """The frame that begins at this time, as `whisper.transcribe` rounds it."""
+    return round(seconds * FRAMES_PER_SECOND)
 
 
 def clip_bounds(timestamps: str, frames: int) -> list[tuple[int, int]]:
@@ -72,7 +85,7 @@ def clip_bounds(timestamps: str, frames: int) -> list[tuple[int, int]]:
     A clip that ends after the recording ends with the recording, as in
     `nightscribe.whisper.reference.clips_within`. (`whisper.transcribe` never finishes such a clip.)
     """
-    bounds = [round(float(time) * FRAMES_PER_SECOND) for time in timestamps.split(",") if time]
+    bounds = [frame_at(float(time)) for time in timestamps.split(",") if time]
     bounds = bounds or [0]
     if len(bounds) % 2:
         bounds.append(frames)

@@ -19,6 +19,7 @@ from whisper.utils import compression_ratio, format_timestamp
 from nightscribe.audio.cores import takes_turns, workers_for
 from nightscribe.audio.operations import Decoding
 from nightscribe.audio.samples import SAMPLE_RATE
+from nightscribe.audio.speech import speech_in
 from nightscribe.audio.stored import Samples
 from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason, Rejected
@@ -29,6 +30,7 @@ from nightscribe.whisper.batched.intake import DecodedRequest, Intake
 from nightscribe.whisper.batched.jobs import ActiveJob, ActiveRecording, JobQueue
 from nightscribe.whisper.batched.language_detection import detect_languages
 from nightscribe.whisper.batched.log_mel import LogMel
+from nightscribe.whisper.batched.longform import frame_at
 from nightscribe.whisper.batched.model import Network, prepared_network
 from nightscribe.whisper.batched.model_shape import ModelShape
 from nightscribe.whisper.batched.network_requests import (
@@ -174,11 +176,15 @@ class BatchedEngine:
             self._jobs.reject(request, outcome)
             return
         log_mel = LogMel(outcome.samples, self._network.dims.n_mels, self._device)
+        wanted = any(job.options.speech_only for job in request.jobs)
+        speech = speech_in(outcome.samples) if wanted else None
+        start = frame_at(speech[0][0]) if speech else 0
         recording = ActiveRecording(
             request,
-            RecordingFeatures(log_mel, len(request.jobs)),
+            RecordingFeatures(log_mel, len(request.jobs), language_from=start),
             duration_s=len(outcome.samples) / SAMPLE_RATE,
             warning=outcome.warning,
+            speech=speech,
         )
         self._jobs.start(recording, print_segments if verbose else None)
 
