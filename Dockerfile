@@ -8,7 +8,7 @@
 
 FROM python:3.11-slim-bookworm AS requirements
 COPY pyproject.toml docker/requirements.py /build/
-RUN python /build/requirements.py /build/pyproject.toml s3 gcs celery > /build/requirements.txt
+RUN python /build/requirements.py /build/pyproject.toml s3 gcs celery vad > /build/requirements.txt
 
 
 FROM python:3.11-slim-bookworm

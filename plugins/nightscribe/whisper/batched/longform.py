@@ -76,7 +76,7 @@ def transcribe_recording(
 
 def frame_at(seconds: float) -> int:
     """The frame that begins at this time, as `whisper.transcribe` rounds it."""
-    return round(seconds * FRAMES_PER_SECOND)
+    return round(seconds * int(FRAMES_PER_SECOND))
 
 
 def clip_bounds(timestamps: str, frames: int) -> list[tuple[int, int]]:
