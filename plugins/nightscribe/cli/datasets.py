@@ -1,10 +1,10 @@
 """Add evaluation data sets to a lake (FLEURS, Common Voice, CoVoST 2, LibriSpeech, MLS, your own).
 
 `generate` makes recordings in which nobody speaks, with a manifest that says so, to measure what a
-model invents in them. `add` reads a data set from a folder of this machine, in the layout in which it is distributed. It
-ingests the audio files that the data set lists and keeps the texts as references. Audio that
-cannot be used becomes a row of `rejected`. Then transcribe the recordings with `nightscribe run
---dataset NAME` and score them with `nightscribe evaluate`.
+model invents in them. `add` reads a data set from a folder of this machine, in the layout in which
+it is distributed. It ingests the audio files that the data set lists and keeps the texts as
+references. Audio that cannot be used becomes a row of `rejected`. Then transcribe the recordings
+with `nightscribe run --dataset NAME` and score them with `nightscribe evaluate`.
 
 examples:
   nightscribe datasets add fleurs --path /data/fleurs --languages de,fr,zh --lake /data/lake
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         making,
         "--room-tone",
         metavar="PATH",
-        help="recordings or folders of your own: add thirty seconds of the quietest stretch of each",
+        help="your own recordings, or folders: add 30 s of the quietest stretch of each",
     )
     summary = "list the data sets of a lake"
     listing = actions.add_parser("list", help=summary, description=f"{summary.capitalize()}.")

@@ -42,8 +42,8 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[A-Za-z][A-Za-z0-9+.-]+://")
 class ManifestRow:
     """What a manifest says about one recording; `path` is the member path inside the archive.
 
-    `language` is one of Whisper's codes, or `zxx` for a recording in which nobody speaks; its `text`
-    is then empty. `variety` is the language with its region.
+    `language` is one of Whisper's codes, or `zxx` for a recording in which nobody speaks: then
+    `text` is empty. `variety` is the language with its region.
     """
 
     path: str
@@ -138,8 +138,8 @@ def _row(folder: list[str], line: int, record: dict[str, Any], faults: list[str]
         if texts:
             faults.append(
                 f"`language` is {NO_SPEECH}, which says that nobody speaks, but `{texts[0]}` is "
-                f"{columns[texts[0]][:40]!r}: empty the text, or state the language that is spoken; "
-                "neither is used"
+                f"{columns[texts[0]][:40]!r}, so that neither is used: empty the text, or state "
+                "the language that is spoken"
             )
             columns = {name: value for name, value in columns.items() if name not in texts}
             language = None

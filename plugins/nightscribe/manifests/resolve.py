@@ -161,8 +161,8 @@ def _collect(connection: duckdb.DuckDBPyConnection, places: pa.Table) -> None:
                         any_value(metadata ORDER BY manifest) FILTER (depth IS NULL),
                         any_value(metadata ORDER BY manifest)) AS metadata
                     FROM counting GROUP BY ALL""",
-        # A variety counts only beside its own language. That nobody speaks says nothing about a text
-        # that another manifest has.
+        # A variety counts only beside its own language. That nobody speaks says nothing about a
+        # text that another manifest has.
         "hinted": """SELECT c.* EXCLUDE (language, variety),
                        coalesce(c.language, nullif(h.language, 'zxx'), 'und') AS language,
                        coalesce(c.variety, CASE WHEN coalesce(c.language, h.language) = h.language

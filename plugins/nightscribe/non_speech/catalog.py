@@ -58,9 +58,7 @@ def _dither(random: np.random.Generator, count: int) -> Samples:
 
 
 def _noise(exponent: float) -> Maker:
-    return lambda random, count: colored(
-        random.standard_normal(count).astype(np.float32), exponent
-    )
+    return lambda random, count: colored(random.standard_normal(count).astype(np.float32), exponent)
 
 
 def _hum(base_hz: float) -> Maker:

@@ -91,18 +91,19 @@ def _plucked(frequency_hz: float, length_s: float) -> Samples:
             decay = np.exp(-time * (1.5 + 0.9 * harmonic))
             note += np.sin(2 * np.pi * harmonic * frequency_hz * time) * decay / harmonic
     ending = np.clip((time[-1] - time) / 0.05, 0, 1)
-    return (note * np.clip(time / 0.004, 0, 1) * ending).astype(np.float32)
+    note *= np.clip(time / 0.004, 0, 1) * ending
+    return note.astype(np.float32)
 
 
 def _bass_drum() -> Samples:
     time = seconds(SAMPLE_RATE // 4)
     phase = 2 * np.pi * (50 * time + 100 * 0.03 * (1 - np.exp(-time / 0.03)))
-    return (2 * np.sin(phase) * np.exp(-time / 0.08)).astype(np.float32)
+    return np.asarray(2 * np.sin(phase) * np.exp(-time / 0.08), np.float32)
 
 
 def _noise_hit(random: np.random.Generator, decay_s: float) -> Samples:
     time = seconds(int(6 * decay_s * SAMPLE_RATE))
-    return (random.standard_normal(len(time)) * np.exp(-time / decay_s)).astype(np.float32)
+    return np.asarray(random.standard_normal(len(time)) * np.exp(-time / decay_s), np.float32)
 
 
 def _add(total: Samples, start_s: float, sound: Samples) -> None:

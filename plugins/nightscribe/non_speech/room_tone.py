@@ -64,7 +64,7 @@ def quietest(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     below_db = 10 * np.log10(np.percentile(energy, 95) / loudest[start])
     if below_db < _QUIETER_DB:
         raise NoRoomTone(
-            f"it has no pause: its quietest {STRETCH_S:g} s are {below_db:.0f} dB below its loud "
+            f"it has no pause: its quietest {STRETCH_S:g} s are {below_db:.1f} dB below its loud "
             f"parts, and {_QUIETER_DB} dB are needed"
         )
     return samples[start * frame : (start + length) * frame]

@@ -1,7 +1,7 @@
 """Sounds that are no speech, synthesized.
 
-Samples are 16 kHz mono float32, shape (samples,), with an RMS of 1 unless a function says otherwise.
-Equal generators give equal samples.
+Samples are 16 kHz mono float32, shape (samples,), with an RMS of 1 unless a function says
+otherwise. Equal generators give equal samples.
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ _CLAPS = 8
 
 def seconds(count: int) -> Samples:
     """The time of each sample, s."""
-    return np.arange(count, dtype=np.float32) / SAMPLE_RATE
+    return np.arange(count, dtype=np.float32) / np.float32(SAMPLE_RATE)
 
 
 def unit(samples: NDArray[Any]) -> Samples:
     """The samples at an RMS of 1; they must not all be zero."""
-    return (samples / np.sqrt(np.mean(np.square(samples)))).astype(np.float32)
+    return np.asarray(samples / np.sqrt(np.mean(np.square(samples))), np.float32)
 
 
 def at_level(samples: NDArray[Any], level_db: float) -> Samples:
     """The samples at an RMS of `level_db` dB below full scale, cut at full scale."""
-    scaled = unit(samples) * 10 ** (level_db / 20)
-    return scaled.astype(np.float32).clip(-1, 1)
+    return np.asarray(np.clip(unit(samples) * np.float32(10 ** (level_db / 20)), -1, 1), np.float32)
 
 
 def colored(white: Samples, exponent: float) -> Samples:
@@ -106,7 +105,7 @@ def pulsed(sound: Samples, on_s: float, off_s: float) -> Samples:
     place = seconds(len(sound)) % (on_s + off_s)
     edge_s = 0.005
     gate = np.clip(np.minimum(place, on_s - place) / edge_s, 0, 1)
-    return (sound * gate).astype(np.float32)
+    return np.asarray(sound * gate, np.float32)
 
 
 def sweep(count: int, low_hz: float, high_hz: float, period_s: float) -> Samples:
@@ -138,10 +137,11 @@ def applause(random: np.random.Generator, count: int, people: int) -> Samples:
         loudness = random.uniform(0.2, 1) * random.uniform(0.6, 1, len(times))
         np.add.at(claps[person % _CLAPS], (times * SAMPLE_RATE).astype(int), loudness)
     size = count + SAMPLE_RATE
-    spectrum = sum(
-        np.fft.rfft(row, size) * np.fft.rfft(_clap(random), size) for row in claps if row.any()
-    )
-    return unit(np.fft.irfft(spectrum, size)[:count])
+    total = np.zeros(count)
+    for row in claps:
+        spectrum = np.fft.rfft(row, size) * np.fft.rfft(_clap(random), size)
+        total += np.fft.irfft(spectrum, size)[:count]
+    return unit(total)
 
 
 def _clap(random: np.random.Generator) -> Samples:

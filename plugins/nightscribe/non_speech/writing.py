@@ -29,7 +29,7 @@ DATASET = "non_speech"
 ROOM_TONE = "room_tone"
 """Kind of the recordings that are made of a user's own."""
 
-_COLUMNS = ("path", "language", "dataset", "kind", "duration_s", "source")
+_COLUMNS = ("path", "language", "text", "dataset", "kind", "duration_s", "source")
 
 
 @dataclass(frozen=True)
