@@ -39,7 +39,8 @@ def is_identified(pair: Pair) -> bool:
 def confusion(pairs: pa.Table) -> pa.Table:
     """Count detected languages per spoken language, over the recordings with a detected one.
 
-    Recordings in which nobody speaks are not among them. A recording that was both transcribed and translated counts once.
+    Recordings in which nobody speaks are not among them. A recording that was both transcribed and
+    translated counts once.
 
     Returns:
         columns as in `CONFUSION`; no rows if the language was always given

@@ -236,7 +236,7 @@ def nearest_language(text: str) -> str:
     """What to say about a language that is unknown: the nearest one, if one is near."""
     wanted = _folded(text)
     if wanted == NO_SPEECH:
-        return "a manifest says by it that nobody speaks in a recording: give auto, or a language"
+        return "a manifest says by it that nobody speaks in a recording"
     head = re.split(r"[-_(]", wanted)[0].strip() or wanted
     for part in (wanted, head):
         names = [*_BY_NAME] if len(part) > 3 else [*_BY_CODE]
