@@ -265,6 +265,7 @@ class TestTwoFiles:
             "noise",
         ]
         assert "recordings without speech" in capsys.readouterr().out
+        assert "0.00" not in (out / "report.md").read_text(), "no length of speech is known"
 
     @pytest.mark.parametrize("column", ["text", "translation", "both"])
     def test_a_text_is_refused(
