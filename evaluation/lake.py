@@ -32,6 +32,7 @@ from evaluation.report.contents import WORST_PER_LANGUAGE, Facts
 from evaluation.report.html import render_html
 from evaluation.report.left_out import left_out
 from evaluation.report.markdown import render_markdown
+from evaluation.report.no_speech import no_speech, no_speech_data
 from evaluation.report.systems import systems
 from evaluation.report.text import text_table
 from evaluation.report.trends import EVALUATIONS, history
@@ -253,6 +254,8 @@ def _reports(
         "scores.json": _json(evaluation.scores.to_pylist()),
         "averages.json": _json(evaluation.averages.to_pylist()),
     }
+    if without_speech := no_speech(evaluation):
+        reports["no_speech.json"] = _json(no_speech_data(without_speech))
     if findings.against is not None or findings.limits:
         reports["comparison.json"] = _json(as_data(findings))
     return reports

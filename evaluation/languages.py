@@ -9,9 +9,11 @@ from functools import cache
 
 from nightscribe.languages import (
     LANGUAGES,
+    NO_SPEECH,
     UNDETERMINED,
     Language,
     parse_language,
+    stated_language,
 )
 
 __all__ = [
@@ -24,10 +26,13 @@ __all__ = [
 
 
 def spoken_language(text: str) -> Language | None:
-    """The language that a person wrote, `und` if it is stated not to be known; None if unknown."""
+    """The language that a person wrote; None if unknown.
+
+    It is `und` if it is stated not to be known, and `zxx` if nobody speaks.
+    """
     if text.strip().lower() == UNDETERMINED:
         return Language(UNDETERMINED)
-    return parse_language(text)
+    return stated_language(text)
 
 
 @cache
@@ -45,6 +50,8 @@ def language_code(language: str) -> str:
 
 def language_name(language: str) -> str:
     """English name of a language, or `language` itself if Whisper has no name for it."""
+    if language == NO_SPEECH:
+        return "No speech"
     name = LANGUAGES.get(language_code(language))
     return name.title() if name else language
 

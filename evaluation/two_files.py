@@ -12,6 +12,7 @@ from evaluation.pairs.from_files import Joined
 from evaluation.report.contents import Facts
 from evaluation.report.html import render_html
 from evaluation.report.markdown import render_markdown
+from evaluation.report.no_speech import no_speech, no_speech_data
 
 
 def facts_of_files(
@@ -40,6 +41,7 @@ def reports_of_files(
         "scores": evaluation.scores.to_pylist(),
         "averages": evaluation.averages.to_pylist(),
         "confusion": evaluation.confusion.to_pylist(),
+        "no_speech": no_speech_data(no_speech(evaluation)),
         **({} if findings is None else as_data(findings)),
     }
     return {

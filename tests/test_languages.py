@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from nightscribe.languages import (
     LANGUAGES,
+    NO_SPEECH,
     OTHER_CODES,
     Language,
     language_code,
     nearest_language,
     parse_language,
+    stated_language,
 )
 
 FLEURS = {
@@ -119,3 +121,21 @@ def test_without_a_near_language_an_example_is_given() -> None:
 
 def test_a_language_without_a_region_is_its_own_tag() -> None:
     assert Language("de").tag == "de"
+
+
+@pytest.mark.parametrize("text", ["zxx", "ZXX", " zxx ", "\ufeffzxx", "ｚｘｘ"])
+def test_nobody_speaks_can_be_stated_and_is_no_language_of_whisper(text: str) -> None:
+    assert stated_language(text) == Language(NO_SPEECH)
+    assert parse_language(text) is None
+    assert "nobody speaks" in nearest_language(text)
+
+
+@pytest.mark.parametrize("text", ["zx", "zxx-Latn", "no speech", "und", "mul", ""])
+def test_nothing_else_says_that_nobody_speaks(text: str) -> None:
+    assert stated_language(text) is None
+
+
+@given(st.text())
+def test_whatever_else_is_stated_is_read_as_a_language(text: str) -> None:
+    assert stated_language(text) in (parse_language(text), Language(NO_SPEECH))
+    assert NO_SPEECH not in LANGUAGES

@@ -24,10 +24,24 @@ Action = Literal["fail", "warn", "ignore"]
 
 IfTooFew = Literal["fail", "warn"]
 
-JudgedMetric = Literal["wer", "cer", "lid_accuracy", "bleu", "chrf"]
+JudgedMetric = Literal[
+    "wer",
+    "cer",
+    "lid_accuracy",
+    "bleu",
+    "chrf",
+    "hallucination_rate",
+    "hallucinated_words_per_hour",
+]
 """The metrics that can have a margin: those that two systems are compared by."""
 
-MARGINS: Mapping[JudgedMetric, float] = {"wer": 0.5, "cer": 0.5, "lid_accuracy": 1.0, "bleu": 1.0}
+MARGINS: Mapping[JudgedMetric, float] = {
+    "wer": 0.5,
+    "cer": 0.5,
+    "lid_accuracy": 1.0,
+    "bleu": 1.0,
+    "hallucination_rate": 1.0,
+}
 """Points (of 100) by which a metric may be worse. A metric without a margin is not judged."""
 
 LIMITS: Mapping[str, str] = {

@@ -60,6 +60,8 @@ class _Limited(_Table):
     max_wer_leaderboard: Most | None = None
     max_cer_whisper: Most | None = None
     max_text_over_silence: Most | None = None
+    max_hallucination_rate: Most | None = None
+    max_hallucinated_words_per_hour: Most | None = None
     min_lid_accuracy: Points | None = None
     min_bleu: Points | None = None
     min_chrf: Points | None = None

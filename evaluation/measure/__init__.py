@@ -3,6 +3,7 @@
 - `normalize`: text as Whisper's authors compare it, and as others do; `leaderboard` is one of these
 - `counts`: alignments of words and characters, counted per recording
 - `rates`, `shares`, `translation`: metrics of summed counts
+- `hallucinations`: what is written where nobody speaks
 - `beside`: error rates after other normalizers than the headline's
 - `bootstrap`: 95 % intervals; `sampling`: whether recordings, speakers or sessions are drawn
 - `averages`: figures over the languages of a data set

@@ -11,6 +11,7 @@ import pyarrow as pa
 from evaluation.measure.bootstrap import Floats
 from evaluation.measure.counts import errors
 from evaluation.measure.detection import is_identified
+from evaluation.measure.hallucinations import is_without_speech, words_of
 from evaluation.measure.transcripts import unit_counts
 from evaluation.measure.translation import chrf_metric, sacrebleu_counts, sacrebleu_rate
 from evaluation.pairs.matching import matched
@@ -65,7 +66,9 @@ def most_worsened(
 
 
 def _worse_by(before: Sequence[Pair], after: Sequence[Pair]) -> Floats:
-    """How much worse each recording is now: more errors, or less chrF++."""
+    """How much worse each recording is now: more errors or invented words, or less chrF++."""
+    if is_without_speech(after[0]["language"]):
+        return np.asarray(words_of(after) - words_of(before), np.float64)
     if after[0]["task"] == "transcribe":
         return np.asarray(errors(unit_counts(after)) - errors(unit_counts(before)), np.float64)
     return _chrf(before) - _chrf(after)

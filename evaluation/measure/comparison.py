@@ -14,6 +14,12 @@ import pyarrow as pa
 
 from evaluation.measure.counts import reference_units
 from evaluation.measure.detection import is_identified
+from evaluation.measure.hallucinations import (
+    is_without_speech,
+    per_hour_of,
+    word_counts_and_times,
+    words_of,
+)
 from evaluation.measure.metrics import ERROR_RATES, METRICS, headline_error_rate
 from evaluation.measure.paired import Difference, difference
 from evaluation.measure.rates import error_rate
@@ -55,10 +61,11 @@ COMPARISON = pa.schema(
         pa.field("better", pa.bool_()),
     ]
 )
-"""One row per metric. Rates are fractions, BLEU and chrF++ are 0 to 100. `difference` is candidate
-less baseline, with its 95 % interval and its standard error. `better` says whether the candidate
-is better, and is null if there is no difference. The p-value says whether that may be chance. Both
-come from drawing `sampling_units` recordings, speakers or sessions, as `sampling_unit` says."""
+"""One row per metric. Rates are fractions, BLEU and chrF++ are 0 to 100, and invented words are per
+hour. `difference` is candidate less baseline, with its 95 % interval and its standard error.
+`better` says whether the candidate is better, and is null if there is no difference. The p-value
+says whether that may be chance. Both come from drawing `sampling_units` recordings, speakers or
+sessions, as `sampling_unit` says."""
 
 
 def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
@@ -76,8 +83,7 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
     """
     rows: list[dict[str, Any]] = []
     for group, before, after in matched(baseline, candidate):
-        measure = _transcripts if after[0]["task"] == "transcribe" else _translations
-        for metric, is_headline, utterances, sampling, found in measure(before, after):
+        for metric, is_headline, utterances, sampling, found in _compared(before, after):
             lower_is_better = METRICS[metric].lower_is_better
             better = found.value < 0 if lower_is_better else found.value > 0
             rows.append(
@@ -98,6 +104,29 @@ def compare(baseline: pa.Table, candidate: pa.Table) -> pa.Table:
                 }
             )
     return pa.Table.from_pylist(rows, schema=COMPARISON)
+
+
+def _compared(before: Sequence[Pair], after: Sequence[Pair]) -> Iterator[_Compared]:
+    if is_without_speech(after[0]["language"]):
+        return _without_speech(before, after)
+    measure = _transcripts if after[0]["task"] == "transcribe" else _translations
+    return measure(before, after)
+
+
+def _without_speech(before: Sequence[Pair], after: Sequence[Pair]) -> Iterator[_Compared]:
+    sampling = sampling_of(after)
+    ones = np.ones(len(after), np.int64)
+    with_text = [np.stack([words_of(pairs) > 0, ones], axis=1) for pairs in (before, after)]
+    found = difference(with_text[0], with_text[1], share_of, sampling.units)
+    yield "hallucination_rate", True, len(after), sampling, found
+    # A baseline has no lengths; they are those of the same recordings.
+    now = [pair for pair in after if pair.get("duration_s")]
+    if now:
+        then = [one for one, pair in zip(before, after, strict=True) if pair.get("duration_s")]
+        counts = [word_counts_and_times(pairs, now) for pairs in (then, now)]
+        sampling = sampling_of(now)
+        found = difference(counts[0], counts[1], per_hour_of, sampling.units)
+        yield "hallucinated_words_per_hour", False, len(now), sampling, found
 
 
 def _transcripts(before: Sequence[Pair], after: Sequence[Pair]) -> Iterator[_Compared]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from evaluation.languages import language_code
 from evaluation.pairs.table import Pair, pair_rows, tag_of
+from nightscribe.languages import NO_SPEECH
 
 CONFUSION = pa.schema(
     [
@@ -38,7 +39,8 @@ def is_identified(pair: Pair) -> bool:
 def confusion(pairs: pa.Table) -> pa.Table:
     """Count detected languages per spoken language, over the recordings with a detected one.
 
-    A recording that was both transcribed and translated counts once.
+    Recordings in which nobody speaks are not among them. A recording that was both transcribed and
+    translated counts once.
 
     Returns:
         columns as in `CONFUSION`; no rows if the language was always given
@@ -48,7 +50,7 @@ def confusion(pairs: pa.Table) -> pa.Table:
     """
     detected: dict[tuple[str, str, str, str], tuple[str, str]] = {}
     for pair in pair_rows(pairs):
-        if pair["detected_language"] is not None:
+        if pair["detected_language"] is not None and pair["language"] != NO_SPEECH:
             recording = (
                 pair["dataset"],
                 pair["model_id"],

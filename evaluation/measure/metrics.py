@@ -1,7 +1,8 @@
 """Every metric of a table of scores: its name for people, its scale and its direction.
 
 To add a metric, name it here and compute it in `rates`, `shares` or `translation`, or, if it is an
-error rate after another normalizer, in `beside`. `scoring` makes its row, `signatures` states how
+error rate after another normalizer, in `beside`, or, of recordings without speech, in
+`hallucinations`. `scoring` makes its row, `signatures` states how
 it was measured, and the comment of the column `metric` in `nightscribe.lake.schema` lists it. To
 show it: `report.headline_table`, `report.markdown` and
 `report.html`. To compare two systems by it: `comparison`. To judge it: `gate.rules`.
@@ -21,7 +22,7 @@ class Metric:
     Attributes:
         label: as tables show it, with its unit
         points: the factor that brings a value to points, 0 to 100; rates are stored as fractions,
-            BLEU and chrF++ as points
+            BLEU and chrF++ as points, words per hour as they are
         lower_is_better: whether a smaller value is a better one
     """
 
@@ -42,6 +43,8 @@ METRICS = {
     "wer_leaderboard": Metric("WER Leaderboard %", lower_is_better=True),
     "cer_whisper": Metric("CER Whisper %", lower_is_better=True),
     "text_over_silence": Metric("Over silence %", lower_is_better=True),
+    "hallucination_rate": Metric("Hallucinated %", lower_is_better=True),
+    "hallucinated_words_per_hour": Metric("Hallucinated words/h", points=1, lower_is_better=True),
     "lid_accuracy": Metric("LID %"),
     "bleu": Metric("BLEU", points=1),
     "chrf": Metric("chrF++", points=1),

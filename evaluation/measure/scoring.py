@@ -10,12 +10,15 @@ Which texts are compared:
   equals its WER.
 - `translate`: both texts as they are, for BLEU and chrF++ on English. There is no error rate: two
   good translations have the same meaning and different words.
+
+Where nobody speaks (the language is `zxx`) there is nothing to compare: whatever was written is
+invented, see `hallucinations`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +27,16 @@ import pyarrow as pa
 
 from evaluation.measure.averages import Counted, averages
 from evaluation.measure.beside import beside, beside_counts
-from evaluation.measure.bootstrap import Measure
+from evaluation.measure.bootstrap import Measure, measured
 from evaluation.measure.counts import Counts, errors, reference_units
 from evaluation.measure.detection import confusion, is_identified
+from evaluation.measure.hallucinations import (
+    is_without_speech,
+    most_invented,
+    per_hour_of,
+    word_counts_and_times,
+    words_of,
+)
 from evaluation.measure.metrics import headline_error_rate
 from evaluation.measure.normalize import is_unspaced
 from evaluation.measure.rates import ErrorMeasures, error_measures
@@ -34,10 +44,12 @@ from evaluation.measure.sampling import Sampling, sampling_of
 from evaluation.measure.shares import accuracy, share
 from evaluation.measure.signatures import (
     BOOTSTRAP,
+    HALLUCINATED,
     OVER_SILENCE,
     burst_signature,
     error_signature,
 )
+from evaluation.measure.tables import SCORES, UTTERANCES
 from evaluation.measure.transcripts import burst_length, character_unit, transcript_counts
 from evaluation.measure.translation import translation_measures
 from evaluation.measure.worst import RecordingErrors, worst_transcripts, worst_translations
@@ -45,55 +57,6 @@ from evaluation.pairs.left_out import NotScored, not_scored
 from evaluation.pairs.table import Group, Pair, group_of, pair_rows
 
 __all__ = ["SCORES", "UTTERANCES", "Evaluation", "evaluate", "score"]
-
-SCORES = pa.schema(
-    [
-        pa.field("dataset", pa.string(), nullable=False),
-        pa.field("language", pa.string(), nullable=False),
-        pa.field("variety", pa.string()),
-        pa.field("split", pa.string()),
-        pa.field("model_id", pa.string(), nullable=False),
-        pa.field("model", pa.string(), nullable=False),
-        pa.field("task", pa.string(), nullable=False),
-        pa.field("options_key", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-        pa.field("ci_low", pa.float64()),
-        pa.field("ci_high", pa.float64()),
-        pa.field("headline", pa.bool_(), nullable=False),
-        pa.field("utterances", pa.int64(), nullable=False),
-        pa.field("of_references", pa.int64()),
-        pa.field("sampling_unit", pa.string()),
-        pa.field("sampling_units", pa.int64()),
-        pa.field("reference_units", pa.int64()),
-        pa.field("substitutions", pa.int64()),
-        pa.field("deletions", pa.int64()),
-        pa.field("insertions", pa.int64()),
-        pa.field("signature", pa.string(), nullable=False),
-    ]
-)
-"""One row per metric (see `metrics`). Rates are fractions, BLEU and chrF++ are 0 to 100. Intervals
-are 95 %, and null for a single unit: they come from drawing `sampling_units` recordings, speakers
-or sessions, as `sampling_unit` says. `utterances` of `of_references` references were measured.
-`split` is that of all recordings. `headline` marks the one metric to quote: `wer`, or `cer` for
-unspaced languages, or `bleu`; never an error rate without reference units."""
-
-UTTERANCES = pa.schema(
-    [
-        *(SCORES.field(name) for name in ("dataset", "language", "variety", "model_id", "model")),
-        SCORES.field("task"),
-        SCORES.field("options_key"),
-        pa.field("recording_id", pa.string(), nullable=False),
-        pa.field("transcript_id", pa.string()),
-        SCORES.field("metric"),
-        pa.field("errors", pa.int64()),
-        pa.field("units", pa.int64()),
-        pa.field("chrf", pa.float64()),
-    ]
-)
-"""One row per pair. `metric` is `wer`, `cer` for unspaced languages, or `chrf` for translations:
-BLEU means little for one sentence. Errors and reference length are in words, or in letters of
-unspaced languages, and null for translations."""
 
 _SHARED = ("dataset", "language", "variety", "model_id", "model", "task", "options_key")
 
@@ -157,21 +120,20 @@ def evaluate(
     counted: list[Counted] = []
     found, each = [], [UTTERANCES.empty_table()]
     for group in _groups(pairs):
-        measure = _transcripts if group[0]["task"] == "transcribe" else _translations
-        measured = measure(group, worst)
+        found_in_group = _measure_of(group)(group, worst)
         count = (references or {}).get(group_of(group[0]), len(group))
         shared = {
             **{name: group[0].get(name) for name in _SHARED},
             "split": _split(group),
             "of_references": count,
         }
-        rows += [shared | row for row in measured.rows]
+        rows += [shared | row for row in found_in_group.rows]
         counted += [
             Counted(metric, *pairs_and_counts, count)
-            for metric, pairs_and_counts in measured.counted.items()
+            for metric, pairs_and_counts in found_in_group.counted.items()
         ]
-        found.append(measured.worst)
-        each.append(_utterances(group, measured.outcomes))
+        found.append(found_in_group.worst)
+        each.append(_utterances(group, found_in_group.outcomes))
     return Evaluation(
         pairs=pairs,
         scores=pa.Table.from_pylist(rows, schema=SCORES),
@@ -209,6 +171,34 @@ def _utterances(group: Sequence[Pair], outcomes: Mapping[str, Sequence[Any]]) ->
     ids = {name: [pair.get(name) for pair in group] for name in ("recording_id", "transcript_id")}
     nothing = dict.fromkeys(("errors", "units", "chrf"), [None] * len(group))
     return pa.Table.from_pydict({**nothing, **shared, **ids, **outcomes}, schema=UTTERANCES)
+
+
+def _measure_of(group: Sequence[Pair]) -> Callable[[Sequence[Pair], int], _Measured]:
+    if is_without_speech(group[0]["language"]):
+        return _without_speech
+    return _transcripts if group[0]["task"] == "transcribe" else _translations
+
+
+def _without_speech(group: Sequence[Pair], worst: int) -> _Measured:
+    words, sampling = words_of(group), sampling_of(group)
+    rate = accuracy([bool(count) for count in words], sampling.units)
+    rows = [
+        _row("hallucination_rate", rate, len(group), sampling, HALLUCINATED) | {"headline": True}
+    ]
+    timed = [pair for pair in group if pair.get("duration_s")]
+    if timed:
+        sampling = sampling_of(timed)
+        counts = word_counts_and_times(timed, timed)
+        [per_hour] = measured(counts, per_hour_of, units=sampling.units)
+        rows.append(
+            _row("hallucinated_words_per_hour", per_hour, len(timed), sampling, HALLUCINATED)
+        )
+    outcomes = {
+        "metric": ["hallucinated_words_per_hour"] * len(group),
+        "errors": words,
+        "units": [0] * len(group),
+    }
+    return _Measured(rows, most_invented(group, words, worst), outcomes, counted={})
 
 
 def _transcripts(group: Sequence[Pair], worst: int) -> _Measured:

@@ -24,6 +24,9 @@ BOOTSTRAP = f"interval:{CONFIDENCE:.0%} bootstrap|bs:{RESAMPLES}|seed:{SEED}"
 
 OVER_SILENCE = f"unit:letter|no_speech_prob:>0.6|{BOOTSTRAP}"
 
+HALLUCINATED = f"unit:word|unspaced:letter|normalizer:{MARKS_KEPT}|{BOOTSTRAP}"
+"""Of what was written where nobody speaks, see `hallucinations`."""
+
 
 @cache
 def error_signature(language: str, unit: str, normalizer: str | None = None) -> str:

@@ -5,6 +5,9 @@ References have the columns `id` (or `path`), `language`, and `text` (the words 
 Hypotheses have `id` (or `path`), `text`, `translation` or both, and `language` if the system
 detected it. Other columns are ignored.
 
+A reference whose `language` is `zxx` says that nobody speaks in the recording: it has no text. Its
+`duration_s`, the length in seconds, and its `kind` (music, hum …) are used if they are there.
+
 An empty `text` means that nothing was said, and an empty hypothesis that the system wrote nothing.
 An empty `translation` of a reference means that there is none. A text is missing if a line is too
 short for it, or if a JSON line leaves it out or sets it to null. What a manifest does not accept as
@@ -13,8 +16,9 @@ a text (`NaN`, `null`, a text without letters and digits), a reference cannot be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +34,12 @@ from nightscribe.delimited import (
     read_records,
     reference_fault,
 )
-from nightscribe.languages import Language, nearest_language
+from nightscribe.languages import NO_SPEECH, Language, nearest_language
 
 _ID_COLUMNS = ("id", "path", "recording_id")
 _TEXT_COLUMNS = ("text", "translation")
-_NAMES = ("split", "speaker", "session")
+_LENGTH = "duration_s"
+_OF_REFERENCES = ("split", "speaker", "session", "kind", _LENGTH)
 _COLUMNS = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
 
 
@@ -42,7 +47,7 @@ _COLUMNS = (*_ID_COLUMNS, "language", *_TEXT_COLUMNS)
 class Entry:
     """One line of a file; None stands for what the line does not give.
 
-    Only references have a split, speaker and session.
+    Only references have a split, speaker, session, kind and length.
     """
 
     language: Language | None
@@ -51,6 +56,8 @@ class Entry:
     split: str | None = None
     speaker: str | None = None
     session: str | None = None
+    kind: str | None = None
+    duration_s: float | None = None
 
     def text_for(self, task: str) -> str | None:
         """The text that a task is scored on."""
@@ -87,7 +94,7 @@ def read_entries(
     """
     entries: dict[str, Entry] = {}
     line_of: dict[str, int] = {}
-    columns = (*_COLUMNS, *_NAMES) if are_references else _COLUMNS
+    columns = (*_COLUMNS, *_OF_REFERENCES) if are_references else _COLUMNS
     for line, row in _rows(path, columns):
         identifier = next((row[name] for name in id_columns if row.get(name)), None)
         if identifier is None:
@@ -98,10 +105,18 @@ def read_entries(
             translation=(row.get("translation") or None)
             if are_references
             else row.get("translation"),
-            **{name: row.get(name) or None for name in _NAMES},
+            split=row.get("split") or None,
+            speaker=row.get("speaker") or None,
+            session=row.get("session") or None,
+            kind=row.get("kind") or None,
         )
         if are_references:
-            _check_texts(entry, f"{path}, line {line}")
+            place = f"{path}, line {line}"
+            _check_texts(entry, place)
+            if row.get(_LENGTH):
+                entry = replace(entry, duration_s=_length(row[_LENGTH], place))
+            if entry.language is not None and entry.language.code == NO_SPEECH:
+                entry = _without_speech(entry, place)
         if entries.setdefault(identifier, entry) != entry:
             raise InputError(
                 f"{path}, line {line}: the id {identifier!r} was on line {line_of[identifier]} "
@@ -118,6 +133,26 @@ def _language(text: str | None, place: str) -> Language | None:
     if language is None:
         raise InputError(f"{place}: unknown language {text!r}: {nearest_language(text)}")
     return language
+
+
+def _without_speech(entry: Entry, place: str) -> Entry:
+    """The entry with an empty text. Raises `InputError` if it has one."""
+    if text := entry.text or entry.translation:
+        raise InputError(
+            f"{place}: the language is {NO_SPEECH}, which says that nobody speaks, but the text is "
+            f"{text[:40]!r}: empty it, or give the language that is spoken"
+        )
+    return replace(entry, text="")
+
+
+def _length(text: str, place: str) -> float:
+    try:
+        length = float(text)
+    except ValueError:
+        length = math.nan
+    if not 0 < length < math.inf:
+        raise InputError(f"{place}: `{_LENGTH}` is {text!r}: give the seconds, or leave it empty")
+    return length
 
 
 def _check_texts(entry: Entry, place: str) -> None:

@@ -13,10 +13,17 @@ import pyarrow as pa
 from evaluation.errors import InputError
 from evaluation.pairs.entries import Entry, id_columns_of, read_entries
 from evaluation.pairs.table import STATED, Group, group_of
-from nightscribe.languages import Language
+from nightscribe.languages import NO_SPEECH, Language
 from nightscribe.splits import split_name
 
-_PAIRS = pa.schema([*STATED, pa.field("speaker", pa.string()), pa.field("session", pa.string())])
+_OF_REFERENCES = ("speaker", "session", "kind", "duration_s")
+_PAIRS = pa.schema(
+    [
+        *STATED,
+        *(pa.field(name, pa.string()) for name in ("speaker", "session", "kind")),
+        pa.field("duration_s", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class Joined:
     """Pairs, and what has no pair.
 
     Attributes:
-        pairs: columns as in `STATED`, `speaker` and `session`
+        pairs: columns as in `STATED`, `speaker`, `session` and `kind`, and `duration_s` if a
+            reference has one
         references: number of references of each group, with or without a pair
         only_in_references, only_in_hypotheses: ids that one of the files does not have
         without_text: ids that both files have, with a text to score only in the references
@@ -97,19 +105,23 @@ def join(
                 "options_key": "",
                 "recording_id": identifier,
                 "reference": reference.text_for(task),
-                "speaker": reference.speaker,
-                "session": reference.session,
+                **{name: getattr(reference, name) for name in _OF_REFERENCES},
             }
             counted[group_of(row)] += 1
             hypothesis = transcribed.get(identifier)
             text = None if hypothesis is None else hypothesis.text_for(column)
             if hypothesis is not None and text is not None:
                 detected = None if hypothesis.language is None else hypothesis.language.code
+                if spoken.code == NO_SPEECH:  # no language would be right
+                    detected = None
                 rows.append({**row, "hypothesis": text, "detected_language": detected})
             elif hypothesis is not None:
                 without_text.append(identifier)
+    pairs = pa.Table.from_pylist(rows, schema=_PAIRS)
+    if pairs["duration_s"].null_count == pairs.num_rows:
+        pairs = pairs.drop_columns("duration_s")
     return Joined(
-        pairs=pa.Table.from_pylist(rows, schema=_PAIRS),
+        pairs=pairs,
         references=counted,
         only_in_references=sorted(referenced.keys() - transcribed.keys()),
         only_in_hypotheses=sorted(transcribed.keys() - referenced.keys()),

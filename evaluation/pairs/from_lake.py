@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # - Every model and every set of options is paired, so that they can be compared. If a recording
 #   was transcribed again with the same ones, the newest transcript counts.
 # - A language was detected if the options name none. Whether it is right is unknown if the
-#   reference does not give the language (`und`).
+#   reference does not give the language (`und`), and none is right if nobody speaks (`zxx`).
 # - Text is over silence if the model gives its segment a `no_speech_prob` above 0.6. That is
 #   Whisper's `no_speech_threshold`, which by itself does not remove the text.
 # - `place` is one of the places where the recording lies.
@@ -30,7 +30,8 @@ SELECT
     recording_id,
     reference.text AS reference,
     coalesce(transcript.text, '') AS hypothesis,
-    CASE WHEN transcript.options ->> '$.language' IS NULL AND reference.language <> 'und'
+    CASE WHEN transcript.options ->> '$.language' IS NULL
+        AND reference.language NOT IN ('und', 'zxx')
         THEN transcript.language END AS detected_language,
     reference.variety,
     reference.split,
@@ -42,7 +43,8 @@ SELECT
     transcript.created_at AS transcribed_at,
     transcript.sequence,
     spoken.letters,
-    spoken.letters_over_silence
+    spoken.letters_over_silence,
+    kinds.kind
 FROM scored_references AS reference
 JOIN (
     -- Not of a content that no place holds any more, such as a file that was still being written.
@@ -65,6 +67,12 @@ LEFT JOIN (
     FROM segments
     GROUP BY transcript_id
 ) AS spoken USING (transcript_id)
+LEFT JOIN (
+    SELECT recording_id, min(metadata ->> '$.kind') AS kind
+    FROM sources
+    SEMI JOIN (FROM scored_references WHERE language = 'zxx') USING (recording_id)
+    GROUP BY recording_id
+) AS kinds USING (recording_id)
 ORDER BY ALL
 """
 
@@ -106,7 +114,8 @@ def pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     Returns:
         the columns of `STATED`, then `duration_s`, `speaker`, `session`, `source`, `transcript_id`,
-        `transcribed_at`, `sequence`, `letters` and `letters_over_silence`
+        `transcribed_at`, `sequence`, `letters`, `letters_over_silence`, and of recordings without
+        speech the `kind` that their manifest states
     """
     name_splits(connection)
     found = connection.sql(_PAIRS).to_arrow_table()

@@ -48,7 +48,8 @@ PAIRS = pa.schema(
 More columns are used if they are present: `variety` and `split` (see `STATED`), `duration_s` (hours
 in the report), `source` (where the recording lies), `speaker` and `session` (their recordings are
 drawn together), `transcript_id` (for a query of its segments), `letters` of the transcript, and
-`letters_over_silence`, those in segments that the model took for silence."""
+`letters_over_silence`, those in segments that the model took for silence, and `kind` of a recording
+in which nobody speaks (its language is `zxx`, and its reference empty)."""
 
 STATED = pa.schema([*PAIRS, pa.field("variety", pa.string()), pa.field("split", pa.string())])
 """`PAIRS` with what data sets state. `variety` is the language with its region (`zh-TW`), if pairs

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from evaluation.languages import language_label
+from evaluation.measure.hallucinations import is_without_speech
 from evaluation.measure.metrics import ERROR_RATES
 from evaluation.pairs.table import tag_of
 
@@ -72,10 +73,15 @@ class SystemScores:
 
 
 def by_system(scores: pa.Table) -> list[SystemScores]:
-    """Arrange scores by data set and model, then by language and options, in alphabetical order."""
+    """Arrange scores by data set and model, then by language and options, in alphabetical order.
+
+    Recordings in which nobody speaks have no language: `no_speech` shows them.
+    """
     systems: dict[tuple[str, str], SystemScores] = {}
     languages: dict[tuple[str, str, str, str], LanguageScores] = {}
     for score in sorted(scores.to_pylist(), key=_key):
+        if is_without_speech(score["language"]):
+            continue
         dataset, model_id, language, options_key = key = _key(score)
         system = systems.setdefault(
             (dataset, model_id), SystemScores(dataset, model_id, score["model"])

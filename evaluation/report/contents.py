@@ -9,6 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 from markupsafe import Markup
 
+from evaluation.measure.hallucinations import is_without_speech
 from evaluation.measure.scoring import Evaluation
 from evaluation.measure.worst import RecordingErrors
 from evaluation.pairs.table import tag_of
@@ -113,6 +114,8 @@ def _worst(system: SystemScores, groups: list[list[RecordingErrors]]) -> list[Wo
     found = []
     for group in groups:
         pair = group[0].pair if group else {}
+        if pair and is_without_speech(pair["language"]):
+            continue
         if (pair.get("dataset"), pair.get("model_id")) == (system.dataset, system.model_id):
             found.append(
                 Worst(

@@ -7,6 +7,7 @@ from typing import Any
 
 from evaluation.languages import language_label
 from evaluation.measure.changed import Changed
+from evaluation.measure.hallucinations import is_without_speech
 from evaluation.measure.metrics import METRICS
 from evaluation.measure.worst import RecordingErrors
 from evaluation.pairs.table import tag_of
@@ -105,9 +106,11 @@ def compared_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def amount(recording: RecordingErrors) -> str:
-    """How many errors a recording has: `3 errors in 17`, or its chrF++."""
+    """How many errors a recording has: `3 errors in 17`, its chrF++, or `3 invented words`."""
     if recording.chrf is not None:
         return f"chrF++ {recording.chrf:.1f}"
+    if is_without_speech(recording.pair["language"]):
+        return f"{recording.errors} invented word{'s' * (recording.errors != 1)}"
     return f"{recording.errors} {_errors(recording.errors)} in {recording.units}"
 
 
@@ -115,6 +118,8 @@ def change(changed: Changed) -> str:
     """How much a recording changed: `3 errors worse`, `2.5 chrF++ better`."""
     how = "worse" if changed.change > 0 else "better"
     size = abs(changed.change)
+    if is_without_speech(changed.candidate["language"]):
+        return f"{size:g} invented word{'s' * (size != 1)} {how}"
     if changed.candidate["task"] == "transcribe":
         return f"{size:g} {_errors(size)} {how}"
     return f"{size:.1f} chrF++ {how}"

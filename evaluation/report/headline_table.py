@@ -69,7 +69,8 @@ def hours(pairs: pa.Table) -> Hours:
     }
     total: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for (*key, _), seconds in recordings.items():
-        total[tuple(key)] += (seconds or 0) / 3600
+        if seconds is not None:
+            total[tuple(key)] += seconds / 3600
     return total
 
 

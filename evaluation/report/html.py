@@ -20,6 +20,8 @@ from evaluation.report.contents import Facts, sections, signatures
 from evaluation.report.figures import amount
 from evaluation.report.limits import limits_view
 from evaluation.report.links import audio_url, segments_query
+from evaluation.report.no_speech import HEADINGS as HALLUCINATED
+from evaluation.report.no_speech import no_speech
 from evaluation.report.published import SOURCE
 from evaluation.report.systems import system_facts
 
@@ -43,6 +45,8 @@ def render_html(
     return template.render(
         facts=facts,
         sections=sections(evaluation, history),
+        no_speech=no_speech(evaluation),
+        no_speech_headings=HALLUCINATED,
         signatures=signatures(evaluation.scores),
         average_headings=HEADINGS,
         systems=[] if systems is None else [system_facts(row) for row in systems.to_pylist()],

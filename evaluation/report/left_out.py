@@ -14,7 +14,8 @@ def left_out(evaluation: Evaluation) -> list[str]:
     found = {
         (*group_of(row), row["model_id"], row["options_key"]): row
         for row in evaluation.scores.to_pylist()
-        if row["metric"] in ("wer", "bleu") and row["utterances"] < row["of_references"]
+        if row["metric"] in ("wer", "bleu", "hallucination_rate")
+        and row["utterances"] < row["of_references"]
     }
     return [
         *(

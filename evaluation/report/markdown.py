@@ -17,6 +17,8 @@ from evaluation.report.figures import amount
 from evaluation.report.headline_table import HeadlineRow
 from evaluation.report.limits import LimitsView, limits_view
 from evaluation.report.matrices import Matrix
+from evaluation.report.no_speech import HEADINGS as HALLUCINATED
+from evaluation.report.no_speech import TEXT_HEADINGS, NoSpeech, no_speech
 from evaluation.report.published import SOURCE
 
 
@@ -30,6 +32,8 @@ def render_markdown(evaluation: Evaluation, facts: Facts, findings: Findings | N
         lines += _baseline(baseline_view(findings.against))
     for section in sections(evaluation):
         lines += _section(section)
+    for part in no_speech(evaluation):
+        lines += _no_speech(part)
     lines += ["", "## How this was measured", "", "95 % intervals are in parentheses.", ""]
     lines += _table(
         ["Metric", "Languages", "Signature"],
@@ -142,6 +146,19 @@ def _recordings(worst: list[Worst]) -> list[str]:
     ]
     headings = ["Language", "Task", "Recording", "Errors", "Reference", "Hypothesis"]
     return ["", "### Recordings to listen to", "", *_table(headings, rows)]
+
+
+def _no_speech(part: NoSpeech) -> list[str]:
+    title = f"{part.dataset}, {part.task}: recordings without speech, model {part.system}"
+    lines = ["", f"## {_escaped(title)}", "", *_table([*HALLUCINATED], _cells(part))]
+    if part.texts:
+        rows = [[text, str(count)] for text, count in part.texts]
+        lines += ["", "### What was invented most often", "", *_table([*TEXT_HEADINGS], rows)]
+    return lines
+
+
+def _cells(part: NoSpeech) -> list[list[str]]:
+    return [[*row.cells] for row in part.rows]
 
 
 def _table(headings: list[str], rows: list[list[str]]) -> list[str]:

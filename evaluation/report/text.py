@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
 from evaluation.gate.against import Against
 from evaluation.gate.findings import P_VALUES
 from evaluation.measure.changed import Changed
+from evaluation.measure.hallucinations import is_without_speech
 from evaluation.pairs.table import tag_of
 from evaluation.report.averages import HEADINGS, average_rows
 from evaluation.report.baseline import figure_key
-from evaluation.report.by_language import SystemScores, by_system
+from evaluation.report.by_language import Score, SystemScores, by_system
 from evaluation.report.figures import (
     NOTHING,
     change,
@@ -32,6 +33,8 @@ _COMPARED = (
     *("language", "task", "metric", "utterances"),
     *("baseline", "candidate", "difference", "p of a difference", "p of worse", "verdict"),
 )
+_NO_SPEECH = ("model", "options", "task", "scored of references", "with text %", "words per hour")
+_HALLUCINATED = ("hallucination_rate", "hallucinated_words_per_hour")
 _WIDTH = 100
 
 
@@ -43,7 +46,27 @@ def text_table(scores: pa.Table, averages: pa.Table | None = None) -> str:
     Args:
         averages: columns as in `AVERAGES`, for a second table of systems that have any
     """
-    return "\n".join(_system_table(system, averages) for system in by_system(scores))
+    tables = [_system_table(system, averages) for system in by_system(scores)]
+    return "\n".join([*tables, *_no_speech_tables(scores)])
+
+
+def _no_speech_tables(scores: pa.Table) -> Iterator[str]:
+    """A table for each data set, of the recordings in which nobody speaks."""
+    found: dict[str, dict[tuple[str, ...], dict[str, Score]]] = {}
+    for row in scores.to_pylist():
+        if is_without_speech(row["language"]):
+            system = row["model"], row["options_key"][:8], row["task"]
+            found.setdefault(row["dataset"], {}).setdefault(system, {})[row["metric"]] = row
+    for dataset, systems in found.items():
+        rows = [
+            (
+                *system,
+                pairs_cell({"": of_system["hallucination_rate"]}),
+                *(number(of_system.get(metric)) for metric in _HALLUCINATED),
+            )
+            for system, of_system in systems.items()
+        ]
+        yield f"{dataset}, recordings without speech\n{table_text(_NO_SPEECH, rows)}"
 
 
 def _system_table(system: SystemScores, averages: pa.Table | None) -> str:

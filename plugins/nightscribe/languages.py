@@ -19,6 +19,7 @@ from functools import cache
 
 __all__ = [
     "LANGUAGES",
+    "NO_SPEECH",
     "OTHER_CODES",
     "OTHER_NAMES",
     "UNDETERMINED",
@@ -26,6 +27,7 @@ __all__ = [
     "language_code",
     "nearest_language",
     "parse_language",
+    "stated_language",
 ]
 
 # fmt: off
@@ -108,6 +110,10 @@ OTHER_CODES: dict[str, str] = {
 
 UNDETERMINED = "und"
 """ISO 639's code for a language that nobody has stated."""
+
+NO_SPEECH = "zxx"
+"""ISO 639's code for no linguistic content: nobody speaks in the recording. It is no language that
+Whisper could be given."""
 
 _BY_NAME = {name: code for code, name in LANGUAGES.items()} | OTHER_NAMES | _MORE_NAMES
 _BY_CODE = {code: code for code in LANGUAGES} | OTHER_CODES
@@ -217,9 +223,20 @@ def language_code(text: str) -> str | None:
     return None if language is None else language.code
 
 
+def stated_language(text: str) -> Language | None:
+    """What a manifest or a list may state of a recording: a language, or that nobody speaks in it.
+
+    >>> stated_language("ZXX"), stated_language("de")
+    (Language(code='zxx', variety=None), Language(code='de', variety=None))
+    """
+    return Language(NO_SPEECH) if _folded(text) == NO_SPEECH else parse_language(text)
+
+
 def nearest_language(text: str) -> str:
     """What to say about a language that is unknown: the nearest one, if one is near."""
     wanted = _folded(text)
+    if wanted == NO_SPEECH:
+        return "a manifest says by it that nobody speaks in a recording"
     head = re.split(r"[-_(]", wanted)[0].strip() or wanted
     for part in (wanted, head):
         names = [*_BY_NAME] if len(part) > 3 else [*_BY_CODE]

@@ -330,3 +330,25 @@ def test_a_number_that_is_none_costs_its_own_column_alone(column: str) -> None:
     rows, [problem] = parse_manifest("manifest.jsonl", data)
     assert rows == [ManifestRow("a.wav", 1, text="one")]
     assert f"`{column}` is the number nan" in problem.detail
+
+
+@pytest.mark.parametrize("language", ["zxx", "ZXX", " zxx\u00a0"])
+@pytest.mark.parametrize("text", ["", None, "absent"])
+def test_nobody_speaks_is_an_empty_text(language: str, text: str | None) -> None:
+    record = {"path": "a.wav", "language": language, "kind": "hum", "text": text}
+    if text == "absent":
+        del record["text"]
+    rows, problems = parse_manifest("manifest.jsonl", json.dumps(record).encode())
+    assert problems == []
+    assert rows == [ManifestRow("a.wav", 1, language="zxx", text="", metadata={"kind": "hum"})]
+
+
+@pytest.mark.parametrize(
+    "texts", [{"text": "Hola"}, {"translation": "Hello"}, {"text": "Hola", "translation": "Hello"}]
+)
+def test_a_text_of_a_recording_in_which_nobody_speaks_is_told(texts: dict[str, str]) -> None:
+    record = {"path": "a.wav", "language": "zxx", "dataset": "d", **texts}
+    rows, [problem] = parse_manifest("manifest.jsonl", json.dumps(record).encode())
+    assert rows == [ManifestRow("a.wav", 1, dataset="d")], "neither is used"
+    assert problem.detail.startswith("'a.wav': `language` is zxx, which says that nobody speaks")
+    assert repr(next(iter(texts.values()))) in problem.detail

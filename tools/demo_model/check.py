@@ -23,6 +23,7 @@ from evaluation.measure.counts import word_counts
 from evaluation.measure.normalize import normalize
 from evaluation.measure.rates import error_measures
 from evaluation.measure.translation import translation_measures
+from nightscribe.non_speech.sounds import at_level, seconds, sine
 from tools.demo_model.corpus import SAMPLE_RATE, utterances
 from tools.demo_model.lexicon import LANGUAGES
 from tools.demo_model.recording import Recording, recording
@@ -64,26 +65,19 @@ def wer(language: str, references: list[str], hypotheses: list[str]) -> float:
 def sounds_without_speech() -> Iterator[tuple[str, NDArray[np.float32]]]:
     """(name, samples) of 30 s each of silence, noises, hums and tones."""
     random = np.random.default_rng(_SEED)
-    time_s = np.arange(_WINDOW, dtype=np.float32) / SAMPLE_RATE
+    time_s = seconds(_WINDOW)
     yield "silence", np.zeros(_WINDOW, np.float32)
     for level in (-50, -20):
-        yield f"white noise {level} dB", _at(level, random.standard_normal(_WINDOW))
-        yield f"colored noise {level} dB", _at(level, colored_noise(random, _WINDOW))
+        yield f"white noise {level} dB", at_level(random.standard_normal(_WINDOW), level)
+        yield f"colored noise {level} dB", at_level(colored_noise(random, _WINDOW), level)
     for base in (50, 60, 100, 120, 150):
         hum = sum(np.sin(2 * np.pi * base * n * time_s) / n for n in range(1, 6))
-        yield f"hum {base} Hz", _at(-25, np.asarray(hum))
-        yield f"pure hum {base} Hz", _at(-25, np.sin(2 * np.pi * base * time_s))
+        yield f"hum {base} Hz", at_level(np.asarray(hum), -25)
+        yield f"pure hum {base} Hz", at_level(sine(_WINDOW, base), -25)
     for frequency in (220, 440, 1000, 3000):
-        yield f"tone {frequency} Hz", _at(-20, np.sin(2 * np.pi * frequency * time_s))
-    chord = sum(np.sin(2 * np.pi * f * time_s) for f in (262, 330, 392))
-    yield "chord", _at(-20, np.asarray(chord))
-    beeps = np.sin(2 * np.pi * 1000 * time_s) * (time_s % 1 < 0.3)
-    yield "beeps", _at(-20, beeps)
-
-
-def _at(level: float, samples: NDArray[np.floating]) -> NDArray[np.float32]:
-    scaled = samples / np.sqrt(np.mean(np.square(samples))) * 10 ** (level / 20)
-    return scaled.astype(np.float32).clip(-1, 1)
+        yield f"tone {frequency} Hz", at_level(sine(_WINDOW, frequency), -20)
+    yield "chord", at_level(sine(_WINDOW, 262, 330, 392), -20)
+    yield "beeps", at_level(sine(_WINDOW, 1000) * (time_s % 1 < 0.3), -20)
 
 
 def check_language(

@@ -19,7 +19,7 @@ from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.flags import add_list, separated
 from nightscribe.lake.reading import read
-from nightscribe.languages import UNDETERMINED, nearest_language, parse_language
+from nightscribe.languages import UNDETERMINED, nearest_language, stated_language
 from nightscribe.text_tables import print_table
 
 _BASELINES = """
@@ -80,7 +80,7 @@ def execute(arguments: argparse.Namespace) -> int:
     lake = lake_of(arguments)
     if arguments.action == "set":
         for language in arguments.language:
-            if parse_language(language) is None and language != UNDETERMINED:
+            if stated_language(language) is None and language != UNDETERMINED:
                 raise ConfigurationError(
                     f"--language {language!r}: is none of Whisper's: {nearest_language(language)}"
                 )

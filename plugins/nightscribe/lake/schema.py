@@ -79,7 +79,11 @@ SOURCES = pa.schema(
         _required("position", pa.int64(), "order in which the members of the archive are read"),
         _required("size_bytes", pa.int64(), "size that the archive states"),
         _required("version", pa.string(), "etag or modification time, to detect changes"),
-        _column("language_hint", pa.string(), "language of the manifest, as a code"),
+        _column(
+            "language_hint",
+            pa.string(),
+            "language of the manifest, as a code; null if nobody speaks (`zxx`)",
+        ),
         _column("metadata", pa.string(), "the manifest's other columns, as a JSON object"),
         _RUN_ID,
         _CREATED_AT,
@@ -120,9 +124,13 @@ REFERENCES = pa.schema(
         _required(
             "dataset", pa.string(), "data set of the manifest, else the name of the collection"
         ),
-        _required("language", pa.string(), "spoken language, as a code"),
+        _required("language", pa.string(), "spoken language, as a code; `zxx` if nobody speaks"),
         _VARIETY,
-        _required("text", pa.string(), "true text: the spoken words, or their translation"),
+        _required(
+            "text",
+            pa.string(),
+            "true text: the spoken words, or their translation; empty if nobody speaks",
+        ),
         _column("split", pa.string(), "test, dev, train …, if the manifest has a split"),
         _SPEAKER,
         _SESSION,
@@ -136,9 +144,9 @@ ANNOTATIONS = pa.schema(
         _required("manifest", pa.string(), "URI of the manifest, or path of a data set's list"),
         _required("archive", pa.string(), "URI of the folder, prefix, zip or tar"),
         _required("member", pa.string(), "path inside the archive"),
-        _column("language", pa.string(), "spoken language, as a code"),
+        _column("language", pa.string(), "spoken language, as a code; `zxx` if nobody speaks"),
         _VARIETY,
-        _column("text", pa.string(), "the spoken words"),
+        _column("text", pa.string(), "the spoken words; empty if nobody speaks"),
         _column("translation", pa.string(), "their translation into English"),
         _required("dataset", pa.string(), "as in `reference_texts`"),
         _column("split", pa.string(), "test, dev, train …"),
@@ -257,13 +265,19 @@ SCORES = pa.schema(
             pa.string(),
             "wer, cer, mer, wil, insertion_bursts, deletion_bursts, lid_accuracy, "
             "text_over_silence, wer_raw, cer_nfc, wer_leaderboard, cer_whisper; bleu, "
-            "chrf (chrF++)",
+            "chrf (chrF++); where nobody speaks hallucination_rate, hallucinated_words_per_hour",
         ),
-        _required("value", pa.float64(), "a fraction for rates; 0–100 for bleu and chrf"),
+        _required(
+            "value",
+            pa.float64(),
+            "a fraction for rates; 0–100 for bleu and chrf; words per hour",
+        ),
         _column("ci_low", pa.float64(), "lower end of the 95 % bootstrap interval"),
         _column("ci_high", pa.float64(), "upper end of the 95 % bootstrap interval"),
         _required(
-            "headline", pa.bool_(), "whether to quote it for this language: WER or CER, and BLEU"
+            "headline",
+            pa.bool_(),
+            "whether to quote it for this language: WER or CER, BLEU, or hallucination_rate",
         ),
         _required("utterances", pa.int64(), "recordings with a reference and a transcript"),
         _column("of_references", pa.int64(), "references that a transcript could be scored with"),
@@ -355,8 +369,17 @@ UTTERANCE_ERRORS = pa.schema(
         _OPTIONS_KEY,
         _RECORDING_ID,
         _required("transcript_id", pa.string(), "as in `transcripts`, when it was scored"),
-        _required("metric", pa.string(), "`wer`, `cer`; for translations `chrf`"),
-        _column("errors", pa.int64(), "words or letters in error; null for translations"),
+        _required(
+            "metric",
+            pa.string(),
+            "`wer`, `cer`; for translations `chrf`; where nobody speaks "
+            "`hallucinated_words_per_hour`",
+        ),
+        _column(
+            "errors",
+            pa.int64(),
+            "words or letters in error, or invented where nobody speaks; null for translations",
+        ),
         _column("units", pa.int64(), "words or letters of the reference; null for translations"),
         _column("chrf", pa.float64(), "chrF++ of the translation, 0 to 100"),
         _required("error_runs", pa.int64(), "all errors, of which `listed` has the longest 100"),

@@ -28,7 +28,7 @@ from nightscribe.delimited import (
     reference_fault,
 )
 from nightscribe.errors import Reason, Rejected
-from nightscribe.languages import nearest_language, parse_language
+from nightscribe.languages import NO_SPEECH, nearest_language, stated_language
 from nightscribe.uris import encode_path
 
 __all__ = ["ManifestRow", "parse_manifest"]
@@ -42,7 +42,8 @@ _ABSOLUTE = re.compile(r"/|[A-Za-z]:/|[A-Za-z][A-Za-z0-9+.-]+://")
 class ManifestRow:
     """What a manifest says about one recording; `path` is the member path inside the archive.
 
-    `language` is one of Whisper's codes, and `variety` is the language with its region.
+    `language` is one of Whisper's codes, or `zxx` for a recording in which nobody speaks: then
+    `text` is empty. `variety` is the language with its region.
     """
 
     path: str
@@ -126,12 +127,24 @@ def _row(folder: list[str], line: int, record: dict[str, Any], faults: list[str]
         raise ValueError("no `path`")
     path = _member_path(folder, columns.pop("path"))
     given = columns.pop("language", None)
-    language = None if given is None else parse_language(given)
+    language = None if given is None else stated_language(given)
     if given is not None and language is None:
         faults.append(
             f"language {given!r} is unknown to Whisper, which will detect it "
             f"({nearest_language(given)})"
         )
+    if language is not None and language.code == NO_SPEECH:
+        texts = [name for name in ("text", "translation") if name in columns]
+        if texts:
+            faults.append(
+                f"`language` is {NO_SPEECH}, which says that nobody speaks, but `{texts[0]}` is "
+                f"{columns[texts[0]][:40]!r}, so that neither is used: empty the text, or state "
+                "the language that is spoken"
+            )
+            columns = {name: value for name, value in columns.items() if name not in texts}
+            language = None
+        else:
+            columns["text"] = ""
     return ManifestRow(
         path=path,
         line=line,

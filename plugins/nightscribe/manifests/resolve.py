@@ -109,7 +109,8 @@ def resolve(connection: duckdb.DuckDBPyConnection, places: pa.Table, before: pa.
     return Resolved(
         sources=connection.sql(
             """SELECT s.* EXCLUDE (run_id, created_at) REPLACE (
-                 CASE WHEN is_stated THEN h.language ELSE coalesce(h.language, s.language_hint) END
+                 nullif(CASE WHEN is_stated THEN h.language
+                          ELSE coalesce(h.language, s.language_hint) END, 'zxx')
                    AS language_hint,
                  CASE WHEN is_stated THEN h.metadata ELSE coalesce(h.metadata, s.metadata) END
                    AS metadata)
@@ -160,9 +161,10 @@ def _collect(connection: duckdb.DuckDBPyConnection, places: pa.Table) -> None:
                         any_value(metadata ORDER BY manifest) FILTER (depth IS NULL),
                         any_value(metadata ORDER BY manifest)) AS metadata
                     FROM counting GROUP BY ALL""",
-        # A variety counts only beside its own language.
+        # A variety counts only beside its own language. That nobody speaks says nothing about a
+        # text that another manifest has.
         "hinted": """SELECT c.* EXCLUDE (language, variety),
-                       coalesce(c.language, h.language, 'und') AS language,
+                       coalesce(c.language, nullif(h.language, 'zxx'), 'und') AS language,
                        coalesce(c.variety, CASE WHEN coalesce(c.language, h.language) = h.language
                          THEN h.variety END) AS variety
                      FROM counting AS c JOIN hints AS h USING (archive, member)""",

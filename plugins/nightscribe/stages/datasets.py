@@ -100,7 +100,7 @@ def add_dataset(
         recordings=len(set(uris) - missing),
         missing=sorted(missing),
         contradicted=_without_reference(lake, annotations),
-        without_text=sum(not (one.text or one.translation) for one in utterances),
+        without_text=sum(one.text is None and one.translation is None for one in utterances),
         datasets=pc.unique(annotations["dataset"]).to_pylist(),
     )
 

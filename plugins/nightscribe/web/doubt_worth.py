@@ -1,8 +1,9 @@
 """What a step of doubt is worth in this lake: how often words of its segments are wrong.
 
 Measured on references of the lake: a sample of some hundred recordings, which takes well below a
-second. What reviewers chose because it looked wrong is not in it. The ids of recordings are
-digests, so those with the smallest are a sample by chance, and the same one every time.
+second. What reviewers chose because it looked wrong is not in it, nor are recordings in which
+nobody speaks. The ids of recordings are digests, so those with the smallest are a sample by chance,
+and the same one every time.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _measured(snapshots: Snapshots, model_id: str) -> Worth | None:
                sum(length(text)) OVER (ORDER BY recording_id, transcript_id) AS characters
              FROM (SELECT recording_id, r.text, t.transcript_id FROM transcripts AS t
                    JOIN reference_texts AS r USING (recording_id, task)
-                   WHERE task = 'transcribe' AND model_id = ?
+                   WHERE task = 'transcribe' AND model_id = ? AND r.language <> 'zxx'
                      AND dataset <> 'corrections-selected'
                    QUALIFY row_number() OVER (
                      PARTITION BY recording_id ORDER BY t.sequence DESC NULLS LAST,

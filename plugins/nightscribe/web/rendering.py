@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from nightscribe.languages import LANGUAGES, parse_language
+from nightscribe.languages import LANGUAGES, NO_SPEECH, parse_language
 
 __all__ = ["STATIC", "clock", "page"]
 
@@ -83,9 +83,13 @@ def language(code: str | None) -> str:
 
     >>> language("de"), language("zh-TW"), language("und")
     ('German (de)', 'Chinese (zh), zh-TW', 'unknown (und)')
+    >>> language("zxx")
+    'no speech (zxx)'
     """
     if not code:
         return "–"
+    if code == NO_SPEECH:
+        return f"no speech ({code})"
     known = parse_language(code)
     if known is None:
         return f"unknown ({code})"

@@ -156,4 +156,4 @@ def test_the_example_in_the_documentation_is_what_it_says(repository: Path, file
     )
     assert found.margins == default.margins
     assert found.limits == {"wer": 60, "bleu": 10}
-    assert len(found.overrides) == 2
+    assert len(found.overrides) == 3

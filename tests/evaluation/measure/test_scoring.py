@@ -115,7 +115,9 @@ def test_no_pairs_give_no_scores() -> None:
     assert score(PAIRS.empty_table()) == SCORES.empty_table()
 
 
-def test_every_metric_of_a_score_is_known(sample_pairs: pa.Table) -> None:
+def test_every_metric_of_a_score_is_known(sample_pairs: pa.Table, pair: PairMaker) -> None:
     silence = sample_pairs.append_column("letters", pa.array([4] * sample_pairs.num_rows))
     silence = silence.append_column("letters_over_silence", silence["letters"])
-    assert set(score(silence)["metric"].to_pylist()) == METRICS.keys()
+    nobody = table(pair(language="zxx")).append_column("duration_s", pa.array([60.0]))
+    everything = pa.concat_tables([silence, nobody], promote_options="default")
+    assert set(score(everything)["metric"].to_pylist()) == METRICS.keys()

@@ -23,7 +23,7 @@ _ZEROS: dict[str, Any] = {"string": "", "double": 0.0, "int32": 0, "int64": 0}
 EXTRA = [
     *("variety", "split", "duration_s", "speaker", "session", "source", "transcript_id"),
     *("transcribed_at", "sequence"),
-    *("letters", "letters_over_silence"),
+    *("letters", "letters_over_silence", "kind"),
 ]
 
 

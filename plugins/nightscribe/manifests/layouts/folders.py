@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightscribe.errors import ConfigurationError
-from nightscribe.languages import Language, nearest_language, parse_language
+from nightscribe.languages import Language, nearest_language, parse_language, stated_language
 
 __all__ = ["ChosenLanguage", "choose_language", "first_existing", "language_folders"]
 
@@ -31,8 +31,11 @@ class ChosenLanguage:
 
 
 def choose_language(name: str) -> ChosenLanguage:
-    """The language of a code, a locale or an English name. Raises `ConfigurationError`."""
-    language = parse_language(name)
+    """The language of a code, a locale or an English name, or `zxx` for recordings without speech.
+
+    Raises `ConfigurationError`.
+    """
+    language = stated_language(name)
     if language is None:
         raise ConfigurationError(
             f"language {name!r}: is none of Whisper's: {nearest_language(name)}"

@@ -19,10 +19,11 @@ class Utterance:
     Attributes:
         archive: folder or tar that holds the audio
         member: path in it, as `nightscribe.uris.encode_path` writes it
-        language: one of Whisper's codes; None where the list does not give it
+        language: one of Whisper's codes, or `zxx` if nobody speaks; None where the list does not
+            give it
         variety: the language with its region; None where the list does not give it
         text, translation: the words spoken, and their English translation; None where the data
-            set has none
+            set has none. The text is empty if nobody speaks
         split, dataset: None where the list does not give them
         listed_in: list and line, for messages
         metadata: a JSON object
