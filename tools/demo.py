@@ -41,7 +41,7 @@ QUERIES = (
         "SELECT parse_filename(uri) AS file, reason FROM rejected ORDER BY ALL",
     ),
     (
-        "Under which conditions do transcripts go wrong? (errors in % of words or Chinese characters)",
+        "Under which conditions do transcripts go wrong? (error rates in %)",
         """SELECT condition, count(*) AS recordings,
                   round(100 * sum(errors) / sum(units), 1) AS error_rate
            FROM utterance_errors

@@ -1,4 +1,4 @@
-"""Difficult conditions: what is stated of a telephone line, a room and a background is what one hears."""
+"""Difficult conditions: a telephone line, a room and a background are as stated."""
 
 from __future__ import annotations
 
