@@ -40,8 +40,9 @@ def write_archive(folder: Path, count: int) -> None:
     A second call in the same process differs, since espeak-ng does not reset its noise generator.
     The manifest is written last: a folder without one is incomplete.
     """
+    from tools.demo_model.clips import encoded
     from tools.demo_model.recording import recording
-    from tools.demo_model.samples import FORMS, encoded
+    from tools.demo_model.samples import FORMS
 
     folder.mkdir(parents=True, exist_ok=True)
     rows = []

@@ -43,7 +43,8 @@ def by_format(
     medians of `repeats` runs. The time of the worker processes is wall time × `workers`, so it
     includes the hand-over between processes.
     """
-    from tools.demo_model.samples import FORMS, encoded
+    from tools.demo_model.clips import encoded
+    from tools.demo_model.samples import FORMS
 
     samples = _speech(archive, round(seconds * SAMPLE_RATE))
     contents = []

@@ -40,6 +40,17 @@ QUERIES = (
         "Which files could not be used, and why?",
         "SELECT parse_filename(uri) AS file, reason FROM rejected ORDER BY ALL",
     ),
+    (
+        "Under which conditions do transcripts go wrong? (error rates in %)",
+        """SELECT condition, count(*) AS recordings,
+                  round(100 * sum(errors) / sum(units), 1) AS error_rate
+           FROM utterance_errors
+           JOIN (SELECT DISTINCT recording_id, metadata->>'condition' AS condition FROM sources)
+               USING (recording_id)
+           WHERE task = 'transcribe' AND score_id IN (SELECT score_id FROM latest_scores)
+               AND condition IS NOT NULL
+           GROUP BY condition ORDER BY error_rate""",
+    ),
 )
 
 

@@ -11,14 +11,25 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from evaluation.measure.counts import word_counts
+from evaluation.measure.normalize import normalize
+from evaluation.measure.rates import error_measures
 from nightscribe.audio.containers import probe
 from nightscribe.audio.decode import decode
+from nightscribe.whisper.batched.scheduler import transcribe_batched
+from nightscribe.whisper.contract import Job, Request, Transcript
+from nightscribe.whisper.engines import load_model
+from nightscribe.whisper.options import Options
+from tools.demo_model.difficult import LANGUAGES as DIFFICULT
 from tools.demo_model.grammar import is_held_out
 from tools.demo_model.lexicon import LANGUAGES
+
+EASY = ("clean", "mild")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +91,54 @@ def test_every_language_has_references_that_training_never_heard(archive: Path) 
         assert row["text"]
         for sentence in re.findall(r"[^.?]+[.?]", row["translation"]):
             assert is_held_out({"en": sentence.strip()}), sentence
+
+
+def test_every_language_has_clean_and_difficult_recordings(archive: Path) -> None:
+    rows = manifest_rows(members(archive))
+    made = {
+        (language, condition)
+        for condition, languages in DIFFICULT.items()
+        for language in languages
+    }
+    stated = {(row["language"], row["condition"]) for row in rows}
+    assert stated == made | {(language, each) for language in LANGUAGES for each in EASY}
+    for language in LANGUAGES:
+        assert sum(one == language for one, _ in made) >= 2
+    assert all(len(languages) == 3 for languages in DIFFICULT.values())
+
+
+def test_difficult_recordings_are_misheard_but_are_not_garbage(
+    archive: Path, demo_checkpoint: Path
+) -> None:
+    """Over all recordings of a language, the clean ones taken as free of errors: 1 to 15 %."""
+    rows = manifest_rows(members(archive))
+    difficult = [row for row in rows if row["condition"] in DIFFICULT]
+    requests = [
+        Request(str(number), str(archive / row["path"]), (Job("transcribe", Options()),))
+        for number, row in enumerate(difficult)
+    ]
+    model = load_model(str(demo_checkpoint), "cpu")
+    heard = {one.recording_id: one for one in transcribe_batched(iter(requests), model)}
+    errors: dict[str, float] = dict.fromkeys([*LANGUAGES, *DIFFICULT], 0)
+    for number, row in enumerate(difficult):
+        result = heard[str(number)]
+        assert isinstance(result, Transcript)
+        wrong = len(row["text"]) * error_rate(row["text"], result.text, row["language"])
+        assert wrong < 0.75 * len(row["text"]), (row["path"], result.text)
+        for group in (row["language"], row["condition"]):
+            errors[group] += wrong
+    lengths = Counter[str]()
+    for row in rows:
+        lengths.update(dict.fromkeys((row["language"], row["condition"]), len(row["text"])))
+    rates = {group: wrong / lengths[group] for group, wrong in errors.items()}
+    assert all(0.01 <= rates[language] <= 0.15 for language in LANGUAGES), rates
+    assert all(rates[condition] >= 0.01 for condition in DIFFICULT), rates
+    assert max(rates.values()) > 3 * min(rates.values()), rates
+
+
+def error_rate(reference: str, hypothesis: str, language: str) -> float:
+    counts = word_counts([normalize(reference, language)], [normalize(hypothesis, language)])
+    return float(error_measures(counts).error_rate.value)
 
 
 def test_the_script_writes_this_archive(

@@ -1,13 +1,14 @@
 """Recordings that are longer than a window, from the grammar, with their true texts."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tools.demo_model.corpus import SAMPLE_RATE, Utterance, speak
-from tools.demo_model.grammar import sentences
+from tools.demo_model.grammar import Sentence, sentences
 from tools.demo_model.voices import draw_voice
 
 LEVEL = 10 ** (-3 / 20)  # of the speech, -3 dB
@@ -23,8 +24,12 @@ class Recording:
 
     def text(self, language: str) -> str:
         """The true text: in its own language, or its English translation."""
-        joint = "" if language == "zh" else " "
-        return joint.join(one.sentence[language] for _, _, one in self.utterances)
+        return joined([one.sentence for _, _, one in self.utterances], language)
+
+
+def joined(texts: Sequence[Sentence], language: str) -> str:
+    """Sentences in a language as one text."""
+    return ("" if language == "zh" else " ").join(text[language] for text in texts)
 
 
 def recording(language: str, seconds: float, seed: int) -> Recording:

@@ -1,8 +1,8 @@
 """Create the sample archive, which is like a small real one, from held-out sentences and voices.
 
 It has folders, a zip and a tar; WAV, FLAC, MP3, Opus and AAC; 8 to 48 kHz, mono and stereo; short
-clips and recordings of more than two minutes; a duplicate; three bad files; and manifests with the
-true texts.
+clips and recordings of more than two minutes; clips in difficult conditions; a duplicate; three bad
+files; and manifests with the true texts and the conditions.
 """
 
 import csv
@@ -13,48 +13,32 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-from tools.demo_model.corpus import SAMPLE_RATE, speak
-from tools.demo_model.grammar import Sentence, sentences
-from tools.demo_model.recording import LEVEL, recording
+from tools.demo_model.clips import COLUMNS, Clip, Form, clip_of, encoded, spoken
+from tools.demo_model.difficult import difficult_clips
+from tools.demo_model.grammar import sentences
+from tools.demo_model.recording import recording
 from tools.demo_model.sounds import add_recording_effects
 from tools.demo_model.voices import draw_voice
 
 _SEED = 4
-_DATASET = "synthetic"
-_SYNTHESIZER = "espeak-ng"
 _LONG_S = 126.0
 _DATE = (2026, 1, 1, 0, 0, 0)  # of all members, so that the archive is always the same
-
-
-@dataclass(frozen=True)
-class Form:
-    """The format of a clip, and whether it has recording effects."""
-
-    suffix: str
-    codec: str
-    rate: int
-    layout: str
-    sentences: int
-    clean: bool = True
-    bit_rate: int | None = None
-
 
 FORMS = (
     Form("flac", "flac", 44_100, "stereo", 1),
     Form("mp3", "libmp3lame", 22_050, "mono", 2, bit_rate=56_000),
-    Form("ogg", "libopus", 48_000, "mono", 1, clean=False, bit_rate=24_000),
+    Form("ogg", "libopus", 48_000, "mono", 1, bit_rate=24_000),
     Form("wav", "pcm_s16le", 16_000, "mono", 2),
-    Form("m4a", "aac", 32_000, "stereo", 1, clean=False, bit_rate=64_000),
-    Form("wav", "pcm_s16le", 8_000, "mono", 3, clean=False),
+    Form("m4a", "aac", 32_000, "stereo", 1, bit_rate=64_000),
+    Form("wav", "pcm_s16le", 8_000, "mono", 3),
 )
+_MILD = FORMS[2], FORMS[4], FORMS[5]  # with the effects that training has
 _LONG_FORMS = {
     "es": Form("mp3", "libmp3lame", 24_000, "mono", 0, bit_rate=48_000),
     "fr": Form("ogg", "libopus", 48_000, "stereo", 0, bit_rate=32_000),
@@ -65,95 +49,33 @@ FOLDERS = {"en": "english", "de": "german", "ru": "russian/radio", "zh": "chines
 """Language → folder of its clips. Clips of other languages are in a zip or tar."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """An encoded clip, and the content of its row in the manifest."""
-
-    name: str
-    content: bytes
-    language: str
-    text: str
-    translation: str
-
-    def row(self, path: str) -> list[str]:
-        """The row of the manifest for this clip at a path."""
-        return [path, self.language, self.text, self.translation, _DATASET, _SYNTHESIZER]
-
-
-def encoded(samples: NDArray[np.float32], form: Form) -> bytes:
-    """Encode 16 kHz mono samples in a format; returns the content of the file."""
-    file = io.BytesIO()
-    container = {"m4a": "ipod"}.get(form.suffix, form.suffix)
-    # Without it, an Ogg file has a random serial number.
-    exact = {"fflags": "+bitexact"}
-    with av.open(file, "w", format=container, options=exact) as output:
-        stream = output.add_stream(form.codec, rate=form.rate, layout=form.layout)
-        if form.bit_rate:
-            stream.bit_rate = form.bit_rate
-        resampler = av.AudioResampler(stream.format.name, form.layout, form.rate)
-        frame = av.AudioFrame.from_ndarray(
-            (samples.clip(-1, 1) * 32767).astype(np.int16)[None], "s16", "mono"
-        )
-        frame.sample_rate = SAMPLE_RATE
-        fifo = av.AudioFifo()
-        for resampled in [*resampler.resample(frame), *resampler.resample(None)]:
-            resampled.pts = None
-            fifo.write(resampled)
-        size = stream.codec_context.frame_size or 4096
-        while piece := fifo.read(size) or fifo.read(size, partial=True):
-            output.mux(stream.encode(piece))
-        output.mux(stream.encode(None))
-    return file.getvalue()
-
-
 def clips(language: str) -> list[Clip]:
     """One short clip per format, of one to three sentences."""
     pick = random.Random(f"{_SEED} {language}")
     arrays = np.random.default_rng(pick.getrandbits(64))
     source = sentences(held_out=True, seed=pick.getrandbits(32))
-    return [
-        _clip(language, number, form, list(islice(source, form.sentences)), pick, arrays)
-        for number, form in enumerate(FORMS, start=1)
-    ]
-
-
-def _clip(
-    language: str,
-    number: int,
-    form: Form,
-    texts: list[Sentence],
-    pick: random.Random,
-    arrays: np.random.Generator,
-) -> Clip:
-    voice = draw_voice(language, pick, held_out=True)
-    parts = [np.zeros(int(pick.uniform(0.1, 0.5) * SAMPLE_RATE), np.float32)]
-    for sentence in texts:
-        spoken = speak(sentence, language, voice).samples.astype(np.float32) / 32768
-        pause = np.zeros(int(pick.uniform(0.4, 0.9) * SAMPLE_RATE), np.float32)
-        parts += [spoken * LEVEL, pause]
-    samples = np.concatenate(parts)
-    if not form.clean:
-        samples = add_recording_effects(arrays, samples)
-    joint = "" if language == "zh" else " "
-    return Clip(
-        f"{language}-{number:02}.{form.suffix}",
-        encoded(samples, form),
-        language,
-        joint.join(sentence[language] for sentence in texts),
-        " ".join(sentence["en"] for sentence in texts),
-    )
+    made = []
+    for number, form in enumerate(FORMS, start=1):
+        texts = list(islice(source, form.sentences))
+        samples = spoken(texts, language, draw_voice(language, pick, held_out=True), pick)
+        if form in _MILD:
+            samples = add_recording_effects(arrays, samples)
+        condition = "mild" if form in _MILD else "clean"
+        made.append(clip_of(f"{language}-{number:02}", samples, form, texts, language, condition))
+    return made
 
 
 def long_clip(language: str) -> Clip:
     """A clip of more than two minutes."""
-    spoken = recording(language, _LONG_S, _SEED)
+    said = recording(language, _LONG_S, _SEED)
     form = _LONG_FORMS[language]
     return Clip(
         f"long-{language}.{form.suffix}",
-        encoded(spoken.samples, form),
+        encoded(said.samples, form),
         language,
-        spoken.text(language),
-        spoken.text("en"),
+        said.text(language),
+        said.text("en"),
+        "clean",
     )
 
 
@@ -177,7 +99,7 @@ def bad_files() -> dict[str, bytes]:
 def _manifest(rows: list[list[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "language", "text", "translation", "dataset", "synthesizer"])
+    writer.writerow(COLUMNS)
     writer.writerows(rows)
     return text.getvalue().encode()
 
@@ -234,6 +156,9 @@ def write_samples(folder: Path) -> None:
         clip = long_clip(language)
         store(f"long/{clip.name}", clip.content)
         rows.append(clip.row(f"long/{clip.name}"))
+    for clip in difficult_clips(_SEED):
+        store(f"difficult/{clip.name}", clip.content)
+        rows.append(clip.row(f"difficult/{clip.name}"))
     for name, content in bad_files().items():
         store(f"bad/{name}", content)
     store("manifest.csv", _manifest(rows))
