@@ -26,9 +26,9 @@ from benchmarks.scoring import evaluations_by_count, scoring_table
 from benchmarks.table import SHAPE_ENGINES, comparison, shape_table
 from nightscribe.audio.cores import usable_cores, workers_for
 from nightscribe.errors import ConfigurationError, ModelError
+from nightscribe.whisper.batched.random_weights import SHAPES
 from nightscribe.whisper.checkpoints import resolve
 from nightscribe.whisper.devices import pick_device
-from nightscribe.whisper.random_weights import SHAPES
 
 _TOKENS = range(3, 201)  # openai-whisper ends a window after 224
 

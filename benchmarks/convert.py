@@ -15,8 +15,8 @@ from whisper.model import ModelDimensions
 from whisper.tokenizer import Tokenizer
 
 from benchmarks.vocabulary import vocabulary
+from nightscribe.whisper.batched.random_weights import is_multilingual, languages, tokenizer_of
 from nightscribe.whisper.formats.hugging_face import RENAMED
-from nightscribe.whisper.random_weights import is_multilingual, languages, tokenizer_of
 
 
 def to_transformers(checkpoint: Path, folder: Path) -> None:

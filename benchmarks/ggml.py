@@ -19,7 +19,7 @@ from whisper.audio import mel_filters
 from whisper.model import ModelDimensions
 from whisper.tokenizer import get_encoding
 
-from nightscribe.whisper.random_weights import is_multilingual, languages
+from nightscribe.whisper.batched.random_weights import is_multilingual, languages
 
 _MAGIC = 0x67676D6C  # "ggml"
 _FLOAT32, _FLOAT16, _Q8_0 = 0, 1, 8  # types of tensors

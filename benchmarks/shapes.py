@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nightscribe.whisper.random_weights import SHAPES, random_network
+from nightscribe.whisper.batched.random_weights import SHAPES, random_network
 
 
 def write_checkpoint(shape: str, tokens: int, file: Path) -> None:

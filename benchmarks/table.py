@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.compare import Row, Spread
 from benchmarks.engines import BASELINE
-from nightscribe.whisper.random_weights import SHAPES, parameters
+from nightscribe.whisper.batched.random_weights import SHAPES, parameters
 
 _MIB = 1 << 20
 

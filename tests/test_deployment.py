@@ -486,7 +486,7 @@ def test_requirements_are_those_of_the_project(tmp_path: Path) -> None:
         check=True,
     ).stdout.splitlines()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert extras == ["s3", "gcs", "celery"]
+    assert extras == ["s3", "gcs", "celery", "vad"]
     assert set(project["dependencies"]) < set(printed)
     assert set(project["optional-dependencies"]["celery"]) < set(printed)
     assert not set(project["optional-dependencies"]["dev"]) & set(printed)

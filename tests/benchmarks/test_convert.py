@@ -9,7 +9,7 @@ import pytest
 import torch
 import whisper
 
-from nightscribe.whisper.random_weights import tokenizer_of
+from nightscribe.whisper.batched.random_weights import tokenizer_of
 
 TEXTS = (
     "Hello, it's 12 o'clock — I'll go.  Two  spaces\n and a new line",

@@ -10,7 +10,7 @@ import whisper
 
 from benchmarks.engines import BASELINE, ENGINES, Setup, load, missing_package
 from benchmarks.measure import EngineFailed, measure
-from nightscribe.whisper.random_weights import decoded_tokens
+from nightscribe.whisper.batched.random_weights import decoded_tokens
 from tests.benchmarks.conftest import TOKENS
 
 

@@ -147,7 +147,7 @@ def test_a_shape_that_ends_early_says_why(tmp_path: Path, monkeypatch: pytest.Mo
 def test_parameters_are_those_of_the_network(shape: str) -> None:
     from whisper.model import Whisper
 
-    from nightscribe.whisper.random_weights import SHAPES, parameters
+    from nightscribe.whisper.batched.random_weights import SHAPES, parameters
 
     network = Whisper(SHAPES[shape])
     assert parameters(SHAPES[shape]) == sum(weight.numel() for weight in network.parameters())

@@ -65,7 +65,7 @@ def random_model(shape: str, settings: Settings) -> LoadedModel:
     Raises:
         ConfigurationError: no official model has this name, or this machine lacks the device.
     """
-    from nightscribe.whisper.random_weights import SHAPES, random_network
+    from nightscribe.whisper.batched.random_weights import SHAPES, random_network
 
     if shape not in SHAPES:
         raise ConfigurationError(f"--shape {shape}: choose all, {', '.join(SHAPES)}")
@@ -86,7 +86,7 @@ def measured(shape: str, flags: Sequence[str], free_bytes: int | None) -> ShapeF
 
     `free_bytes`: a shape that needs more main memory is not tried; None: not known.
     """
-    from nightscribe.whisper.random_weights import SHAPES, parameters
+    from nightscribe.whisper.batched.random_weights import SHAPES, parameters
 
     count = parameters(SHAPES[shape])
     needed = int(count * 4 * _NEEDED + _NEEDED_BESIDE)

@@ -162,6 +162,7 @@ def numbered_frames(frames: int, script: Script) -> Iterator[None]:
 
 def theirs(script: Script, frames: int, options: Options) -> dict[str, Any]:
     given = dict(vars(options))
+    del given["speech_only"]  # which it does not have
     with numbered_frames(frames, script):
         found: dict[str, Any] = whisper.transcribe(
             Network(script), np.zeros(1, np.float32), fp16=False, **given

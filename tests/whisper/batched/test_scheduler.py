@@ -24,11 +24,11 @@ from nightscribe.audio.stored import Samples
 from nightscribe.audio.workers import Workers
 from nightscribe.errors import Reason
 from nightscribe.whisper.batched.model import Network
+from nightscribe.whisper.batched.random_weights import SHAPES
 from nightscribe.whisper.batched.scheduler import BatchedEngine, transcribe_batched
 from nightscribe.whisper.contract import Failure, Job, LoadedModel, Request, Transcript
 from nightscribe.whisper.engines import load_model
 from nightscribe.whisper.options import TASKS, Options
-from nightscribe.whisper.random_weights import SHAPES
 from tests.nights import SAMPLES
 from tests.parity import CASES, CLOSE, by_reference, differences, requests, run
 

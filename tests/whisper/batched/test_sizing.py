@@ -10,9 +10,9 @@ from whisper.model import AudioEncoder, TextDecoder
 
 from nightscribe.whisper.batched import sizing
 from nightscribe.whisper.batched.model import Network
+from nightscribe.whisper.batched.random_weights import SHAPES
 from nightscribe.whisper.batched.sizing import slot_bytes, slots_that_fit
 from nightscribe.whisper.engines import load_model
-from nightscribe.whisper.random_weights import SHAPES
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
