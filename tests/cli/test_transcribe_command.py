@@ -356,7 +356,7 @@ def test_every_flag_of_the_whisper_command_is_known() -> None:
     ours = flags_of(our_parser())
     assert len(FLAGS) > 30
     assert set(FLAGS) - set(ours) == set()
-    assert ours.keys() - set(FLAGS) == {"audio", "engine", "precision"}
+    assert ours.keys() - set(FLAGS) == {"audio", "engine", "precision", "speech_only"}
 
 
 @pytest.mark.parametrize("flag", FLAGS)
