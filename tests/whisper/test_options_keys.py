@@ -31,7 +31,6 @@ DEFAULTS = {
     "prefix": "null",
     "prepend_punctuations": '"\\"\'“¿([{-"',
     "sample_len": "null",
-    "speech_only": "false",
     "suppress_blank": "true",
     "suppress_tokens": '"-1"',
     "temperature": "[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]",

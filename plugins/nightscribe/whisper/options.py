@@ -144,8 +144,14 @@ class Options:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        """All options as a JSON object."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False)
+        """All options as a JSON object; `speech_only`, the youngest, only if it is chosen.
+
+        So equal options have the JSON that stands beside the transcripts of older lakes.
+        """
+        values = dataclasses.asdict(self)
+        if not self.speech_only:
+            del values["speech_only"]
+        return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
     def with_language(self, language: str | None) -> Options:
         """The same options with this language (None: detect it)."""

@@ -13,4 +13,5 @@ From the outside in:
 - `alignment`, `word_timestamps`: the times of words
 - `model`, `layers`, `linear`: the network over fixed-size caches; `model_shape`: its dimensions
 - `sizing`, `memory`: how many slots fit
+- `random_weights`: networks of the official shapes, to measure speed without their weights
 """
