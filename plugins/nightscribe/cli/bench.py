@@ -93,10 +93,6 @@ def execute(arguments: argparse.Namespace) -> int:
     given = {name: vars(arguments)[name] for name in ("model", "device", "precision", "task")}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     archives = tuple(arguments.archives or settings.archives)
-    if arguments.json:
-        _require_writable(arguments.json)
-    if arguments.shape == "all":
-        return _all_shapes(arguments, settings, archives)
 
     from nightscribe.cli.excerpts import noise
     from nightscribe.cli.shapes import jobs_of_random_weights, random_model
@@ -104,12 +100,17 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.whisper.contract import Job
     from nightscribe.whisper.engines import model_loader
 
-    if arguments.shape:
+    order = Order(archives, settings.model, settings.task, settings.language)
+    wanted = None if arguments.shape else order.wanted(settings)
+    if arguments.json:
+        _require_writable(arguments.json)
+    if arguments.shape == "all":
+        return _all_shapes(arguments, settings, archives)
+    if wanted is None:
         jobs = jobs_of_random_weights(settings.task)
         excerpts = _excerpts(archives, settings) if archives else noise()
         model = random_model(arguments.shape, settings)
     else:
-        wanted = Order(archives, settings.model, settings.task, settings.language).wanted(settings)
         jobs = tuple(Job(task, wanted.options) for task in wanted.tasks)
         excerpts = _excerpts(wanted.archives, settings)
         model = model_loader(settings)(settings.model)
@@ -138,7 +139,8 @@ def _measure(
     warm_up(engine, model, jobs, excerpts)
     speed = measure_speed(engine, model, jobs, excerpts, arguments.minutes * 60)
     if not speed.audio_s:
-        raise ConfigurationError("none of the recordings could be transcribed")
+        archives = ", ".join(arguments.archives or settings.archives) or "noise"
+        raise ConfigurationError(f"no recording of {archives} could be transcribed")
     figures = {
         **asdict(speed),
         "rtfx": speed.rtfx,

@@ -47,6 +47,11 @@ class Request:
     audio: BinaryIO | str  # encoded bytes, or the path of a file
     jobs: tuple[Job, ...]
 
+    @property
+    def speech_only(self) -> bool:
+        """Whether a job asks where somebody speaks."""
+        return any(job.options.speech_only for job in self.jobs)
+
 
 @dataclass(frozen=True)
 class Transcript:

@@ -65,8 +65,7 @@ def _transcribe_jobs(
     request: Request, decoded: Samples, model: LoadedModel, verbose: bool | None
 ) -> Iterator[Transcript | Failure]:
     samples = as_float(decoded.samples[:])
-    wanted = any(job.options.speech_only for job in request.jobs)
-    speech = speech_in(decoded.samples) if wanted else None
+    speech = speech_in(decoded.samples) if request.speech_only else None
     # One detection serves both tasks of a recording.
     detected: tuple[str, float] | None = None
     for job in request.jobs:

@@ -176,8 +176,7 @@ class BatchedEngine:
             self._jobs.reject(request, outcome)
             return
         log_mel = LogMel(outcome.samples, self._network.dims.n_mels, self._device)
-        wanted = any(job.options.speech_only for job in request.jobs)
-        speech = speech_in(outcome.samples) if wanted else None
+        speech = speech_in(outcome.samples) if request.speech_only else None
         start = frame_at(speech[0][0]) if speech else 0
         recording = ActiveRecording(
             request,
