@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.archive import Recorded
-from benchmarks.table import table
 from nightscribe.audio.decode import decode
 from nightscribe.audio.operations import Decoding
 from nightscribe.audio.samples import SAMPLE_RATE
 from nightscribe.audio.stored import Samples, decode_to
 from nightscribe.audio.workers import Workers
+from nightscribe.text_tables import markdown_table
 
 ALL = "all of them, by worker processes"
 """Name of the row in which worker processes decode all formats."""
@@ -113,4 +113,4 @@ def decoding_table(speeds: Sequence[DecodingSpeed], target: float) -> str:
         for speed in speeds
     ]
     head = ["format", "size per hour", "RTFx per core", "audio per core second"]
-    return table([*head, f"cores for {target:g}"], rows)
+    return markdown_table([*head, f"cores for {target:g}"], rows)

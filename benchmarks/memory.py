@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.archive import Recorded
 from benchmarks.engines import Setup
 from benchmarks.measure import measure
-from benchmarks.table import table
 from nightscribe.audio.decode import decode
 from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
+from nightscribe.text_tables import markdown_table
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,4 @@ def memory_table(runs: Sequence[MemoryUse]) -> str:
         ]
         for run in runs
     ]
-    return table(["what", "audio", "time", "RTFx", "peak memory"], rows)
+    return markdown_table(["what", "audio", "time", "RTFx", "peak memory"], rows)

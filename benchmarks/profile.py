@@ -20,7 +20,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks.engines import Setup, load
-from benchmarks.table import table
+from nightscribe.text_tables import markdown_table
 
 STAGES = {
     "wait for audio": ("audio.workers.Workers.submit", "audio.workers.Workers.finished"),
@@ -76,7 +76,7 @@ class Profile:
         steps, batches = self.stages["decode steps"].calls, self.stages["encode"].calls
         return "\n".join(
             [
-                table(["stage", "share", "time", "calls", "a call"], lines),
+                markdown_table(["stage", "share", "time", "calls", "a call"], lines),
                 "",
                 f"{self.rows} tokens in {steps} steps: {self.rows / max(steps, 1):.1f} a step.",
                 f"{self.windows} windows in {batches} batches of the encoder.",

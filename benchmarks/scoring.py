@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measure import ResourceMonitor, environment
-from benchmarks.table import table
+from nightscribe.text_tables import markdown_table
 
 LANGUAGES = ("en", "de", "es", "fr", "ru", "hi", "ar", "zh")
 """Each has an eighth of the utterances."""
@@ -98,7 +98,7 @@ def scoring_table(runs: Sequence[EvaluationRun]) -> str:
         ]
         for run in runs
     ]
-    return table(["utterances", "time", "time per utterance", "peak memory"], rows)
+    return markdown_table(["utterances", "time", "time per utterance", "peak memory"], rows)
 
 
 def _vocabulary(random: np.random.Generator, language: str) -> Words:

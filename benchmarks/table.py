@@ -6,22 +6,10 @@ from collections.abc import Sequence
 
 from benchmarks.compare import Row, Spread
 from benchmarks.engines import BASELINE
+from nightscribe.text_tables import markdown_table
 from nightscribe.whisper.batched.random_weights import SHAPES, parameters
 
 _MIB = 1 << 20
-
-
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table. All columns but the first are right-aligned."""
-    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        return f"| {' | '.join(padded)} |"
-
-    rule = [f"{'-' * widths[0]}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
-    return "\n".join(line(cells) for cells in (head, rule, *lines))
 
 
 def comparison(rows: Sequence[Row], *, on_device: bool, readable: bool) -> str:
@@ -39,7 +27,7 @@ def comparison(rows: Sequence[Row], *, on_device: bool, readable: bool) -> str:
         else:
             cells += ["–" if row.tokens is None else str(row.tokens)]
         lines.append(cells)
-    return table(head, lines)
+    return markdown_table(head, lines)
 
 
 SHAPE_ENGINES = (
@@ -60,7 +48,7 @@ def shape_table(found: Sequence[tuple[str, Sequence[Row]]], engines: Sequence[st
         cells = [shape, f"{parameters(SHAPES[shape]) / 1e6:.0f} M"]
         cells += [_speed_and_memory(by_engine.get(name)) for name in engines]
         lines.append(cells)
-    return table(["shape", "parameters", *engines], lines)
+    return markdown_table(["shape", "parameters", *engines], lines)
 
 
 def _speed_and_memory(row: Row | None) -> str:

@@ -1,4 +1,4 @@
-"""Tables as plain text, for a terminal, a log or a pipe."""
+"""Tables as text, for a terminal, a log, a pipe, or a page in Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
-__all__ = ["print_table", "table_text"]
+__all__ = ["markdown_table", "print_table", "table_text"]
 
 _WIDE = 10_000
 """Characters per line; in effect no limit."""
@@ -57,3 +57,16 @@ def _is_numeric(cells: Sequence[str]) -> bool:
     """Whether every non-empty cell begins with a digit, or a sign and a digit."""
     filled = [cell.lstrip("+-") for cell in cells if cell and cell != "–"]
     return bool(filled) and all(cell[:1].isdigit() for cell in filled)
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, to read in a terminal too. Columns but the first are right-aligned."""
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        return f"| {' | '.join(padded)} |"
+
+    rule = [f"{'-' * widths[0]}", *(f"{'-' * (width - 1)}:" for width in widths[1:])]
+    return "\n".join(line(cells) for cells in (head, rule, *lines))

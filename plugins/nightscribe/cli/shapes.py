@@ -15,6 +15,7 @@ from typing import Any
 from nightscribe.errors import ConfigurationError
 from nightscribe.progress import duration
 from nightscribe.settings import GIB, MIB, Settings
+from nightscribe.text_tables import markdown_table
 from nightscribe.whisper.contract import Job, LoadedModel
 from nightscribe.whisper.devices import pick_device, pick_precision
 from nightscribe.whisper.options import Options, tasks_of
@@ -134,7 +135,7 @@ def fitting(figures: Sequence[ShapeFigures], hours: float, within: float) -> str
 def shape_table(figures: Sequence[ShapeFigures], within: float) -> str:
     """The figures as a table of a terminal, which is Markdown too."""
     head = ("model", "parameters", "RTFx", "peak memory", f"audio in {within:g} h")
-    lines = [head]
+    lines = []
     for one in figures:
         count = f"{one.parameters / 1e6:.0f} M"
         if one.rtfx is None or one.peak_memory_bytes is None:
@@ -143,12 +144,4 @@ def shape_table(figures: Sequence[ShapeFigures], within: float) -> str:
         memory = f"{one.peak_memory_bytes / MIB:.0f} MiB"
         hours = f"{one.hours_in(within):,.0f} h"
         lines.append((one.shape, count, f"{one.rtfx:.1f}", memory, hours))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-
-    def row(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        return f"| {' | '.join(padded)} |"
-
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(row(cells) for cells in (head, rule, *lines[1:]))
+    return markdown_table(head, lines)
