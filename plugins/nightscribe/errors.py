@@ -110,6 +110,10 @@ class LakeError(NightscribeError):
     """A lake that cannot be opened, read or written."""
 
 
+class BusyError(LakeError):
+    """Other processes commit to a table all the time."""
+
+
 class SearchError(NightscribeError):
     """A search index that cannot be built or read."""
 

@@ -191,6 +191,28 @@ class Settings(_FromEnvironment):
         description="schedule of the DAG transcribe_archives, a cron expression; `none`: manual "
         "runs only",
     )
+    maintain_schedule: str = Field(
+        "@weekly",
+        description="schedule of the DAG maintain_lake, a cron expression; `none`: manual runs "
+        "only",
+    )
+    keep_days: float = Field(
+        7.0,
+        ge=1,
+        description="days for which maintenance keeps files, log entries and specs that nothing "
+        "new needs. Longer than any task takes, and than anyone reads an old catalog",
+    )
+    errors_keep_days: float = Field(
+        90.0,
+        ge=0,
+        description="days for which maintenance keeps the rows of `utterance_errors`; those of the "
+        "newest evaluation stay",
+    )
+    retention: Annotated[dict[str, float], NoDecode] = Field(
+        {},
+        description="days after which maintenance forgets the recordings of a collection, such as "
+        "`s3://calls=365,/data/interviews=30`; those of other collections stay",
+    )
     gate: str = Field(
         "",
         description="path of a gate.toml: the DAG evaluate_transcripts fails if a language is "
@@ -250,6 +272,22 @@ class Settings(_FromEnvironment):
         if value not in ("auto", "manifest") and language_code(value) is None:
             raise ValueError(CHOOSE_LANGUAGE)
         return value
+
+    @field_validator("retention", mode="before")
+    @classmethod
+    def _read_rules(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        rules: dict[str, float] = {}
+        for part in filter(None, map(str.strip, value.split(","))):
+            uri, _, days = part.rpartition("=")
+            try:
+                rules[uri.strip()] = float(days)
+            except ValueError:
+                uri = ""
+            if not uri.strip() or not rules[uri.strip()] > 0:
+                raise ValueError(f"{part!r}: expected COLLECTION=DAYS, such as s3://calls=365")
+        return rules
 
     @field_validator("archives", "upload_places", mode="before")
     @classmethod

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.replaced import note_replaced
 from nightscribe.lake.rows import rows_of
+from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
 
 
@@ -67,11 +70,31 @@ def attempt(name: str, transcripts: int) -> dict[str, Any]:
     }
 
 
+def filled(name: str, **values: Any) -> dict[str, Any]:
+    """A row of a table with these values, and something in all other columns that need it."""
+    empty = {"string": "", "double": 0.0, "bool": False, "binary": b""}
+    return {
+        field.name: empty.get(str(field.type), [] if pa.types.is_list(field.type) else 0)
+        for field in SCHEMAS[name]
+        if not field.nullable and field.name not in ("run_id", "created_at")
+    } | values
+
+
+def add(lake: Lake, name: str, *rows: dict[str, Any]) -> None:
+    """Commit rows, whatever else the table has."""
+    lake.append(name, rows_of(name, list(rows), "run"))
+
+
 def commit(lake: Lake, name: str, recordings: str, *, finish: bool = True) -> None:
     """What an attempt commits: a transcript of two segments for each recording, by replacing."""
-    rows = [transcript(f"{one}-{name}", one, attempt_id=name) for one in recordings]
-    ids = [row["transcript_id"] for row in rows]
-    segments = [segment(one, index) for one in ids for index in range(2)]
+    rows = [
+        transcript(f"{one}-{name}", one, attempt_id=name, segment_count=2) for one in recordings
+    ]
+    segments = [
+        segment(row["transcript_id"], index) | {"recording_id": row["recording_id"]}
+        for row in rows
+        for index in range(2)
+    ]
     lake.append("segments", rows_of("segments", segments))
     lake.append("batches", rows_of("batches", [attempt(name, len(rows))], "run"))
     if finish:

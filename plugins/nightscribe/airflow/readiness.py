@@ -24,7 +24,13 @@ from nightscribe.stages.findings import Finding, fail, ok, warn
 
 __all__ = ["DAGS", "airflow_findings", "set_up"]
 
-DAGS = ("transcribe_archives", "evaluate_transcripts", "transcribe_upload", "commit_reviews")
+DAGS = (
+    "transcribe_archives",
+    "evaluate_transcripts",
+    "transcribe_upload",
+    "commit_reviews",
+    "maintain_lake",
+)
 
 _ANSWER_S = 4.0
 _LOOPBACK = ("//127.", "//localhost", "//[::1]")

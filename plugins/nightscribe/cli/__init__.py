@@ -3,8 +3,8 @@
 exit codes:
   0    success
   1    done, but some inputs or models could not be used or files not be exported (each is
-       reported), there was nothing to evaluate, export or show, or `doctor` found what would stop
-       the night
+       reported), there was nothing to evaluate, export or show, `doctor` found what would stop
+       the night, or `lake check` what is wrong with a lake
   2    stopped by an argument, a setting, a model, a lake, or a failure of the disk or the network;
        the message says which
   3    `evaluate --gate` found a language that is worse than its baseline or beyond a limit
@@ -46,6 +46,8 @@ COMMANDS = (
     "sql",
     "export",
     "index",
+    "lake",
+    "forget",
     "datasets",
     "evaluate",
     "baseline",

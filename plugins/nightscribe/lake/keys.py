@@ -17,6 +17,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "source_states": ("archive", "member"),
     "corrections": ("decision_id", "index"),
     "reviews": ("decision_id",),
+    "forgotten": ("recording_id",),
     "transcripts": ("recording_id", "model_id", "task", "options_key"),
 }
 """Table → columns whose values identify a row."""

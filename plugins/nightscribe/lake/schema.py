@@ -517,6 +517,20 @@ SOURCE_STATES = pa.schema(
     ]
 )
 
+FORGOTTEN = pa.schema(
+    [
+        _RECORDING_ID,
+        _required(
+            "places",
+            pa.list_(pa.string()),
+            "SHA-256 of archive, line feed and member, of each place where it was",
+        ),
+        _column("reason", pa.string(), "why, as given by who wanted it"),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "recordings": RECORDINGS,
     "sources": SOURCES,
@@ -537,6 +551,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "waveforms": WAVEFORMS,
     "corrections": CORRECTIONS,
     "reviews": REVIEWS,
+    "forgotten": FORGOTTEN,
 }
 """Table name → schema. The name is `reference_texts` because SQL reserves `references`."""
 
@@ -552,6 +567,7 @@ ADDED_LATER = frozenset(
         "reviews",
         "verdicts",
         "utterance_errors",
+        "forgotten",
     }
 )
 """Tables that an older lake of the same format may not have."""

@@ -10,8 +10,9 @@ There are four ways to write:
 
 Delta Lake refuses a commit if another commit with the same *application transaction* id was made
 after the writer took its snapshot. All commits but those of `append` to a table carry the
-same id. So "read the keys, then append the missing rows" is a compare-and-swap: after a refusal,
-the writer checks the files that were added since, and tries again.
+same id, those of maintenance too (`change`). So "read the keys, then append the missing rows" is a
+compare-and-swap: after a refusal, the writer checks the files that were added since, and tries
+again.
 
 A table with the column `sequence` has its commits numbered, so that the order of its rows does not
 depend on clocks. The number is the version that the commit makes of the state that the writer has
@@ -25,7 +26,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -33,7 +34,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.table import TableMerger
 
-from nightscribe.errors import LakeError
+from nightscribe.errors import BusyError, LakeError
 from nightscribe.faults import reason_of
 from nightscribe.interruption import interruptible
 from nightscribe.lake.damage import check_log, lost_versions, overlooked_entry, table_fault
@@ -42,14 +43,19 @@ from nightscribe.lake.log import read_log
 from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_LATER, SEQUENCE, WRITTEN_SCHEMAS
 
-__all__ = ["REPLACED", "Lake", "Note"]
+__all__ = ["FORGOTTEN", "REPLACED", "Lake", "Note"]
 
 REPLACED = "nightscribe.replaced"
 """Application-transaction id of commits that replace rows of `transcripts`, and of those that
 delete what belonged to them. Its version is that of the table `transcripts`."""
 
+FORGOTTEN = "nightscribe.forgotten"
+"""The same for segments of transcripts that were deleted and not replaced."""
+
 Note: TypeAlias = Callable[[DeltaTable], tuple[dict[str, str], list[Transaction]]]
 """From the state that a commit replaces: metadata and transactions to record with the commit."""
+
+T = TypeVar("T")
 
 _WRITERS = "nightscribe"
 """Application-transaction id of all conditional commits to a table."""
@@ -122,16 +128,11 @@ class Lake(LakeLocation):
         rows = rows.cast(WRITTEN_SCHEMAS[name])
         if rows.num_rows == 0:
             return
-        if SEQUENCE not in rows.column_names:
-            try:
-                self._write(self.table(name), rows, None)
-            except CommitFailedError as error:  # after the retries of delta-rs
-                raise _too_busy(self.path(name)) from error
-            return
+        transactions = [_WRITERS] if SEQUENCE in rows.column_names else None
         for attempt in range(_ATTEMPTS):
             table = self.table(name)
             try:
-                self._write(table, _numbered(rows, table), [_WRITERS])
+                self._write(table, _numbered(rows, table), transactions)
                 return
             except CommitFailedError:
                 _wait_for_others(attempt)
@@ -254,6 +255,31 @@ class Lake(LakeLocation):
                 raise _write_failed(self.path(name), error) from error
         raise _too_busy(self.path(name))
 
+    def change(
+        self,
+        name: str,
+        act: Callable[[DeltaTable, CommitProperties], T],
+        attempts: int = _ATTEMPTS,
+    ) -> T:
+        """Commit what changes no row of a table, such as a rearrangement of its files.
+
+        Args:
+            act: is given the table at its newest version, and what to record with each commit
+            attempts: calls of `act` at most; one that another commit overtakes is repeated
+
+        Raises:
+            BusyError: other processes always commit first.
+            LakeError: the table cannot be written.
+        """
+        for attempt in range(attempts):
+            try:
+                return act(self.table(name), _transactions([_WRITERS]))
+            except CommitFailedError:
+                _wait_for_others(attempt)
+            except (OSError, DeltaError) as error:
+                raise _write_failed(self.path(name), error) from error
+        raise _too_busy(self.path(name), attempts)
+
     def mark(self, name: str, transaction: Transaction) -> None:
         """Record a transaction with a commit that changes no row."""
         try:
@@ -335,9 +361,9 @@ def _wait_for_others(attempt: int) -> None:
     time.sleep(random.uniform(0, min(2.0, 0.02 * 1.5**attempt)))
 
 
-def _too_busy(target: str) -> LakeError:
-    return LakeError(
-        f"could not commit to {target}: {_ATTEMPTS} other commits came first; run again when "
+def _too_busy(target: str, attempts: int = _ATTEMPTS) -> BusyError:
+    return BusyError(
+        f"could not commit to {target}: {attempts} other commits came first; run again when "
         "fewer processes write to this lake"
     )
 

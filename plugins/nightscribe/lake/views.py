@@ -21,7 +21,7 @@ from nightscribe.lake.damage import check_files, lost_versions
 from nightscribe.lake.doubtful import DOUBTFUL
 from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_COLUMNS, SCHEMAS
-from nightscribe.lake.tables import REPLACED, Lake
+from nightscribe.lake.tables import FORGOTTEN, REPLACED, Lake
 
 __all__ = ["ROOT", "VIEWS", "create_views"]
 
@@ -34,6 +34,7 @@ _DUCKDB_TYPES = {
     "binary": "BLOB",
     "timestamp[us, tz=UTC]": "TIMESTAMPTZ",
     "list<element: int32>": "INTEGER[]",
+    "list<element: string>": "VARCHAR[]",
 }
 """Arrow type → DuckDB type."""
 
@@ -211,6 +212,10 @@ VIEWS: dict[str, tuple[str, str]] = {
         """SELECT * FROM files.sources ANTI JOIN (
              FROM files.source_states WHERE missing <> 'nothing') USING (archive, member)""",
     ),
+    "forgotten": (
+        "Recordings that are not transcribed any more, by their hash only.",
+        "SELECT * FROM files.forgotten",
+    ),
     "latest_transcripts": (
         "The newest transcript of each recording and task, of any model and options. Without "
         "recordings that no place holds any more, because all have another content now.",
@@ -336,9 +341,10 @@ def _opened(lake: Lake, wanted: set[str]) -> dict[str, DeltaTable | None]:
         transcripts, segments = tables.get("transcripts"), tables.get("segments")
         if transcripts is None or segments is None:
             return tables
-        # If transcripts were replaced in between and their segments deleted, the older list of
-        # transcripts would show them without segments.
-        if (segments.transaction_version(REPLACED) or -1) <= transcripts.version():
+        # If transcripts were replaced or deleted in between, and then their segments, the older
+        # list of transcripts would show them without segments.
+        marks = (segments.transaction_version(mark) or -1 for mark in (REPLACED, FORGOTTEN))
+        if max(marks) <= transcripts.version():
             return tables
 
 

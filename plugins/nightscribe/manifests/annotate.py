@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from nightscribe.errors import Reason, Rejected
+from nightscribe.lake.forgetting import OF_FORGOTTEN
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
@@ -123,9 +124,10 @@ def annotate(lake: Lake, annotations: pa.Table, run_id: str) -> int:
     """
     if annotations.num_rows == 0:
         return 0
-    with connect(lake, views=_VIEWS) as connection:
+    with connect(lake, views=[*_VIEWS, "forgotten"]) as connection:
         connection.register("given", annotations)
         connection.execute("CREATE TEMP TABLE named AS FROM given")
+        connection.execute(f"DELETE FROM named WHERE {OF_FORGOTTEN}")
         match_spellings(connection, "named", "sources")
         rows = connection.sql("FROM named ORDER BY manifest, archive, member").to_arrow_table()
         places = connection.sql("SELECT DISTINCT archive, member FROM named").to_arrow_table()

@@ -94,8 +94,11 @@ def _build(lake: Lake, folder: Path) -> Built:
     known = _known(folder, before)
     if known is None:
         before = None
-    sweep(folder, keep=before.generation if before else None)
     with connect(lake, memory_limit=_MEMORY) as connection:
+        [(forgotten,)] = connection.execute("SELECT count(*) FROM forgotten").fetchall()
+        if before is not None and before.forgotten != forgotten:
+            before = known = None
+        sweep(folder, keep=before.generation if before else None)
         added, removed = _difference(connection, known or _ids([]))
         facts = _facts(connection)
         if before is not None and not added and not removed:
@@ -108,7 +111,13 @@ def _build(lake: Lake, folder: Path) -> Built:
             segments, count = _write(made, removed, _segments(connection))
             latest = connection.sql("SELECT transcript_id FROM latest").to_arrow_table()
             pq.write_table(latest, made / KNOWN)
-            state = State(lake=lake.uri, generation=made.name, segments=count, **facts)
+            state = State(
+                lake=lake.uri,
+                generation=made.name,
+                segments=count,
+                forgotten=forgotten,
+                **facts,
+            )
             write_state(folder, state)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)

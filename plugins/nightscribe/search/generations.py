@@ -46,6 +46,8 @@ class State(BaseModel):
     Attributes:
         lake: URI of the lake that the index is made from
         generation: name of the folder
+        forgotten: rows of the table `forgotten`. Tantivy keeps what it deletes for a time, so that
+            an index from before recordings were forgotten is made anew
         known_until: when the newest transcript that was looked at was created; None without any
         languages: of the transcripts, the most frequent first, as with `models`
     """
@@ -58,6 +60,7 @@ class State(BaseModel):
     known_until: datetime | None
     transcripts: int
     segments: int
+    forgotten: int = 0
     languages: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 

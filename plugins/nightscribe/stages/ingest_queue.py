@@ -73,6 +73,7 @@ class _File:
     size_bytes: int = 0
     outcome: Inspected | Rejected | None = None
     waiting: bool = False  # a worker has yet to decode its content
+    is_forgotten: bool = False
 
 
 @dataclass
@@ -106,12 +107,14 @@ class IngestQueue:
     waiting: dict[int, list[_File]] = field(default_factory=dict)  # number in `workers` → files
 
     def __post_init__(self) -> None:
-        with connect(self.lake, views=["recordings", "sources"]) as connection:
+        with connect(self.lake, views=["recordings", "sources", "forgotten"]) as connection:
             ids = connection.sql("SELECT recording_id FROM recordings").fetchall()
+            forgotten = connection.sql("SELECT recording_id FROM forgotten").fetchall()
             archives = connection.sql("SELECT DISTINCT archive FROM sources").fetchall()
         self.read_before = {archive for (archive,) in archives}
         # 32 bytes per digest instead of 64 characters: a million recordings take 70 MB.
         self.known = {bytes.fromhex(row[0]) for row in ids}
+        self.forgotten = {row[0] for row in forgotten}
 
     def reject(
         self,
@@ -138,7 +141,8 @@ class IngestQueue:
             if listed_bytes not in (None, entry.size_bytes):
                 detail = f"{listed_bytes} bytes when it was listed, and now {entry.size_bytes}"
                 raise Rejected(Reason.CHANGED, detail)
-            if bytes.fromhex(entry.recording_id) not in self.known:
+            entry.is_forgotten = entry.recording_id in self.forgotten
+            if not entry.is_forgotten and bytes.fromhex(entry.recording_id) not in self.known:
                 self._inspect(entry, file)
         except Rejected as rejected:
             entry.outcome = rejected
@@ -183,6 +187,8 @@ class IngestQueue:
             entry.account.new -= 1
         if isinstance(entry.outcome, Rejected):
             self._record_rejection(entry, entry.outcome)
+        elif entry.is_forgotten:
+            self._record_forgotten(entry)
         else:
             self._record_recording(entry, entry.outcome)
         if entry.listed_bytes is not None:
@@ -215,6 +221,12 @@ class IngestQueue:
                 recording_id=crashed,
             )
         )
+
+    def _record_forgotten(self, entry: _File) -> None:
+        """No row says that it is there, so every scan finds it new, and it is hashed again."""
+        assert entry.account is not None
+        self.counts.already_known += 1
+        entry.account.known += 1
 
     def _record_recording(self, entry: _File, found: Inspected | None) -> None:
         assert entry.source is not None

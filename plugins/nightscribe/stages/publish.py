@@ -10,6 +10,7 @@ import duckdb
 
 from nightscribe.errors import LakeError
 from nightscribe.lake.damage import explains
+from nightscribe.lake.forgetting import delete_forgotten, mark_unpurged
 from nightscribe.lake.published import note_versions
 from nightscribe.lake.replaced import delete_replaced
 from nightscribe.lake.tables import Lake
@@ -38,12 +39,20 @@ def publish(lake: Lake) -> str:
     written, and writes again if a table has a newer version than its catalog. The process that
     writes last also reads last, so the last catalog is up to date.
 
-    Before, it deletes what replaced transcripts have left in the tables.
+    Before, it deletes what replaced transcripts have left in the tables, and rows of forgotten
+    recordings that a run has committed that was at work when they were forgotten.
     """
     try:
         delete_replaced(lake)
     except LakeError as error:  # the views hide these rows; the next publication deletes them
         log.warning("rows of replaced transcripts stay for now: %s", error)
+    if found := delete_forgotten(lake):
+        mark_unpurged(lake)
+        log.warning(
+            "a run brought rows of forgotten recordings back, in %s: they are deleted again, and "
+            "`nightscribe lake maintain` removes their files",
+            ", ".join(found),
+        )
     for _ in range(_ATTEMPTS):
         content, shown = _catalog(lake)
         uri = lake.put_file(CATALOG, content)

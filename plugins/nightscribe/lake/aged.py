@@ -1,0 +1,76 @@
+"""Remove what is kept for a time only: errors of old evaluations, specs, and unfinished files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from nightscribe.lake.reading import connect
+from nightscribe.lake.tables import Lake
+
+__all__ = ["delete_old_errors", "remove_old_files"]
+
+SPECS = "_plans"
+_UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
+"""Name of a file that a killed process has not finished, see `nightscribe.whole_file`."""
+
+
+def delete_old_errors(lake: Lake, keep: timedelta) -> int:
+    """Delete the `utterance_errors` of evaluations that ended before `keep`, but for the newest.
+
+    Their scores stay. Returns the number of evaluations; raises `LakeError`.
+    """
+    with connect(lake, views=["utterance_errors", "scores"]) as connection:
+        rows = connection.execute(
+            """SELECT DISTINCT score_id FROM files.utterance_errors JOIN (
+                 SELECT score_id, max(created_at) AS ended FROM files.scores GROUP BY score_id
+                 QUALIFY row_number() OVER (
+                   ORDER BY max(sequence) DESC NULLS LAST, max(created_at) DESC, score_id) > 1)
+                 USING (score_id)
+               WHERE ended < $before ORDER BY score_id""",
+            {"before": datetime.now(UTC) - keep},
+        ).fetchall()
+    ids = pa.array([score_id for (score_id,) in rows], pa.string())
+    lake.delete("utterance_errors", pa.table({"score_id": ids}), ["score_id"])
+    return len(ids)
+
+
+def remove_old_files(lake: Lake, before: datetime) -> int:
+    """Remove the specs of runs that ended before a moment, and files that were not finished.
+
+    A task of such a run can then not be repeated. Returns the number of files. Raises `OSError`.
+    """
+    filesystem = lake.filesystem
+    filesystem.invalidate_cache()
+    root = lake.native_path(SPECS)
+    files = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
+    newest: dict[str, datetime] = {}
+    for path, info in files.items():
+        run = path.removeprefix(root).strip("/").partition("/")[0]
+        newest[run] = max(_modified(info), newest.get(run, datetime.min.replace(tzinfo=UTC)))
+    old = [run for run, written in newest.items() if written < before]
+    removed = [path for path in files if path.removeprefix(root).strip("/").split("/")[0] in old]
+    for run in old:
+        filesystem.rm(f"{root}/{run}", recursive=True)
+    if lake.is_local:  # an object store has no file before it is whole
+        unfinished = [
+            path
+            for path, info in filesystem.find(lake.native_path(""), detail=True).items()
+            if _UNFINISHED.fullmatch(path.rpartition("/")[2]) and _modified(info) < before
+        ]
+        for path in unfinished:
+            filesystem.rm_file(path)
+        removed += unfinished
+    return len(removed)
+
+
+def _modified(info: Mapping[str, Any]) -> datetime:
+    """When a file was written, of a local disk (a number) or an object store (a time)."""
+    written = info.get("mtime", info.get("LastModified"))
+    if isinstance(written, datetime):
+        return written
+    return datetime.fromtimestamp(float(written or 0), UTC)

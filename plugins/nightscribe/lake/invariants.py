@@ -1,0 +1,155 @@
+"""What must hold between the tables of a lake, and what to do about it if it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nightscribe.lake.damage import damage_of
+from nightscribe.lake.keys import KEYS
+from nightscribe.lake.published import published_versions
+from nightscribe.lake.reading import connect
+from nightscribe.lake.schema import SCHEMAS, SEQUENCE
+from nightscribe.lake.tables import Lake
+
+__all__ = ["INVARIANTS", "Finding", "Invariant", "check", "unpublished"]
+
+_MEMORY = "512MB"
+"""Of DuckDB; what does not fit is written to the temporary folder."""
+
+_AGAIN = "`nightscribe run --force` with its archive transcribes it again"
+_BACKUP = "copy the table back from a backup"
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A sentence about the tables.
+
+    Attributes:
+        name: the sentence
+        query: rows that contradict it; their first column names the row
+        remedy: what to do about such rows
+    """
+
+    name: str
+    query: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What contradicts an invariant.
+
+    Attributes:
+        rows: how many rows do
+        example: one of them
+    """
+
+    invariant: str
+    rows: int
+    example: str
+    remedy: str
+
+
+def _refers(table: str, column: str, to: str, remedy: str) -> Invariant:
+    return Invariant(
+        f"every row of {table} has its row of {to}",
+        f"SELECT {column} FROM files.{table} ANTI JOIN files.{to} USING ({column})",
+        remedy,
+    )
+
+
+def _unique(table: str, key: tuple[str, ...]) -> Invariant:
+    columns = ", ".join(f'"{column}"' for column in key)
+    return Invariant(
+        f"no key is twice in {table}",
+        f"SELECT concat_ws(', ', {columns}) FROM files.{table} GROUP BY {columns} "
+        "HAVING count(*) > 1",
+        _BACKUP,
+    )
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant(
+        "every transcript has its segments",
+        """SELECT transcript_id FROM files.transcripts LEFT JOIN (
+             SELECT transcript_id, count(*) AS rows, count(DISTINCT "index") AS distinct_rows,
+               max("index") AS last
+             FROM files.segments GROUP BY transcript_id) USING (transcript_id)
+           WHERE coalesce(rows, 0) <> segment_count
+             OR coalesce(distinct_rows, 0) <> segment_count
+             OR coalesce(last, -1) <> segment_count - 1""",
+        _AGAIN,
+    ),
+    Invariant(
+        "every segment is of its transcript's recording",
+        """SELECT s.transcript_id FROM files.segments AS s
+           JOIN files.transcripts AS t USING (transcript_id)
+           WHERE s.recording_id <> t.recording_id""",
+        _AGAIN,
+    ),
+    Invariant(
+        "no id is twice in transcripts",
+        "SELECT transcript_id FROM files.transcripts GROUP BY ALL HAVING count(*) > 1",
+        _BACKUP,
+    ),
+    *(_unique(table, key) for table, key in KEYS.items()),
+    _refers("sources", "recording_id", "recordings", _BACKUP),
+    _refers("transcripts", "recording_id", "recordings", _BACKUP),
+    _refers("waveforms", "recording_id", "recordings", _BACKUP),
+    _refers("warnings", "recording_id", "recordings", _BACKUP),
+    _refers("transcripts", "attempt_id", "batches", _BACKUP),
+    Invariant(
+        "no attempt has more transcripts than it wrote",
+        """SELECT attempt_id FROM files.batches JOIN (
+             SELECT attempt_id, count(*) AS rows FROM files.transcripts GROUP BY attempt_id)
+             USING (attempt_id)
+           WHERE rows > transcripts""",
+        _BACKUP,
+    ),
+)
+
+
+def check(lake: Lake) -> list[Finding]:
+    """Everything that contradicts an invariant, damage of files first.
+
+    Reads every file. Raises `LakeError` if the tables cannot be read at all.
+    """
+    if (damage := damage_of(lake, content=True)) is not None:
+        return [Finding("every file is there and whole", 1, damage, _BACKUP)]
+    found = []
+    with connect(lake, memory_limit=_MEMORY) as connection:
+        for invariant in (*INVARIANTS, *_numbered(lake)):
+            [(rows, example)] = connection.execute(
+                f"SELECT count(*), min(f.found)::VARCHAR FROM ({invariant.query}) AS f(found)"
+            ).fetchall()
+            if rows:
+                found.append(Finding(invariant.name, rows, str(example), invariant.remedy))
+    return found
+
+
+def _numbered(lake: Lake) -> list[Invariant]:
+    """No row has a number of a commit that has not been made; see `nightscribe.lake.tables`."""
+    return [
+        Invariant(
+            f"no row of {name} is of a later commit than the newest",
+            f"SELECT sequence FROM files.{name} WHERE sequence NOT BETWEEN 1 AND "
+            f"{lake.table(name).version()}",
+            _BACKUP,
+        )
+        for name, schema in SCHEMAS.items()
+        if SEQUENCE in schema.names and lake.table_if_made(name) is not None
+    ]
+
+
+def unpublished(lake: Lake) -> list[str]:
+    """Tables with commits that `catalog.duckdb` does not show yet.
+
+    After a run there are none; during one there may be. Raises `LakeError`.
+    """
+    published = published_versions(lake)
+    tables = {name: lake.table_if_made(name) for name in SCHEMAS}
+    return [
+        name
+        for name, table in tables.items()
+        if table is not None and table.version() > published.get(name, -1)
+    ]

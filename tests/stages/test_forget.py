@@ -1,0 +1,231 @@
+"""What is forgotten is gone: no file of the lake has a byte of it, and no night brings it back."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from evaluation.lake import evaluate_lake
+from nightscribe.errors import ConfigurationError
+from nightscribe.lake.forgetting import allow, is_purged
+from nightscribe.lake.invariants import check
+from nightscribe.lake.keys import KEYS
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.reading import connect, read
+from nightscribe.lake.rows import rows_of
+from nightscribe.lake.tables import Lake
+from nightscribe.settings import Settings
+from nightscribe.stages import forget as forgetting
+from nightscribe.stages.forget import choose, expired, forget, purge_all
+from nightscribe.stages.index import index
+from nightscribe.stages.maintain import maintain
+from nightscribe.stages.publish import publish
+from nightscribe.stages.run_ids import work_folder
+from tests.evaluation.lakes import judged_lake
+from tests.lake.made_up import add, filled
+
+SECRET = "Codename Zanzibar"
+"""Said in one recording only, as in what a manifest, a reviewer and a baseline say of it."""
+NAME = "zanzibar-call.wav"
+SETTINGS = Settings()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with a recording of which every table speaks, evaluated and indexed."""
+    folder = tmp_path_factory.mktemp("forget")
+    lake = judged_lake(folder)
+    secret = read(lake, "SELECT recording_id FROM sources WHERE member = 'en-03.wav'")
+    [recording] = secret["recording_id"].to_pylist()
+    for name in ("transcripts", "segments", "reference_texts", "baselines"):
+        found = read(lake, f"SELECT * FROM {name} WHERE recording_id = $id", id=recording)
+        # Wrong enough for the report to show it.
+        more = " and so on" * 20 if name in ("transcripts", "segments") else ""
+        texts = pa.array([f"{SECRET} {text}{more}" for text in found["text"].to_pylist()])
+        place = found.schema.get_field_index("text")
+        changed = found.set_column(place, found.schema.field("text"), texts)
+        key = KEYS.get(
+            name, ("transcript_id", "index") if name == "segments" else KEYS["transcripts"]
+        )
+        lake.upsert(name, changed, key)
+    source = read(lake, "SELECT * FROM sources WHERE recording_id = $id", id=recording).to_pylist()
+    lake.delete("sources", pa.table({"recording_id": [recording]}), ["recording_id"])
+    place = {"archive": source[0]["archive"], "member": NAME}
+    add(lake, "sources", source[0] | place | {"metadata": json.dumps({"about": SECRET})})
+    of_it = {"recording_id": recording, "text": SECRET, "detail": SECRET, "replaced": SECRET}
+    for name in ("waveforms", "warnings", "corrections", "reviews", "rejected"):
+        add(lake, name, filled(name, **{k: v for k, v in of_it.items() if k in _columns(name)}))
+    add(lake, "annotations", filled("annotations", **place, text=SECRET, manifest="m.csv"))
+    add(lake, "source_states", filled("source_states", **place))
+    lake.put_file(f"uploads/{recording}/{NAME}.txt", SECRET.encode())
+    spec = io.BytesIO()
+    pq.write_table(pa.table({"member": ["other.wav", NAME]}), spec)
+    lake.put_file(f"{work_folder('a night')}/ingest.parquet", spec.getvalue())
+    evaluate_lake(lake, "evaluation")
+    publish(lake)
+    index(lake, SETTINGS)
+    return Path(lake.uri)
+
+
+def _columns(name: str) -> set[str]:
+    from nightscribe.lake.schema import SCHEMAS
+
+    return set(SCHEMAS[name].names)
+
+
+@pytest.fixture
+def lake(whole: Path, tmp_path: Path) -> Lake:
+    return open_lake(str(shutil.copytree(whole, tmp_path / "lake")))
+
+
+def of_secret(lake: Lake) -> str:
+    found = read(lake, "SELECT recording_id FROM recordings ORDER BY recording_id")
+    [choice] = [
+        one
+        for one in choose(lake, found["recording_id"].to_pylist())
+        if one.places and NAME in one.places[0]
+    ]
+    return choice.recording_id
+
+
+def traces(lake: Lake, *words: str) -> list[str]:
+    """Files of the lake with one of these words, also in the values of Parquet files."""
+    return [
+        str(path.relative_to(lake.uri))
+        for path in sorted(Path(lake.uri).rglob("*"))
+        if path.is_file()
+        for content in contents(path)
+        if any(word.encode() in content for word in words)
+    ]
+
+
+def contents(path: Path) -> Iterator[bytes]:
+    yield path.read_bytes()
+    if path.suffix == ".parquet":
+        yield repr(pq.read_table(path).to_pylist()).encode()
+
+
+def test_no_byte_of_a_forgotten_recording_is_left(lake: Lake) -> None:
+    recording = of_secret(lake)
+    words = (SECRET, "Zanzibar", NAME)
+    places = {path.split("/")[0] for path in traces(lake, *words)}
+    assert places >= {"transcripts", "segments", "baselines", "annotations", "_plans", "reports"}
+    before = counted(lake)
+    done = forget(lake, [recording], SETTINGS, "run", "asked for by letter")
+    assert traces(lake, *words) == []
+    assert {path.split("/")[0] for path in traces(lake, recording)} == {"forgotten"}
+    assert done.rows["segments"] == 1
+    assert check(lake) == []
+    after = counted(lake)
+    assert all(after[name] < before[name] for name in done.rows)
+    assert after["recordings"] == before["recordings"] - 1
+    [row] = read(lake, "FROM forgotten").to_pylist()
+    assert (row["recording_id"], row["reason"]) == (recording, "asked for by letter")
+    # The next evaluation and the next publication work as before.
+    assert evaluate_lake(lake, "later") is not None
+    publish(lake)
+    assert traces(lake, *words) == []
+
+
+def counted(lake: Lake) -> dict[str, int]:
+    from nightscribe.lake.schema import SCHEMAS
+
+    with connect(lake) as connection:
+        return {
+            name: connection.execute(f"SELECT count(*) FROM files.{name}").fetchall()[0][0]
+            for name in SCHEMAS
+        }
+
+
+def test_a_run_that_was_at_work_does_not_bring_it_back(lake: Lake) -> None:
+    recording = of_secret(lake)
+    transcripts = read(lake, "SELECT * FROM transcripts WHERE recording_id = $id", id=recording)
+    segments = read(lake, "SELECT * FROM segments WHERE recording_id = $id", id=recording)
+    forget(lake, [recording], SETTINGS, "run")
+    assert is_purged(lake)
+    lake.append("segments", segments)
+    lake.append("transcripts", transcripts)
+    publish(lake)
+    assert read(lake, "FROM transcripts WHERE recording_id = $id", id=recording).num_rows == 0
+    assert not is_purged(lake)
+    maintain(lake, SETTINGS, "run")
+    assert is_purged(lake)
+    assert traces(lake, SECRET) == []
+
+
+def test_forgetting_that_was_interrupted_is_ended_by_maintenance(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = of_secret(lake)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(forgetting, "purge_all", stop)
+        with pytest.raises(KeyboardInterrupt):
+            forget(lake, [recording], SETTINGS, "run")
+    assert traces(lake, SECRET)
+    maintain(lake, SETTINGS, "run")
+    assert traces(lake, SECRET) == []
+
+
+def test_what_is_at_a_place_and_what_a_condition_says_is_chosen(lake: Lake) -> None:
+    recording = of_secret(lake)
+    [place] = choose(lake, [recording])[0].places
+    archive = place.partition("!/")[0]
+    assert [one.recording_id for one in choose(lake, sources=[place])] == [recording]
+    assert len(choose(lake, sources=[archive])) == counted(lake)["recordings"]
+    [found] = choose(lake, where=f"metadata->>'about' = '{SECRET}'")
+    assert found.recording_id == recording
+    assert found.rows["transcripts"] == 2
+    assert choose(lake, where="duration_s > 1e9") == []
+    with pytest.raises(ConfigurationError):
+        choose(lake, where="true); DROP TABLE x; SELECT (1")
+
+
+def test_a_collection_is_kept_for_as_long_as_its_rule_says(lake: Lake) -> None:
+    collection = read(lake, "SELECT any_value(collection) AS c FROM sources")["c"].to_pylist()[0]
+    recording = of_secret(lake)
+    old = read(lake, "SELECT * FROM recordings WHERE recording_id = $id", id=recording).to_pylist()
+    old[0]["created_at"] = datetime.now(UTC) - timedelta(days=100)
+    lake.upsert("recordings", rows_of("recordings", old), ["recording_id"], restamp=True)
+
+    def rules(**days: float) -> Settings:
+        return SETTINGS.model_copy(update={"retention": {collection: days["days"]}})
+
+    assert expired(lake, SETTINGS) == []
+    assert expired(lake, rules(days=101)) == []
+    assert expired(lake, rules(days=99)) == [recording]
+    elsewhere = filled("sources", recording_id=recording, archive="x", collection="x")
+    add(lake, "sources", elsewhere)
+    assert expired(lake, rules(days=99)) == []
+    lake.delete("sources", pa.table({"archive": ["x"]}), ["archive"])
+    assert maintain(lake, rules(days=99), "run").forgotten == 1
+    assert traces(lake, SECRET) == []
+
+
+@pytest.mark.parametrize("wrong", ["s3://calls", "=3", "s3://calls=soon", "s3://calls=0"])
+def test_a_wrong_rule_of_retention_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSCRIBE_RETENTION", f"/data=2, {wrong}")
+    with pytest.raises(ValueError, match="expected COLLECTION=DAYS"):
+        Settings()
+    monkeypatch.setenv("NIGHTSCRIBE_RETENTION", "/data/a=b=2, s3://calls=0.5")
+    assert Settings().retention == {"/data/a=b": 2.0, "s3://calls": 0.5}
+
+
+def test_undone_it_may_be_read_again(lake: Lake) -> None:
+    recording = of_secret(lake)
+    forget(lake, [recording], SETTINGS, "run")
+    allow(lake, [recording])
+    assert read(lake, "FROM forgotten").num_rows == 0
+    purge_all(lake, SETTINGS)
+    assert is_purged(lake)
