@@ -133,6 +133,33 @@ def test_a_call_that_fails_is_said_and_no_answer_is_shorter(
         assert counts(calls, tmp_path / "lake") == rows
 
 
+@pytest.mark.parametrize("command", ["maintain", "forget"])
+def test_upkeep_after_a_call_that_fails_ends_as_if_none_had(
+    command: str, calls: FaultyCalls, whole: Path, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    words: list[object] = ["lake", "maintain", "--lake", lake]
+    if command == "forget":
+        words = ["forget", "--lake", lake, "--where", "true", "--yes"]
+    shutil.copytree(whole, lake)
+    clean = calls.run(words, lake)
+    assert clean.code == 0, clean.err
+    made = counts(calls, lake)
+    assert made[0]["transcripts"] == (0 if command == "forget" else 1)
+    for number in numbers(clean.count, command, 1):
+        shutil.rmtree(lake)
+        shutil.copytree(whole, lake)
+        ran = calls.run(words, lake, number)
+        assert_said(ran, clean)
+        if ran.code:
+            again = calls.run(["lake", "maintain", "--lake", lake])
+            assert again.code == 0, again.err
+            if command == "forget":
+                assert calls.run(words).code in (0, 1)  # 1: nothing is left to forget
+        assert counts(calls, lake) == made, ran
+        assert calls.run(["lake", "check", "--lake", lake]).code == 0
+
+
 @pytest.mark.parametrize("command", ["run", "datasets"])
 def test_the_run_after_a_call_that_fails_makes_the_same_lake(
     command: str, calls: FaultyCalls, archive: Path, whole: Path, tmp_path: Path

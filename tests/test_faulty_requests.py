@@ -138,3 +138,19 @@ def test_what_a_lake_in_an_object_store_lacks_is_said(
     assert ran.code == 2
     [line] = [line for line in ran.err.splitlines() if line.startswith("error: ")]
     assert re.match(f"error: lake {lake}: table {what}", line), line
+
+
+def test_maintenance_and_forgetting_work_in_an_object_store(cloud: Cloud) -> None:
+    lake = cloud.new_lake()
+    assert cloud.calls.run(["lake", "maintain", "--lake", lake]).code == 0
+    checked = cloud.calls.run(["lake", "check", "--lake", lake])
+    assert checked.code == 0, checked.out
+    ran = cloud.calls.run(["forget", "--lake", lake, "--where", "true", "--yes"])
+    assert ran.code == 0, ran.err
+    assert counts(cloud.calls, lake)[0]["transcripts"] == 0
+    listed = cloud.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{cloud.lakes}/")["Contents"]
+    bodies = {
+        one["Key"]: cloud.client.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
+        for one in listed
+    }
+    assert [key for key, body in bodies.items() if b"The doctor" in body] == []

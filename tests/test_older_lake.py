@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from evaluation.lake import Evaluated, evaluate_lake
+from nightscribe.lake.invariants import check as contradictions
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.maintain import maintain
 from nightscribe.stages.night import Night, run
 from nightscribe.stages.order import Order
 from nightscribe.whisper.options import Options
@@ -254,6 +256,15 @@ def test_the_scores_are_those_of_jiwer_and_sacrebleu(evaluated: Evaluated, lake:
     count, wrong = check(lake)
     assert wrong == []
     assert count == sum(row["metric"] in METRICS for row in evaluated.scores.to_pylist()) > 30
+
+
+def test_an_older_lake_is_whole_and_maintenance_changes_no_row(tmp_path: Path) -> None:
+    lake = copy_of_the_lake(tmp_path / "lake")
+    assert contradictions(lake) == []
+    before = {view: rows_now(lake, view) for view in VIEWS}
+    maintain(lake, CPU, "maintenance")
+    assert contradictions(lake) == []
+    assert {view: rows_now(lake, view) for view in VIEWS} == before
 
 
 def values(scores: list[dict[str, Any]]) -> dict[tuple[str, ...], tuple[int, float]]:

@@ -88,8 +88,8 @@ def _model_id(model: str) -> str:
     return hashlib.sha256(model.encode()).hexdigest()
 
 
-def plan_once(lake_uri: str, model: str) -> dict[str, float]:
-    """Plan all recordings for a model. Returns seconds, peak memory and counts."""
+def plan_once(lake_uri: str, model: str, collection: str = COLLECTION) -> dict[str, float]:
+    """Plan all recordings of a collection for a model. Returns seconds, peak memory and counts."""
     from nightscribe.lake.opening import open_lake
     from nightscribe.stages.pending import Wanted
     from nightscribe.stages.plan import plan
@@ -98,7 +98,7 @@ def plan_once(lake_uri: str, model: str) -> dict[str, float]:
     started = time.monotonic()
     planned = plan(
         open_lake(lake_uri),
-        Wanted(model, _model_id(model), ("transcribe",), Options(), (COLLECTION,)),
+        Wanted(model, _model_id(model), ("transcribe",), Options(), (collection,)),
         folder=f"_plans/{model}-{time.time_ns()}",
         run_id="measure",
         batch_audio_s=12_000.0,

@@ -53,6 +53,11 @@ class Decision:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     reviews: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def recordings(self) -> frozenset[str]:
+        """The recordings that it is about: one."""
+        return frozenset(row["recording_id"] for row in (*self.corrections, *self.reviews))
+
     def rows(self, table: str, run_id: str) -> pa.Table:
         """Its rows of a table."""
         return rows_of(table, getattr(self, table), run_id)
@@ -123,6 +128,10 @@ class Decisions:
             except NightscribeError as error:
                 unreadable.append(str(error))
         return _oldest_first(decisions), unreadable
+
+    def files_about(self, transcript_id: str) -> list[Path]:
+        """The files of all decisions about a transcript."""
+        return list(_files(self._place(transcript_id)))
 
     def remove(self, decision: Decision, older_than_s: float) -> None:
         """Remove a decision that the lake has, if its file has this age."""

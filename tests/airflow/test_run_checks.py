@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from nightscribe.airflow import form
+from nightscribe.airflow.maintenance import run_maintain
 from nightscribe.airflow.reviews import run_commit_reviews
 from nightscribe.airflow.tasks import check_run, run_plan, run_publish, run_scan
 from nightscribe.airflow.upload import ingest_upload
@@ -184,6 +185,17 @@ def test_an_upload_is_refused_for_the_same_mistakes(
     with pytest.raises(AirflowFailException, match=sentence):
         ingest_upload(conf, "run", dag, SimpleNamespace(conf=conf))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_the_maintenance_takes_no_parameter_and_counts(
+    archive: dict[str, list[str]], tmp_path: Path
+) -> None:
+    dag = SimpleNamespace(params={})
+    with pytest.raises(AirflowFailException, match="'force'; the DAG has no parameters"):
+        run_maintain({}, "run", dag, SimpleNamespace(conf={"force": 1}))
+    assert list(tmp_path.iterdir()) == []
+    done = run_maintain({}, "run", dag, SimpleNamespace(conf={}))
+    assert set(done.values()) == {0}  # of a new lake
 
 
 def test_a_run_of_the_reviews_takes_no_parameter(

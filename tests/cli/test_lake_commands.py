@@ -626,6 +626,31 @@ def test_export_of_nothing_exits_1(lake: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_a_lake_is_maintained_and_checked(lake: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(lake, tmp_path / "lake")
+    ran = nightscribe("lake", "maintain", "--lake", copy)
+    assert ran.code == 0, ran.err
+    assert re.search(r"^segments: \d+ files .* are now 1 ", ran.out, re.M), ran.out
+    assert "maintained: " in ran.out
+    ran = nightscribe("lake", "check", "--lake", copy)
+    assert ran.code == 0, ran.out
+    assert ran.out.endswith("nothing is wrong\n")
+    assert "left by" not in ran.out
+    assert "does not show" not in ran.out
+    lost = open_lake(str(copy))
+    lost.append("segments", rows_of("segments", [segment("lost")]))
+    ran = nightscribe("lake", "check", "--lake", copy)
+    assert ran.code == 0
+    assert "left by attempts that did not end, or are still at work: 1 in segments" in ran.out
+    assert "does not show the newest rows of segments" in ran.out
+    twice = read(lost, "FROM sources LIMIT 1")
+    lost.append("sources", twice)
+    ran = nightscribe("lake", "check", "--lake", copy)
+    assert ran.code == 1
+    said = "wrong: it does not hold that no key is twice in sources: 1 rows, such as file:///"
+    assert ran.out.startswith(said)
+
+
 @pytest.mark.parametrize("where", ["no_such_column = 1", "language =", "true); DROP TABLE x; --"])
 def test_a_condition_that_is_none_is_named(where: str, lake: Path, tmp_path: Path) -> None:
     ran = nightscribe(

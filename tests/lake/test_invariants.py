@@ -56,12 +56,6 @@ BREAKS: dict[str, Callable[[Lake], None]] = {
     "every row of transcripts has its row of recordings": lambda lake: add(
         lake, "transcripts", transcript("x", "unknown", attempt_id="first", segment_count=0)
     ),
-    "every row of waveforms has its row of recordings": lambda lake: add(
-        lake, "waveforms", filled("waveforms", recording_id="unknown")
-    ),
-    "every row of warnings has its row of recordings": lambda lake: add(
-        lake, "warnings", filled("warnings", recording_id="unknown")
-    ),
     "every row of transcripts has its row of batches": lambda lake: add(
         lake, "transcripts", transcript("x", "r", segment_count=0)
     ),

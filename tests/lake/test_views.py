@@ -27,7 +27,7 @@ from tests.nights import archive_of
 
 # By a night, that is: by an evaluation, by a person, or by what is wrong with an archive.
 NOT_FILLED = {"rejected", "scores", "latest_scores", "baselines", "latest_baselines"}
-NOT_FILLED |= {"doubtful", "warnings", "source_states", "disappeared"}
+NOT_FILLED |= {"doubtful", "forgotten", "warnings", "source_states", "disappeared"}
 NOT_FILLED |= {"corrections", "latest_corrections", "reviews", "latest_reviews"}
 NOT_FILLED |= {"verdicts", "gates", "utterance_errors"}
 

@@ -174,7 +174,7 @@ STEPS = (
     ("remove_old_files", "nightscribe.stages.maintain"),
     ("compact", "nightscribe.stages.maintain"),
     ("shorten_log", "nightscribe.stages.maintain"),
-    ("newest_version", "nightscribe.lake.tidying"),  # the log's duration is set
+    ("delete_old_errors", "nightscribe.stages.maintain"),
     ("publish", "nightscribe.stages.maintain"),
     ("vacuum", "nightscribe.stages.maintain"),
     ("size_of", "nightscribe.stages.maintain"),

@@ -116,6 +116,13 @@ def lake_of(arguments: argparse.Namespace, *, create: bool = False) -> Lake:
     return open_lake(uri, options)
 
 
+def lake_to_read(arguments: argparse.Namespace) -> Lake:
+    """The same, without changing anything in it. Raises `LakeError` if it does not exist."""
+    from nightscribe.lake.opening import open_to_read
+
+    return open_to_read(*_location(arguments))
+
+
 def has_lake(arguments: argparse.Namespace) -> bool:
     """Whether the lake that `--lake` or NIGHTSCRIBE_LAKE names exists."""
     from nightscribe.lake.opening import lake_exists

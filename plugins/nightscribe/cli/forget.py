@@ -79,7 +79,11 @@ def execute(arguments: argparse.Namespace) -> int:
         done = forget(lake, ids, Settings(), new_run_id(), arguments.reason)
         for file in done.files:
             print(f"removed {file}")
+        for file in done.left:
+            print(f"NOT removed, so remove it yourself: {file}")
         print(done.summary())
+        if done.left:
+            return 1
     elif chosen:
         print("nothing was changed: add --yes to forget them")
     if unknown:

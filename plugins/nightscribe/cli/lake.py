@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from nightscribe.cli.arguments import add_lake, lake_of
+from nightscribe.cli.arguments import add_lake, lake_of, lake_to_read
 from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
 
@@ -35,13 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Maintain or check; returns 1 if `check` found something wrong."""
-    lake = lake_of(arguments)
     if arguments.action == "check":
-        return _check(lake)
+        return _check(lake_to_read(arguments))
     from nightscribe.stages.maintain import maintain
     from nightscribe.stages.run_ids import new_run_id
 
-    done = maintain(lake, Settings(), new_run_id(), say=lambda line: print(line, flush=True))
+    done = maintain(
+        lake_of(arguments), Settings(), new_run_id(), say=lambda line: print(line, flush=True)
+    )
     print(done.summary())
     for name in done.busy:
         print(f"{name} was left as it is: others committed to it all the time; run again later")
@@ -59,7 +60,10 @@ def _check(lake: Lake) -> int:
 
     findings = check(lake)
     for one in findings:
-        print(f"wrong: {one.invariant}: {one.rows:,} do not, such as {one.example}: {one.remedy}")
+        print(
+            f"wrong: it does not hold that {one.invariant}: {one.rows:,} rows, such as "
+            f"{one.example}: {one.remedy}"
+        )
     if findings:
         return 1
     sizes = [
@@ -69,8 +73,7 @@ def _check(lake: Lake) -> int:
         for size in [size_of(lake, name)]
     ]
     print_table(["table", "files", "MB", "log files"], sizes)
-    orphans = find_orphans(lake, datetime.now(UTC))
-    if orphans:
+    if orphans := find_orphans(lake, datetime.now(UTC)):
         left = ", ".join(f"{keys.num_rows:,} in {name}" for name, keys in orphans.items())
         print(f"left by attempts that did not end, or are still at work: {left}")
     if behind := unpublished(lake):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 
-__all__ = ["delete_old_errors", "remove_old_files"]
+__all__ = ["SPECS", "delete_old_errors", "modified_at", "remove_old_files"]
 
 SPECS = "_plans"
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
@@ -39,10 +39,13 @@ def delete_old_errors(lake: Lake, keep: timedelta) -> int:
     return len(ids)
 
 
-def remove_old_files(lake: Lake, before: datetime) -> int:
-    """Remove the specs of runs that ended before a moment, and files that were not finished.
+def remove_old_files(lake: Lake, before: datetime, active: Collection[str]) -> int:
+    """Remove the specs of runs from before a moment, and files that were not finished.
 
     A task of such a run can then not be repeated. Returns the number of files. Raises `OSError`.
+
+    Args:
+        active: folders of runs that are at work, whose specs stay
     """
     filesystem = lake.filesystem
     filesystem.invalidate_cache()
@@ -51,8 +54,12 @@ def remove_old_files(lake: Lake, before: datetime) -> int:
     newest: dict[str, datetime] = {}
     for path, info in files.items():
         run = path.removeprefix(root).strip("/").partition("/")[0]
-        newest[run] = max(_modified(info), newest.get(run, datetime.min.replace(tzinfo=UTC)))
-    old = [run for run, written in newest.items() if written < before]
+        newest[run] = max(modified_at(info), newest.get(run, datetime.min.replace(tzinfo=UTC)))
+    old = [
+        run
+        for run, written in newest.items()
+        if written < before and f"{SPECS}/{run}" not in active
+    ]
     removed = [path for path in files if path.removeprefix(root).strip("/").split("/")[0] in old]
     for run in old:
         filesystem.rm(f"{root}/{run}", recursive=True)
@@ -60,7 +67,7 @@ def remove_old_files(lake: Lake, before: datetime) -> int:
         unfinished = [
             path
             for path, info in filesystem.find(lake.native_path(""), detail=True).items()
-            if _UNFINISHED.fullmatch(path.rpartition("/")[2]) and _modified(info) < before
+            if _UNFINISHED.fullmatch(path.rpartition("/")[2]) and modified_at(info) < before
         ]
         for path in unfinished:
             filesystem.rm_file(path)
@@ -68,8 +75,8 @@ def remove_old_files(lake: Lake, before: datetime) -> int:
     return len(removed)
 
 
-def _modified(info: Mapping[str, Any]) -> datetime:
-    """When a file was written, of a local disk (a number) or an object store (a time)."""
+def modified_at(info: Mapping[str, Any]) -> datetime:
+    """When a file was written: of a local disk, the listing has a number; of a store, a time."""
     written = info.get("mtime", info.get("LastModified"))
     if isinstance(written, datetime):
         return written

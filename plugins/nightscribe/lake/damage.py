@@ -7,6 +7,7 @@ compares them before a query, `damage_of` looks into each file after an error.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,18 +120,23 @@ def lost_log(lake: LakeLocation, name: str) -> LakeError:
     )
 
 
-def damage_of(lake: LakeLocation, text: str = "", *, content: bool = False) -> str | None:
+def damage_of(
+    lake: LakeLocation, text: str = "", *, content: bool = False, everything: bool = False
+) -> str | None:
     """What the tables of a lake lack, in one sentence; None if nothing is found.
 
     Of the files that a text names, such as that of an error, the content is read too.
 
     Args:
         content: read the content of up to 1 GiB of files if the text names none
+        everything: read the content of all files, those in an object store too
     """
     named = set(re.findall(r"(\w+)/(part-[\w.-]+\.parquet)", text))
-    left = _MOST_BYTES if content and not named and lake.is_local else 0
+    left: float = _MOST_BYTES if content and not named and lake.is_local else 0
+    if everything:
+        left = math.inf
     try:
-        for name in _tables_in(text, lake):
+        for name in SCHEMAS if everything else _tables_in(text, lake):
             table = _opened(lake, name)
             if table is None:
                 continue

@@ -1,44 +1,50 @@
-"""Forget recordings: first every row of them, then every file that still has such a row.
+"""Forget recordings: every row of them, and every file of a table that has, or had, such a row.
 
-The table `forgotten` says which. A run that was at work meanwhile may commit rows of them
-afterwards, so each publication looks, and deletes again.
+The table `forgotten` says which. A *job*, a file in the lake, says what else there is to remove of
+them, and where they were; it stays until everything is. A run that was at work meanwhile may commit
+rows afterwards: each publication looks, adds a job and deletes them again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
-from datetime import timedelta
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import Transaction
 
 from nightscribe.lake.keys import KEYS
-from nightscribe.lake.log import read_log
-from nightscribe.lake.reading import connect
+from nightscribe.lake.reading import connect, read
 from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import FORGOTTEN, Lake, Note
-from nightscribe.lake.tidying import keep_log, shorten_log
+from nightscribe.uris import join_uri
 
 __all__ = [
     "OF_FORGOTTEN",
     "OF_RECORDINGS",
+    "TABLES",
+    "Job",
+    "add_job",
     "allow",
+    "delete_again",
     "delete_forgotten",
-    "is_purged",
-    "mark_purged",
-    "mark_unpurged",
+    "describe",
+    "end_jobs",
+    "jobs",
     "note_forgotten",
-    "purge",
+    "note_places",
+    "place_id",
 ]
 
 _MEMORY = "512MB"
-
-_PURGED = "nightscribe.purged"
-"""Application-transaction id in `forgotten`; its version is the number of rows that were purged."""
+_JOBS = "_forgetting"
+_TEXT = 20
+"""Characters of a text by which a row of `rejected` is known that quotes it."""
 
 OF_RECORDINGS = (
     "transcripts",  # first, so that no view shows a part of one
@@ -54,33 +60,138 @@ OF_RECORDINGS = (
 )
 """Tables whose rows have a `recording_id`, but for the two that say where it is."""
 
-_AT_PLACES = {
-    "annotations": "SELECT archive, member FROM files.annotations WHERE {}",
-    "source_states": "SELECT archive, member FROM files.source_states WHERE {}",
-}
-OF_FORGOTTEN = (
-    "sha256(archive || chr(10) || member) IN (SELECT unnest(places) FROM files.forgotten)"
-)
-"""Condition on rows with `archive` and `member`: a forgotten recording was there."""
+_AT_PLACES = ("annotations", "source_states")
+TABLES = (*OF_RECORDINGS, *_AT_PLACES, "account_parts", "sources", "recordings")
+"""Tables that may say something of a recording, in the order in which rows are deleted."""
 
-_TABLES = (*OF_RECORDINGS, *_AT_PLACES, "sources", "recordings")
+OF_FORGOTTEN = """
+  sha256(archive || chr(10) || member) IN (SELECT unnest(places) FROM files.forgotten)
+  AND archive || chr(10) || member NOT IN (
+    SELECT archive || chr(10) || member FROM files.sources
+    ANTI JOIN files.forgotten USING (recording_id))"""
+"""Condition on rows with `archive` and `member`: a forgotten recording was there, and no other is
+now."""
 
 
-def note_forgotten(lake: Lake, ids: Iterable[str], reason: str | None, run_id: str) -> None:
-    """Note that recordings are to be forgotten, with the places where they are."""
+@dataclass(frozen=True)
+class Job:
+    """What is to be removed of some recordings besides rows with their ids.
+
+    Attributes:
+        places: archive, member and collection of each place where they were
+        transcripts: ids of their transcripts, by which reports are known
+        texts: the beginnings of what manifests say of them
+    """
+
+    recordings: list[str] = field(default_factory=list)
+    places: list[tuple[str, str, str]] = field(default_factory=list)
+    transcripts: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def uris(self) -> set[str]:
+        """The places, as `archive!/member`."""
+        return {join_uri(archive, member) for archive, member, _ in self.places}
+
+
+def place_id(archive: str, member: str) -> str:
+    """What the table `forgotten` keeps of a place."""
+    return hashlib.sha256(f"{archive}\n{member}".encode()).hexdigest()
+
+
+def describe(lake: Lake, ids: Iterable[str]) -> Job:
+    """What there is of recordings. Raises `LakeError`."""
+    given = {"ids": [*ids]}
+    chosen = "WHERE recording_id IN (SELECT unnest($ids))"
+    with connect(lake) as connection:
+
+        def rows(query: str) -> list[Any]:
+            return connection.execute(query, given).fetchall()
+
+        return Job(
+            given["ids"],
+            rows(f"SELECT archive, member, collection FROM files.sources {chosen} ORDER BY ALL"),
+            [
+                transcript
+                for (transcript,) in rows(
+                    f"""SELECT transcript_id FROM files.transcripts {chosen}
+                        UNION SELECT transcript_id FROM files.utterance_errors {chosen}
+                        ORDER BY ALL"""
+                )
+            ],
+            [
+                text
+                for (text,) in rows(
+                    f"""SELECT DISTINCT text[:{_TEXT}] AS text FROM files.reference_texts {chosen}
+                        AND length(text) >= {_TEXT} ORDER BY ALL"""
+                )
+            ],
+        )
+
+
+def add_job(lake: Lake, job: Job) -> None:
+    """Keep a job until `end_jobs`. Raises `OSError`."""
+    content = json.dumps(asdict(job), ensure_ascii=False).encode()
+    lake.put_file(f"{_JOBS}/{uuid.uuid4().hex}.json", content)
+
+
+def jobs(lake: Lake) -> dict[str, Job]:
+    """Path in the lake → job, of those that have not ended. Raises `OSError`."""
+    filesystem, root = lake.filesystem, lake.native_path(_JOBS)
+    filesystem.invalidate_cache(root)
+    if not filesystem.exists(root):
+        return {}
+    found = {}
+    for path in sorted(filesystem.ls(root, detail=False)):
+        if path.endswith(".json"):
+            content = json.loads(filesystem.cat_file(path))
+            content["places"] = [tuple(place) for place in content["places"]]
+            found[f"{_JOBS}/{path.rpartition('/')[2]}"] = Job(**content)
+    return found
+
+
+def end_jobs(lake: Lake, paths: Iterable[str]) -> None:
+    """Remove jobs. Raises `OSError`."""
+    for path in paths:
+        lake.filesystem.rm_file(lake.native_path(path))
+
+
+def note_forgotten(lake: Lake, job: Job, reason: str | None, run_id: str) -> None:
+    """Note that the recordings of a job are to be forgotten. Raises `LakeError`."""
     with connect(lake, views=["sources"]) as connection:
         rows = connection.execute(
-            """SELECT recording_id, list_sort(list(sha256(archive || chr(10) || member))
-                 FILTER (archive IS NOT NULL))
-               FROM (SELECT unnest($ids) AS recording_id)
-               LEFT JOIN files.sources USING (recording_id)
-               GROUP BY recording_id ORDER BY recording_id""",
-            {"ids": [*ids]},
+            "SELECT recording_id, archive, member FROM files.sources "
+            "WHERE recording_id IN (SELECT unnest($ids))",
+            {"ids": job.recordings},
         ).fetchall()
+    places: dict[str, set[str]] = {one: set() for one in job.recordings}
+    for recording_id, archive, member in rows:
+        places[recording_id].add(place_id(archive, member))
     noted = [
-        {"recording_id": one, "places": places or [], "reason": reason} for one, places in rows
+        {"recording_id": one, "places": sorted(found), "reason": reason}
+        for one, found in places.items()
     ]
     lake.insert_new("forgotten", rows_of("forgotten", noted, run_id), KEYS["forgotten"])
+
+
+def note_places(lake: Lake, found: Mapping[str, Iterable[tuple[str, str]]]) -> None:
+    """Note further places where forgotten recordings are: their manifests are not listened to.
+
+    Args:
+        found: recording_id → (archive, member)
+    """
+    known = read(
+        lake,
+        "SELECT * FROM forgotten WHERE recording_id IN (SELECT unnest($ids))",
+        ids=[*found],
+    )
+    rows = [
+        row | {"places": sorted({*row["places"], *(place_id(*at) for at in found[one])})}
+        for row in known.to_pylist()
+        for one in [row["recording_id"]]
+    ]
+    changed = rows_of("forgotten", rows)
+    lake.upsert("forgotten", changed, KEYS["forgotten"], restamp=True)
 
 
 def allow(lake: Lake, ids: Iterable[str]) -> None:
@@ -89,28 +200,94 @@ def allow(lake: Lake, ids: Iterable[str]) -> None:
     lake.delete("forgotten", keys, KEYS["forgotten"])
 
 
-def delete_forgotten(lake: Lake) -> dict[str, int]:
-    """Delete all rows of forgotten recordings. Returns table → keys, of tables that had some.
+def delete_again(lake: Lake) -> list[str]:
+    """Delete what a run has brought back. Returns the tables. Raises `LakeError`."""
+    found = _found(lake)
+    if not found:
+        return []
+    ids = {
+        one
+        for keys in found.values()
+        if "recording_id" in keys.column_names
+        for one in keys["recording_id"].to_pylist()
+    }
+    # First, or nothing would say that there are files to remove.
+    add_job(lake, describe(lake, sorted(ids)))
+    _delete(lake, found)
+    return list(found)
 
-    It may be killed and repeated: where a recording was is deleted last. Raises `LakeError`.
+
+def delete_forgotten(lake: Lake, wanted: Sequence[Job]) -> dict[str, int]:
+    """Delete all rows of forgotten recordings, and those that jobs speak of.
+
+    Returns table → keys, of tables that had some. Raises `LakeError`.
     """
+    found = _found(lake)
+    _delete(lake, found)
+    found |= _delete_named(lake, wanted)
+    return {name: keys.num_rows for name, keys in found.items()}
+
+
+def _found(lake: Lake) -> dict[str, pa.Table]:
+    """Table → keys of rows of forgotten recordings, of tables that have some."""
     forgotten = lake.table_if_made("forgotten")
     if forgotten is None or not lake.files("forgotten", forgotten):
         return {}
-    found: dict[str, pa.Table] = {}
     with connect(lake, memory_limit=_MEMORY) as connection:
-        for name in (*OF_RECORDINGS, "sources", "recordings"):
-            found[name] = _keys(
+        found = {
+            name: _keys(
                 connection,
                 f"""SELECT DISTINCT recording_id FROM files.{name}
                     SEMI JOIN files.forgotten USING (recording_id)""",
             )
-        for name, query in _AT_PLACES.items():
-            found[name] = _keys(connection, query.format(OF_FORGOTTEN))
-    for name in _TABLES:
-        note = _mark(lake.table("transcripts").version()) if name == "segments" else None
-        lake.delete(name, found[name], found[name].column_names, note)
-    return {name: keys.num_rows for name, keys in found.items() if keys.num_rows}
+            for name in (*OF_RECORDINGS, "sources", "recordings")
+        }
+        for name in _AT_PLACES:
+            query = f"SELECT DISTINCT archive, member FROM files.{name} WHERE {OF_FORGOTTEN}"
+            found[name] = _keys(connection, query)
+    return {name: keys for name, keys in found.items() if keys.num_rows}
+
+
+def _delete(lake: Lake, found: Mapping[str, pa.Table]) -> None:
+    for name in TABLES:
+        if name in found:
+            note = _mark(lake.table("transcripts").version()) if name == "segments" else None
+            lake.delete(name, found[name], found[name].column_names, note)
+
+
+def _delete_named(lake: Lake, wanted: Sequence[Job]) -> dict[str, pa.Table]:
+    """Delete rows without an id that name a place of a job, or quote what is said of it."""
+    uris = sorted({uri for job in wanted for uri in job.uris})
+    words = {text for job in wanted for text in job.texts}
+    words |= {member for job in wanted for _, member, _ in job.places if member}
+    # Of a single file or an upload, the collection is the file.
+    collections = {
+        collection
+        for job in wanted
+        for archive, member, collection in job.places
+        if collection == f"{archive.rstrip('/')}/{member}"
+    }
+    columns = ", ".join(KEYS["rejected"])
+    found = {
+        "rejected": read(
+            lake,
+            f"""SELECT DISTINCT {columns} FROM rejected WHERE uri IN (SELECT unnest($uris))
+                OR starts_with(reason, 'manifest')
+                AND EXISTS (FROM (SELECT unnest($words) AS word) WHERE contains(detail, word))
+                ORDER BY ALL""",
+            uris=uris,
+            words=sorted(words),
+        ),
+        "account_parts": read(
+            lake,
+            """SELECT DISTINCT collection FROM account_parts
+               WHERE collection IN (SELECT unnest($collections)) ORDER BY ALL""",
+            collections=sorted(collections),
+        ),
+    }
+    for name, keys in found.items():
+        lake.delete(name, keys, keys.column_names)
+    return {name: keys for name, keys in found.items() if keys.num_rows}
 
 
 def _mark(version: int) -> Note:
@@ -123,77 +300,3 @@ def _mark(version: int) -> Note:
 
 def _keys(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     return connection.sql(f"{query} ORDER BY ALL").to_arrow_table()
-
-
-def purge(lake: Lake, keep: timedelta) -> int:
-    """Remove the older versions of all tables that may have rows of recordings; returns the files.
-
-    Readers of an older version, such as an open catalog, find their files gone. The files of a
-    writer that has not committed yet stay. Logs go too, since they have the least and the greatest
-    text of each file. Raises `LakeError`, `OSError`.
-
-    Args:
-        keep: how long logs are kept from now on
-    """
-    removed = 0
-    for name in _TABLES:
-        if lake.table_if_made(name) is None:
-            continue
-        # Before the log forgets which these are.
-        committed = _committed(lake, name)
-        shorten_log(lake, name, timedelta(0))
-        keep_log(lake, name, keep)
-        live = set(lake.files(name, lake.table(name)))
-        for file in sorted(lake.sizes(name)):
-            if file in committed and lake.path(name, file) not in live:
-                lake.filesystem.rm_file(lake.native_path(f"{name}/{file}"))
-                removed += 1
-    return removed
-
-
-def is_purged(lake: Lake) -> bool:
-    """Whether no file of the lake has had rows of forgotten recordings since the last purge."""
-    table = lake.table_if_made("forgotten")
-    if table is None:
-        return True
-    with connect(lake, views=["forgotten"]) as connection:
-        [(count,)] = connection.execute("SELECT count(*) FROM forgotten").fetchall()
-    purged = table.transaction_version(_PURGED) or 0
-    return bool(count == purged)
-
-
-def mark_purged(lake: Lake) -> None:
-    """Note that `purge` has ended."""
-    with connect(lake, views=["forgotten"]) as connection:
-        [(count,)] = connection.execute("SELECT count(*) FROM forgotten").fetchall()
-    lake.mark("forgotten", Transaction(_PURGED, count))
-
-
-def mark_unpurged(lake: Lake) -> None:
-    """Note that there are such files again."""
-    lake.mark("forgotten", Transaction(_PURGED, 0))
-
-
-def _committed(lake: Lake, name: str) -> set[str]:
-    """The files that any commit of a table's log names."""
-    found: set[str] = set()
-    folder = f"{name}/_delta_log"
-    for entry in read_log(lake, name) or {}:
-        path = lake.native_path(f"{folder}/{entry}")
-        if entry.endswith(".json"):
-            actions = [json.loads(line) for line in lake.filesystem.cat_file(path).splitlines()]
-        elif entry.endswith(".parquet"):
-            with lake.filesystem.open(path, "rb") as file:
-                actions = pq.read_table(file, columns=["add", "remove"]).to_pylist()
-        else:
-            continue
-        found |= {path for action in actions for path in _paths(action)}
-    return found
-
-
-def _paths(action: dict[str, Any]) -> list[str]:
-    return [
-        str(action[kind]["path"])
-        for kind in ("add", "remove")
-        if action.get(kind) and action[kind].get("path")
-    ]

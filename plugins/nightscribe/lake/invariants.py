@@ -16,6 +16,9 @@ __all__ = ["INVARIANTS", "Finding", "Invariant", "check", "unpublished"]
 _MEMORY = "512MB"
 """Of DuckDB; what does not fit is written to the temporary folder."""
 
+_MOST = 10_000
+"""Rows that are looked at again where an invariant does not hold."""
+
 _AGAIN = "`nightscribe run --force` with its archive transcribes it again"
 _BACKUP = "copy the table back from a backup"
 
@@ -40,7 +43,7 @@ class Finding:
     """What contradicts an invariant.
 
     Attributes:
-        rows: how many rows do
+        rows: how many do, up to `_MOST`
         example: one of them
     """
 
@@ -95,8 +98,6 @@ INVARIANTS: tuple[Invariant, ...] = (
     *(_unique(table, key) for table, key in KEYS.items()),
     _refers("sources", "recording_id", "recordings", _BACKUP),
     _refers("transcripts", "recording_id", "recordings", _BACKUP),
-    _refers("waveforms", "recording_id", "recordings", _BACKUP),
-    _refers("warnings", "recording_id", "recordings", _BACKUP),
     _refers("transcripts", "attempt_id", "batches", _BACKUP),
     Invariant(
         "no attempt has more transcripts than it wrote",
@@ -110,20 +111,34 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 
 def check(lake: Lake) -> list[Finding]:
-    """Everything that contradicts an invariant, damage of files first.
+    """Everything that contradicts an invariant, damage of files first. Reads every file.
 
-    Reads every file. Raises `LakeError` if the tables cannot be read at all.
+    What a run commits between two looks at the tables is no contradiction, so that the tables are
+    looked at once more where there is one. Raises `LakeError` if they cannot be read at all.
     """
-    if (damage := damage_of(lake, content=True)) is not None:
+    if (damage := damage_of(lake, everything=True)) is not None:
         return [Finding("every file is there and whole", 1, damage, _BACKUP)]
-    found = []
+    found = _contradictions(lake)
+    again = _contradictions(lake) if found else {}
+    both = {one: found[one] & again[one] for one in found.keys() & again.keys()}
+    return [
+        Finding(one.name, len(rows), min(rows), one.remedy)
+        for one, rows in sorted(both.items(), key=lambda item: item[0].name)
+        if rows
+    ]
+
+
+def _contradictions(lake: Lake) -> dict[Invariant, set[str]]:
+    """Invariant → the rows that contradict it, `_MOST` at most."""
+    found = {}
     with connect(lake, memory_limit=_MEMORY) as connection:
         for invariant in (*INVARIANTS, *_numbered(lake)):
-            [(rows, example)] = connection.execute(
-                f"SELECT count(*), min(f.found)::VARCHAR FROM ({invariant.query}) AS f(found)"
+            rows = connection.execute(
+                f"""SELECT DISTINCT f.found::VARCHAR FROM ({invariant.query}) AS f(found)
+                    ORDER BY ALL LIMIT {_MOST}"""
             ).fetchall()
             if rows:
-                found.append(Finding(invariant.name, rows, str(example), invariant.remedy))
+                found[invariant] = {str(row) for (row,) in rows}
     return found
 
 

@@ -1,15 +1,15 @@
 """Delete rows that no view shows: of attempts and evaluations that were killed before they ended.
 
 An attempt commits its transcripts last, and an evaluation its scores. If the process dies before
-that, what it has written stays, and no view shows it. Only rows that were written before a given
-moment are deleted, which must be longer ago than any task may take.
+that, what it has written stays, and no view shows it. Only rows from before a given moment are
+deleted, which must be longer ago than any task may take.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from nightscribe.lake.reading import connect
@@ -19,6 +19,12 @@ from nightscribe.lake.tables import Lake
 __all__ = ["delete_orphans", "find_orphans"]
 
 _MEMORY = "512MB"
+
+_SEEN = "_orphans.json"
+"""Transcript id → when it was first found in `segments` alone."""
+
+_EARLY = timedelta(hours=1)
+"""A weekly call may come a little earlier than the week before, and would wait for another week."""
 
 _OLD = {
     "batches": (
@@ -41,55 +47,55 @@ _OLD = {
 
 
 def find_orphans(lake: Lake, before: datetime) -> dict[str, pa.Table]:
-    """Table → the keys of rows that no view shows, and that were written before a moment."""
+    """Table → the keys of rows that no view shows. Raises `LakeError`.
+
+    Args:
+        before: of rows that have a time, those from before this moment
+    """
     with connect(lake, memory_limit=_MEMORY) as connection:
-        found = {"segments": _segments(connection, lake, before)}
+        rows = connection.execute(
+            """SELECT DISTINCT transcript_id FROM files.segments
+               ANTI JOIN files.transcripts USING (transcript_id)"""
+        ).fetchall()
+        found = {"segments": _keys("transcript_id", rows)}
         for name, (column, query) in _OLD.items():
             rows = connection.execute(query, {"before": before}).fetchall()
-            found[name] = _keys(column, [value for (value,) in rows])
+            found[name] = _keys(column, rows)
     return {name: keys for name, keys in found.items() if keys.num_rows}
 
 
 def delete_orphans(lake: Lake, before: datetime) -> dict[str, int]:
-    """Delete what `find_orphans` finds. Returns table → keys. Raises `LakeError`."""
+    """Delete rows that no view shows and that are from before a moment. Returns table → keys.
+
+    The rows of `segments` have no time, and their files are rewritten now and then. So theirs is
+    that of the first call that has found them. Raises `LakeError`.
+    """
     found = find_orphans(lake, before)
     # What a forced run replaced just before the tables were read looks the same. It is deleted
     # with a mark that readers of older transcripts look for, so that goes first.
     delete_replaced(lake)
+    if "segments" in found:
+        found["segments"] = _seen_before(lake, found["segments"], before)
     for name, keys in found.items():
         lake.delete(name, keys, keys.column_names)
-    return {name: keys.num_rows for name, keys in found.items()}
+    return {name: keys.num_rows for name, keys in found.items() if keys.num_rows}
 
 
-def _segments(connection: duckdb.DuckDBPyConnection, lake: Lake, before: datetime) -> pa.Table:
-    """Ids in `segments` that no transcript has. Its rows have no time, but its files have."""
-    connection.execute(
-        """CREATE TEMP TABLE orphans AS SELECT DISTINCT transcript_id
-           FROM files.segments ANTI JOIN files.transcripts USING (transcript_id)"""
-    )
-    actions = lake.table("segments").get_add_actions()
-    limit = before.timestamp() * 1000
-    # A file that was rewritten has a newer time than its rows, so some rows stay for longer.
-    young = [
-        lake.path("segments", path)
-        for path, written in zip(
-            actions["path"].to_pylist(), actions["modification_time"].to_pylist(), strict=True
-        )
-        if _milliseconds(written) >= limit
-    ]
-    if young:
-        connection.execute(
-            """DELETE FROM orphans WHERE transcript_id IN (
-                 SELECT transcript_id FROM read_parquet($young))""",
-            {"young": young},
-        )
-    rows = connection.execute("SELECT transcript_id FROM orphans").fetchall()
-    return _keys("transcript_id", [value for (value,) in rows])
+def _seen_before(lake: Lake, keys: pa.Table, before: datetime) -> pa.Table:
+    """The ids that a call before this moment has found, too. Notes the others."""
+    path, now = lake.native_path(_SEEN), datetime.now(UTC)
+    known: dict[str, str] = {}
+    if lake.filesystem.exists(path):
+        known = json.loads(lake.filesystem.cat_file(path))
+    seen = {
+        one: datetime.fromisoformat(known[one]) if one in known else now
+        for one in keys["transcript_id"].to_pylist()
+    }
+    due = [one for one, since in seen.items() if since < before + _EARLY]
+    left = {one: since.isoformat() for one, since in seen.items() if one not in due}
+    lake.put_file(_SEEN, json.dumps(left).encode())
+    return _keys("transcript_id", [(one,) for one in due])
 
 
-def _milliseconds(written: datetime | int) -> float:
-    return written.timestamp() * 1000 if isinstance(written, datetime) else written
-
-
-def _keys(column: str, values: list[str]) -> pa.Table:
-    return pa.table({column: pa.array(sorted(values), pa.string())})
+def _keys(column: str, rows: list[tuple[str, ...]]) -> pa.Table:
+    return pa.table({column: pa.array(sorted(value for (value,) in rows), pa.string())})

@@ -157,7 +157,12 @@ class Lake(LakeLocation):
         for attempt in range(_ATTEMPTS):
             table = self.table(name)
             files = set(self.files(name, table))
-            rows = self._without_known(rows, files - checked, key)
+            try:
+                rows = self._without_known(rows, files - checked, key)
+            except (OSError, duckdb.Error):
+                if self._is_overtaken(name, table):
+                    continue
+                raise
             checked |= files
             if rows.num_rows == 0 and not transactions:
                 return rows
@@ -237,8 +242,8 @@ class Lake(LakeLocation):
         """Commit a merge of rows, `s`, with the rows of the table that have the same key, `t`."""
         same_key = " AND ".join(f'(t."{c}" IS NOT DISTINCT FROM s."{c}")' for c in key)
         for attempt in range(_ATTEMPTS):
+            table = self.table(name)
             try:
-                table = self.table(name)
                 metadata, noted = ({}, []) if note is None else note(table)
                 merger = table.merge(
                     _numbered(rows, table),
@@ -252,7 +257,8 @@ class Lake(LakeLocation):
             except CommitFailedError:
                 _wait_for_others(attempt)
             except (OSError, DeltaError) as error:
-                raise _write_failed(self.path(name), error) from error
+                if not self._is_overtaken(name, table):
+                    raise _write_failed(self.path(name), error) from error
         raise _too_busy(self.path(name))
 
     def change(
@@ -272,12 +278,14 @@ class Lake(LakeLocation):
             LakeError: the table cannot be written.
         """
         for attempt in range(attempts):
+            table = self.table(name)
             try:
-                return act(self.table(name), _transactions([_WRITERS]))
+                return act(table, _transactions([_WRITERS]))
             except CommitFailedError:
                 _wait_for_others(attempt)
             except (OSError, DeltaError) as error:
-                raise _write_failed(self.path(name), error) from error
+                if not self._is_overtaken(name, table):
+                    raise _write_failed(self.path(name), error) from error
         raise _too_busy(self.path(name), attempts)
 
     def mark(self, name: str, transaction: Transaction) -> None:
@@ -295,6 +303,10 @@ class Lake(LakeLocation):
             raise _too_busy(self.path(name)) from error
         except (OSError, DeltaError) as error:
             raise _write_failed(self.path(name), error) from error
+
+    def _is_overtaken(self, name: str, table: DeltaTable) -> bool:
+        """Whether a newer version may be why something failed: its files may be gone already."""
+        return bool(self.table(name).version() > table.version())
 
     def was_committed(self, name: str, transaction: str) -> bool:
         """Whether the table has a commit with this application-transaction id."""

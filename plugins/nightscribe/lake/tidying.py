@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties
 
-from nightscribe.lake.log import newest_version, read_log
+from nightscribe.lake.log import read_log
 from nightscribe.lake.tables import Lake
 
-__all__ = ["Size", "compact", "keep_log", "shorten_log", "size_of", "vacuum"]
+__all__ = ["Size", "compact", "shorten_log", "size_of", "vacuum"]
 
 TARGET_BYTES = 128 * 1024 * 1024
 """Of a compacted file, about. Larger ones make DuckDB no faster and every rewrite slower."""
@@ -18,7 +18,7 @@ TARGET_BYTES = 128 * 1024 * 1024
 _ATTEMPTS = 5
 """At a compaction. Each takes the whole table's time again, and next week is early enough."""
 
-_LOG_KEPT = "delta.logRetentionDuration"
+_KEPT = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
 
 
 @dataclass(frozen=True)
@@ -60,37 +60,26 @@ def compact(lake: Lake, name: str) -> None:
     lake.change(name, act, _ATTEMPTS)
 
 
-def keep_log(lake: Lake, name: str, keep: timedelta) -> None:
-    """Let delta-rs remove log entries of a table that are older than `keep`, whenever it commits.
-
-    Raises `LakeError`.
-    """
-    wanted = f"interval {_hours(keep)} hours"
-
-    def act(table: DeltaTable, properties: CommitProperties) -> None:
-        if table.metadata().configuration.get(_LOG_KEPT) != wanted:
-            table.alter.set_table_properties({_LOG_KEPT: wanted}, commit_properties=properties)
-
-    lake.change(name, act)
-
-
 def shorten_log(lake: Lake, name: str, keep: timedelta) -> None:
     """Sum a table's log up in a checkpoint, and remove entries that are older than `keep`.
 
-    Older versions of the table than these cannot be opened any more. The table keeps the duration,
-    as after `keep_log`. Raises `LakeError`.
+    Older versions of the table than these cannot be opened any more. The table keeps the duration
+    as its property: delta-rs removes older entries with every checkpoint, and forgets files that
+    were replaced before then. Raises `LakeError`.
     """
-    keep_log(lake, name, keep)
+    wanted = dict.fromkeys(_KEPT, f"interval {_hours(keep)} hours")
 
-    def act(table: DeltaTable, _: CommitProperties) -> None:
-        files = read_log(lake, name) or {}
-        if newest_version(files) == 0:
-            return  # only the creation of the table: nothing to sum up
-        if f"{table.version():020d}.checkpoint.parquet" not in files:
+    def note(table: DeltaTable, properties: CommitProperties) -> None:
+        if not wanted.items() <= table.metadata().configuration.items():
+            table.alter.set_table_properties(wanted, commit_properties=properties)
+
+    def clean(table: DeltaTable, _: CommitProperties) -> None:
+        if f"{table.version():020d}.checkpoint.parquet" not in (read_log(lake, name) or {}):
             table.create_checkpoint()
         table.cleanup_metadata()
 
-    lake.change(name, act)
+    lake.change(name, note)
+    lake.change(name, clean)
 
 
 def vacuum(lake: Lake, name: str, keep: timedelta) -> int:

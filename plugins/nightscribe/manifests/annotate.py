@@ -18,7 +18,7 @@ from nightscribe.lake.forgetting import OF_FORGOTTEN
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
-from nightscribe.lake.specs import has_spec, read_spec
+from nightscribe.lake.specs import has_spec, read_spec, write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.manifest import parse_manifest
 from nightscribe.manifests.resolve import Resolved, resolve, statements
@@ -160,12 +160,24 @@ def _slices(rows: pa.Table) -> list[pa.Table]:
     return [rows.slice(start, SLICE_ROWS) for start in range(0, rows.num_rows, SLICE_ROWS)]
 
 
+def _without_forgotten(lake: Lake, rows: pa.Table) -> pa.Table:
+    with connect(lake, views=["sources", "forgotten"]) as connection:
+        connection.register("given", rows)
+        return connection.sql(f"FROM given WHERE NOT ({OF_FORGOTTEN})").to_arrow_table()
+
+
 def finish_manifests(lake: Lake, folder: str, run_id: str) -> int:
     """Apply the annotations that a scan kept below `folder`, then note its manifests as read."""
     if not has_spec(lake, f"{folder}/annotations.parquet"):
         return 0  # the scan failed; recordings that are in the lake can still be planned
     manifests = read_spec(lake, f"{folder}/manifests.parquet").to_pylist()
-    count = annotate(lake, read_spec(lake, f"{folder}/annotations.parquet"), run_id)
+    path = f"{folder}/annotations.parquet"
+    given = read_spec(lake, path)
+    count = annotate(lake, given, run_id)
+    # Only now is it known what is at the places that the manifests name.
+    kept = _without_forgotten(lake, given)
+    if kept.num_rows < given.num_rows:
+        write_spec(lake, path, kept)
     rows = [
         {
             "uri": row["uri"],

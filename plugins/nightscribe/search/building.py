@@ -95,7 +95,8 @@ def _build(lake: Lake, folder: Path) -> Built:
     if known is None:
         before = None
     with connect(lake, memory_limit=_MEMORY) as connection:
-        [(forgotten,)] = connection.execute("SELECT count(*) FROM forgotten").fetchall()
+        table = lake.table_if_made("forgotten")
+        forgotten = 0 if table is None else table.version()
         if before is not None and before.forgotten != forgotten:
             before = known = None
         sweep(folder, keep=before.generation if before else None)

@@ -46,7 +46,7 @@ class State(BaseModel):
     Attributes:
         lake: URI of the lake that the index is made from
         generation: name of the folder
-        forgotten: rows of the table `forgotten`. Tantivy keeps what it deletes for a time, so that
+        forgotten: version of the table `forgotten`. Tantivy keeps what it deletes for a time, so
             an index from before recordings were forgotten is made anew
         known_until: when the newest transcript that was looked at was created; None without any
         languages: of the transcripts, the most frequent first, as with `models`

@@ -10,22 +10,28 @@ import html
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
+from nightscribe.decisions import Decisions
 from nightscribe.lake.aged import SPECS
 from nightscribe.lake.damage import explains
 from nightscribe.lake.forgetting import (
     OF_RECORDINGS,
+    TABLES,
+    Job,
+    add_job,
     delete_forgotten,
-    mark_purged,
+    describe,
+    end_jobs,
+    jobs,
     note_forgotten,
-    purge,
 )
+from nightscribe.lake.purging import purge
 from nightscribe.lake.reading import connect, read
+from nightscribe.lake.specs import read_spec, write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.search.building import build
 from nightscribe.search.generations import index_folder, read_state
@@ -34,12 +40,12 @@ from nightscribe.stages.publish import publish
 from nightscribe.storage import locate
 from nightscribe.uris import canonical_uri, join_uri, split_uri
 
-__all__ = ["Choice", "Forgotten", "choose", "expired", "forget", "purge_all"]
+__all__ = ["Choice", "Forgotten", "choose", "expired", "finish", "forget"]
 
 log = logging.getLogger(__name__)
 
-_SHORTEST = 8
-"""Characters of a text by which a report is found; shorter ones are in every report."""
+_NAME = 8
+"""Characters of a file's name by which a report is found; shorter ones are parts of other words."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +69,27 @@ class Forgotten:
     Attributes:
         rows: table → keys that were deleted
         table_files: files of tables that were removed
+        waiting: files that a process may still be writing; maintenance removes them
         files: other files and folders that were removed
+        left: uploads that could not be removed, with the reason
     """
 
     recordings: int
     rows: dict[str, int] = field(default_factory=dict)
     table_files: int = 0
+    waiting: int = 0
     files: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """One line."""
+        waiting = (
+            f". {self.waiting:,} files that a run may be writing stay until `nightscribe lake "
+            "maintain` is called after it"
+        )
         return (
             f"forgotten: {self.recordings:,} recordings; removed {self.table_files:,} files of "
-            f"tables and {len(self.files):,} others"
+            f"tables and {len(self.files):,} others{waiting if self.waiting else ''}"
         )
 
 
@@ -145,41 +159,44 @@ def _choices(lake: Lake, ids: Sequence[str]) -> list[Choice]:
 def forget(
     lake: Lake, ids: Iterable[str], settings: Settings, run_id: str, reason: str | None = None
 ) -> Forgotten:
-    """Delete all rows and files of recordings, and note their hashes. May be killed and repeated.
+    """Delete all rows and files of recordings, and note their hashes.
+
+    It may be killed: `finish` does the rest, and maintenance calls it.
 
     Raises:
         LakeError: the lake cannot be read or written.
         SearchError: the search index cannot be made anew.
     """
-    wanted = sorted(set(ids))
-    words = _words(lake, wanted)
-    note_forgotten(lake, wanted, reason, run_id)
-    done = Forgotten(len(wanted))
-    # While the rows still say what to look for.
-    done.files += _remove_uploads(lake, wanted, settings)
-    done.files += _remove_reports(lake, words)
-    done.files += _remove_specs(lake, words)
-    done.rows = delete_forgotten(lake)
-    publish(lake)
-    done.table_files = purge_all(lake, settings)
-    return done
+    job = describe(lake, sorted(set(ids)))
+    add_job(lake, job)  # while the rows still say what to look for
+    note_forgotten(lake, job, reason, run_id)
+    return finish(lake, settings)
 
 
 @explains
-def purge_all(lake: Lake, settings: Settings) -> int:
-    """Remove all files that have rows of forgotten recordings; returns how many of tables.
-
-    Raises:
-        LakeError: the lake cannot be read or written.
-        SearchError: the search index cannot be made anew.
-    """
-    removed = purge(lake, timedelta(days=settings.keep_days))
-    mark_purged(lake)
-    publish(lake)  # of the commits that purging makes
+def finish(lake: Lake, settings: Settings) -> Forgotten:
+    """Do what is left of all jobs. Raises as `forget` does."""
+    wanted = jobs(lake)
+    every = list(wanted.values())
+    done = Forgotten(len({one for job in every for one in job.recordings}))
+    _remove_uploads(done, lake, every, settings)
+    _remove_reports(done, lake, every)
+    _remove_specs(done, lake, every)
+    done.rows = delete_forgotten(lake, every)
+    publish(lake)
+    purged = purge(lake, TABLES)
+    done.table_files, done.waiting = purged.removed, purged.waiting
+    publish(lake)  # of the commits that others have made meanwhile
     folder = index_folder(lake, settings.index)
     if read_state(folder) is not None:
         build(lake, folder)
-    return removed
+    copied = lake.native_path("index")
+    if not lake.is_local and lake.filesystem.exists(copied):  # of a local lake that was copied
+        lake.filesystem.rm(copied, recursive=True)
+        done.files.append(lake.path("index"))
+    if not done.waiting:
+        end_jobs(lake, wanted)
+    return done
 
 
 @explains
@@ -206,84 +223,69 @@ def expired(lake: Lake, settings: Settings) -> list[str]:
     return [recording_id for (recording_id,) in rows]
 
 
-def _words(lake: Lake, ids: Sequence[str]) -> set[str]:
-    """By what files are recognized that speak of recordings: ids, names, and texts."""
-    words = set(ids)
-    with connect(lake) as connection:
-        for columns, name in (
-            ("member", "sources"),
-            ("text", "transcripts"),
-            ("text", "segments"),
-            ("text", "reference_texts"),
-            ("text", "baselines"),
-            ("text", "corrections"),
-            ("replaced", "corrections"),
-        ):
-            rows = connection.execute(
-                f"""SELECT DISTINCT trim({columns}) FROM files.{name}
-                    WHERE recording_id IN (SELECT unnest($ids))""",
-                {"ids": [*ids]},
-            ).fetchall()
-            words |= {text for (text,) in rows if text and len(text) >= _SHORTEST}
-    return words
-
-
-def _remove_uploads(lake: Lake, ids: Sequence[str], settings: Settings) -> list[str]:
-    """Remove the texts of uploads from the lake, and the files of uploads, if they are ours."""
-    filesystem, removed = lake.filesystem, []
-    for one in ids:
+def _remove_uploads(done: Forgotten, lake: Lake, wanted: Sequence[Job], settings: Settings) -> None:
+    """Remove uploads, what was written for them, and decisions that are not committed yet."""
+    for one in {one for job in wanted for one in job.recordings}:
         folder = lake.native_path(f"uploads/{one}")
-        if filesystem.exists(folder):
-            filesystem.rm(folder, recursive=True)
-            removed.append(lake.path("uploads", one))
+        if lake.filesystem.exists(folder):
+            lake.filesystem.rm(folder, recursive=True)
+            done.files.append(lake.path("uploads", one))
     uploads = Path(settings.uploads).absolute()
-    with connect(lake, views=["sources"]) as connection:
-        rows = connection.execute(
-            """SELECT archive, member FROM sources
-               WHERE recording_id IN (SELECT unnest($ids)) AND starts_with(archive, $folder)""",
-            {"ids": [*ids], "folder": uploads.as_uri()},
-        ).fetchall()
-    for archive, member in rows:
-        path = Path(locate(archive).child(member).path if member else locate(archive).path)
-        if path.is_relative_to(uploads) and path.is_file():
+    paths = [
+        path
+        for job in wanted
+        for transcript in job.transcripts
+        for path in Decisions.of(settings).files_about(transcript)
+    ]
+    for archive, member in {place[:2] for job in wanted for place in job.places}:
+        if archive.startswith(canonical_uri(str(uploads))):
+            place = locate(archive)
+            path = Path(place.child(member).path if member else place.path)
+            if path.is_relative_to(uploads) and path.is_file():
+                paths.append(path)
+    for path in sorted(paths):
+        try:
             path.unlink()
-            removed.append(str(path))
-    return removed
+            done.files.append(str(path))
+        except OSError as error:  # workers may only read the folder
+            done.left.append(f"{path}: {error.strerror}")
 
 
-def _remove_reports(lake: Lake, words: set[str]) -> list[str]:
+def _remove_reports(done: Forgotten, lake: Lake, wanted: Sequence[Job]) -> None:
     """Remove the evaluation reports that quote a recording. The next evaluation writes another."""
-    needles = [form.encode() for word in words for form in {word, html.escape(word)}]
-    filesystem, removed = lake.filesystem, []
-    root = lake.native_path("reports")
-    folders = filesystem.ls(root, detail=False) if filesystem.exists(root) else []
-    for folder in folders:
+    words = {word for job in wanted for word in (*job.recordings, *job.transcripts)}
+    names = {member for job in wanted for _, member, _ in job.places if len(member) >= _NAME}
+    needles = [word.encode() for word in words | names | set(map(html.escape, names))]
+    filesystem, root = lake.filesystem, lake.native_path("reports")
+    for folder in filesystem.ls(root, detail=False) if filesystem.exists(root) else []:
         contents = (filesystem.cat_file(file) for file in filesystem.find(folder))
         if any(needle in content for content in contents for needle in needles):
             filesystem.rm(folder, recursive=True)
-            removed.append(lake.path("reports", folder.rstrip("/").rpartition("/")[2]))
-    return removed
+            done.files.append(lake.path("reports", folder.rstrip("/").rpartition("/")[2]))
 
 
-def _remove_specs(lake: Lake, words: set[str]) -> list[str]:
-    """Remove the specs of runs that speak of a recording. A task at work on one fails."""
-    filesystem, removed = lake.filesystem, []
-    root = lake.native_path(SPECS)
+def _remove_specs(done: Forgotten, lake: Lake, wanted: Sequence[Job]) -> None:
+    """Take the rows that are about a recording out of the specs of runs."""
+    ids = {one for job in wanted for one in job.recordings}
+    places = {place[:2] for job in wanted for place in job.places}
+    filesystem, root = lake.filesystem, lake.native_path(SPECS)
     for path in filesystem.find(root) if filesystem.exists(root) else []:
-        with filesystem.open(path, "rb") as file:
-            rows = pq.read_table(file).to_pylist()
-        if any(word in text for row in rows for text in _texts(row) for word in words):
-            filesystem.rm_file(path)
-            removed.append(lake.path(SPECS, path.removeprefix(root).strip("/")))
-    return removed
+        name = f"{SPECS}/{path.removeprefix(root).strip('/')}"
+        rows = read_spec(lake, name)
+        kept = [not _is_about(row, ids, places) for row in rows.to_pylist()]
+        if not all(kept):
+            write_spec(lake, name, rows.filter(pa.array(kept)))
+            done.files.append(f"{lake.path(name)}: {kept.count(False)} rows")
 
 
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
+def _is_about(row: Any, ids: set[str], places: set[tuple[str, str]]) -> bool:
+    """Whether a row of a spec, or a part of it, names a recording or a place."""
+    if isinstance(row, list):
+        return any(_is_about(one, ids, places) for one in row)
+    if not isinstance(row, dict):
+        return False
+    return (
+        row.get("recording_id") in ids
+        or (row.get("archive"), row.get("member")) in places
+        or any(_is_about(one, ids, places) for one in row.values())
+    )

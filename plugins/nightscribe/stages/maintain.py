@@ -15,14 +15,16 @@ from datetime import UTC, datetime, timedelta
 from nightscribe.errors import BusyError, ConfigurationError
 from nightscribe.lake.aged import delete_old_errors, remove_old_files
 from nightscribe.lake.damage import explains
-from nightscribe.lake.forgetting import is_purged
+from nightscribe.lake.forgetting import jobs
 from nightscribe.lake.orphans import delete_orphans
+from nightscribe.lake.reading import connect
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.tidying import Size, compact, shorten_log, size_of, vacuum
 from nightscribe.settings import Settings
-from nightscribe.stages.forget import expired, forget, purge_all
+from nightscribe.stages.forget import expired, finish, forget
 from nightscribe.stages.publish import publish
+from nightscribe.stages.run_ids import work_folder
 
 __all__ = ["Maintained", "TableMaintained", "maintain"]
 
@@ -115,12 +117,16 @@ def maintain(
     names = [name for name in SCHEMAS if lake.table_if_made(name) is not None]
     sizes = {name: size_of(lake, name) for name in names}
     if ids := expired(lake, settings):
-        done.forgotten = forget(lake, ids, settings, run_id, "NIGHTSCRIBE_RETENTION").recordings
-    if not is_purged(lake):  # the process was killed, or a run has brought rows back
-        purge_all(lake, settings)
+        forgotten = forget(lake, ids, settings, run_id, "NIGHTSCRIBE_RETENTION")
+        done.forgotten = forgotten.recordings
+        for file in forgotten.left:
+            log.warning("an upload past its time could not be removed: %s", file)
+    if jobs(lake):  # the process was killed, or a run has brought rows back
+        for file in finish(lake, settings).left:
+            log.warning("an upload of a forgotten recording could not be removed: %s", file)
     done.orphans = delete_orphans(lake, before)
     done.errors = delete_old_errors(lake, timedelta(days=settings.errors_keep_days))
-    done.files = remove_old_files(lake, before)
+    done.files = remove_old_files(lake, before, _active(lake, before))
     for name in names:
         try:
             if sizes[name].files > 1:
@@ -136,4 +142,17 @@ def maintain(
         one = TableMaintained(name, sizes[name], size_of(lake, name), removed)
         done.tables.append(one)
         say(one.line())
+    if any(one.removed for one in done.tables):  # which are commits
+        done.catalog = publish(lake)
     return done
+
+
+def _active(lake: Lake, since: datetime) -> set[str]:
+    """The folders of runs that have written rows since a moment."""
+    with connect(lake, views=["batches", "account_parts"]) as connection:
+        rows = connection.execute(
+            """SELECT run_id FROM files.batches WHERE created_at >= $since
+               UNION SELECT run_id FROM files.account_parts WHERE created_at >= $since""",
+            {"since": since},
+        ).fetchall()
+    return {work_folder(run_id) for (run_id,) in rows}

@@ -10,7 +10,7 @@ import duckdb
 
 from nightscribe.errors import LakeError
 from nightscribe.lake.damage import explains
-from nightscribe.lake.forgetting import delete_forgotten, mark_unpurged
+from nightscribe.lake.forgetting import delete_again
 from nightscribe.lake.published import note_versions
 from nightscribe.lake.replaced import delete_replaced
 from nightscribe.lake.tables import Lake
@@ -46,8 +46,7 @@ def publish(lake: Lake) -> str:
         delete_replaced(lake)
     except LakeError as error:  # the views hide these rows; the next publication deletes them
         log.warning("rows of replaced transcripts stay for now: %s", error)
-    if found := delete_forgotten(lake):
-        mark_unpurged(lake)
+    if found := delete_again(lake):
         log.warning(
             "a run brought rows of forgotten recordings back, in %s: they are deleted again, and "
             "`nightscribe lake maintain` removes their files",

@@ -9,6 +9,7 @@ import pyarrow as pa
 from nightscribe.decisions import Decision, Decisions
 from nightscribe.lake.damage import explains
 from nightscribe.lake.keys import KEYS
+from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages.publish import publish
@@ -34,9 +35,13 @@ def commit_reviews(lake: Lake, settings: Settings, run_id: str) -> Committed:
     """Commit the decisions that the lake does not have, and publish the catalog.
 
     The files stay: the workers may only read them. The pages remove those that the lake has. A
-    decision is committed once, however often its file is read.
+    decision is committed once, however often its file is read, and one about a forgotten recording
+    never.
     """
     decisions, unreadable = Decisions.of(settings).all()
+    ids = read(lake, "SELECT recording_id FROM forgotten")["recording_id"].to_pylist()
+    forgotten = frozenset(ids)
+    decisions = [one for one in decisions if not one.recordings & forgotten]
     added = {
         # A verdict becomes visible after the corrections on which it rests.
         table: _commit(lake, table, decisions, run_id)
