@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 import tempfile
@@ -53,7 +54,14 @@ def main() -> None:
     except (ConfigurationError, ModelError) as error:
         raise SystemExit(str(error)) from None
     _log(f"reading or creating the archive in {folder}")
-    archive = read_archive(folder, arguments.recordings) * arguments.copies
+    least, most = arguments.seconds
+    archive = arguments.copies * [
+        recorded
+        for recorded in read_archive(folder, arguments.recordings)
+        if least <= recorded.seconds < most
+    ]
+    if not archive:
+        raise SystemExit(f"{folder} has no recording of {least:g} to {most:g} s")
     shortest = sorted(archive, key=lambda recorded: recorded.seconds)[: arguments.warm_up]
     warm_up = [recorded.path for recorded in shortest]
     state = conditions(
@@ -319,6 +327,13 @@ def _parser() -> argparse.ArgumentParser:
         )
         model.add_argument("--shape", choices=SHAPES, help="random weights in this official shape")
         command.add_argument(
+            "--seconds",
+            type=_lengths,
+            default=(0.0, math.inf),
+            metavar="FROM-TO",
+            help="only recordings of these lengths, such as 0-30 (default: all)",
+        )
+        command.add_argument(
             "--copies", type=int, default=1, help="times to repeat the recordings (default: 1)"
         )
         command.add_argument(
@@ -365,6 +380,16 @@ def _parser() -> argparse.ArgumentParser:
 def _numbers(given: str) -> list[float]:
     numbers = [float(number) for number in given.split(",") if number]
     return [int(number) if number.is_integer() else number for number in numbers]
+
+
+def _lengths(given: str) -> tuple[float, float]:
+    least, dash, most = given.partition("-")
+    try:
+        if not dash or not float(least) < float(most):
+            raise ValueError
+        return float(least), float(most)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{given!r}: expected FROM-TO, such as 0-30") from None
 
 
 def _names(given: str, known: Collection[str] = ENGINES) -> list[str]:

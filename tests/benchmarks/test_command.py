@@ -55,7 +55,7 @@ def test_engines_are_compared_in_one_command(
     done = command(
         *(repository, "engines", "--engines", "openai-whisper,nightscribe", "--repeats", "1"),
         *("--model", str(checkpoint), "--archive", str(archive), "--work", str(tmp_path)),
-        *("--copies", "2", "--json", str(report), "--threads", "1"),
+        *("--copies", "2", "--json", str(report), "--threads", "1", "--seconds", "0-1000"),
     )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]

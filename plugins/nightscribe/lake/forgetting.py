@@ -103,7 +103,8 @@ def describe(lake: Lake, ids: Iterable[str]) -> Job:
     """What there is of recordings. Raises `LakeError`."""
     given = {"ids": [*ids]}
     chosen = "WHERE recording_id IN (SELECT unnest($ids))"
-    with connect(lake) as connection:
+    views = ["sources", "transcripts", "utterance_errors", "reference_texts"]
+    with connect(lake, views=views) as connection:
 
         def rows(query: str) -> list[Any]:
             return connection.execute(query, given).fetchall()
@@ -233,7 +234,7 @@ def _found(lake: Lake) -> dict[str, pa.Table]:
     forgotten = lake.table_if_made("forgotten")
     if forgotten is None or not lake.files("forgotten", forgotten):
         return {}
-    with connect(lake, memory_limit=_MEMORY) as connection:
+    with connect(lake, views=[*TABLES, "forgotten"], memory_limit=_MEMORY) as connection:
         found = {
             name: _keys(
                 connection,

@@ -67,10 +67,11 @@ def purge(lake: Lake, names: Iterable[str]) -> Purged:
 def _strip_log(lake: Lake, name: str, live: set[str]) -> None:
     """Leave nothing in a table's log of the content of files that are not live."""
     table = lake.table(name)
-    if table.version() > 0:
-        table.create_checkpoint()
+    entries = sorted(read_log(lake, name) or {})
     newest = f"{table.version():020d}."
-    for entry in sorted(read_log(lake, name) or {}):
+    if any(entry.endswith(".parquet") for entry in entries):  # instead of those of older versions
+        table.create_checkpoint()
+    for entry in entries:
         path = f"{name}/_delta_log/{entry}"
         if entry.endswith(".parquet") and not entry.startswith(newest):
             lake.filesystem.rm_file(lake.native_path(path))
