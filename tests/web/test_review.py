@@ -25,6 +25,7 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import Lake
+from nightscribe.stages.forget import forget
 from nightscribe.stages.reviews import commit_reviews
 from nightscribe.web.access import Person, Right
 from nightscribe.web.doubt_worth import worth_of_doubt
@@ -549,6 +550,24 @@ def test_a_file_that_is_no_decision_stops_neither_pages_nor_commits(reviewer: Re
     assert "is no decision of a reviewer" in page
     committed = commit_reviews(reviewer.lake, reviewer.pages.settings, "run")
     assert (committed.reviews, len(committed.unreadable)) == (1, len(broken))
+
+
+def test_decisions_about_what_is_forgotten_are_forgotten_too(reviewer: Reviewer) -> None:
+    settings = reviewer.pages.settings
+    transcript = transcript_of(reviewer, "de-01.flac")
+    [row] = reviewer.rows(
+        f"SELECT recording_id FROM transcripts WHERE transcript_id = '{transcript}'"
+    )
+    reviewer.decide(transcript, "save", **{"text-0": "Ein Geheimnis"})
+    [decision] = Decisions.of(settings).paths()
+    content = decision.read_bytes()
+    done = forget(reviewer.lake, [row["recording_id"]], settings, "run")
+    assert str(decision) in done.files
+    assert Decisions.of(settings).paths() == []
+    # As where the folder can only be read, so that the file is still there.
+    decision.write_bytes(content)
+    assert commit_reviews(reviewer.lake, settings, "run").corrections == 0
+    assert reviewer.pages.client.get(f"/recordings/{row['recording_id']}").status_code == 404
 
 
 def test_the_queue_goes_on_while_many_decisions_wait(

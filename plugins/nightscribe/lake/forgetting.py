@@ -25,6 +25,7 @@ from nightscribe.lake.tables import FORGOTTEN, Lake, Note
 from nightscribe.uris import join_uri
 
 __all__ = [
+    "IS_FORGOTTEN_FILE",
     "OF_FORGOTTEN",
     "OF_RECORDINGS",
     "TABLES",
@@ -35,9 +36,10 @@ __all__ = [
     "delete_forgotten",
     "describe",
     "end_jobs",
+    "file_id",
     "jobs",
     "note_forgotten",
-    "note_places",
+    "note_sources",
     "place_id",
 ]
 
@@ -73,6 +75,12 @@ OF_FORGOTTEN = """
 now."""
 
 
+_PLACE = "archive || chr(10) || member"
+_FILE = f"{_PLACE} || chr(10) || size_bytes || chr(10) || version"
+IS_FORGOTTEN_FILE = f"sha256({_FILE}) IN (SELECT unnest(files) FROM files.forgotten)"
+"""Condition on rows of files: a forgotten recording was read from it, and it is unchanged."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What is to be removed of some recordings besides rows with their ids.
@@ -94,9 +102,18 @@ class Job:
         return {join_uri(archive, member) for archive, member, _ in self.places}
 
 
-def place_id(archive: str, member: str) -> str:
-    """What the table `forgotten` keeps of a place."""
-    return hashlib.sha256(f"{archive}\n{member}".encode()).hexdigest()
+def place_id(source: Mapping[str, Any]) -> str:
+    """What the table `forgotten` keeps of the place of a row of `sources`."""
+    return _digest(source["archive"], source["member"])
+
+
+def file_id(source: Mapping[str, Any]) -> str:
+    """What it keeps of the file."""
+    return _digest(*(source[name] for name in ("archive", "member", "size_bytes", "version")))
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()
 
 
 def describe(lake: Lake, ids: Iterable[str]) -> Job:
@@ -159,27 +176,30 @@ def end_jobs(lake: Lake, paths: Iterable[str]) -> None:
 
 def note_forgotten(lake: Lake, job: Job, reason: str | None, run_id: str) -> None:
     """Note that the recordings of a job are to be forgotten. Raises `LakeError`."""
-    with connect(lake, views=["sources"]) as connection:
-        rows = connection.execute(
-            "SELECT recording_id, archive, member FROM files.sources "
-            "WHERE recording_id IN (SELECT unnest($ids))",
-            {"ids": job.recordings},
-        ).fetchall()
-    places: dict[str, set[str]] = {one: set() for one in job.recordings}
-    for recording_id, archive, member in rows:
-        places[recording_id].add(place_id(archive, member))
-    noted = [
-        {"recording_id": one, "places": sorted(found), "reason": reason}
-        for one, found in places.items()
-    ]
+    sources = read(
+        lake,
+        "SELECT * FROM sources WHERE recording_id IN (SELECT unnest($ids))",
+        ids=job.recordings,
+    ).to_pylist()
+    noted = []
+    for one in job.recordings:
+        own = [source for source in sources if source["recording_id"] == one]
+        noted.append(
+            {
+                "recording_id": one,
+                "places": sorted(map(place_id, own)),
+                "files": sorted(map(file_id, own)),
+                "reason": reason,
+            }
+        )
     lake.insert_new("forgotten", rows_of("forgotten", noted, run_id), KEYS["forgotten"])
 
 
-def note_places(lake: Lake, found: Mapping[str, Iterable[tuple[str, str]]]) -> None:
+def note_sources(lake: Lake, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Note further places where forgotten recordings are: their manifests are not listened to.
 
     Args:
-        found: recording_id → (archive, member)
+        found: recording_id → rows of `sources`
     """
     known = read(
         lake,
@@ -187,9 +207,12 @@ def note_places(lake: Lake, found: Mapping[str, Iterable[tuple[str, str]]]) -> N
         ids=[*found],
     )
     rows = [
-        row | {"places": sorted({*row["places"], *(place_id(*at) for at in found[one])})}
+        row
+        | {
+            "places": sorted({*row["places"], *map(place_id, found[row["recording_id"]])}),
+            "files": sorted({*row["files"], *map(file_id, found[row["recording_id"]])}),
+        }
         for row in known.to_pylist()
-        for one in [row["recording_id"]]
     ]
     changed = rows_of("forgotten", rows)
     lake.upsert("forgotten", changed, KEYS["forgotten"], restamp=True)

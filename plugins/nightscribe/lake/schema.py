@@ -523,7 +523,12 @@ FORGOTTEN = pa.schema(
         _required(
             "places",
             pa.list_(pa.string()),
-            "SHA-256 of archive, line feed and member, of each place where it was",
+            "SHA-256 of archive and member, joined by a line feed, of each place where it was",
+        ),
+        _required(
+            "files",
+            pa.list_(pa.string()),
+            "the same with size_bytes and version of the file, so that it is not read again",
         ),
         _column("reason", pa.string(), "why, as given by who wanted it"),
         _RUN_ID,

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from nightscribe.audio.decode import Inspected
 from nightscribe.audio.workers import Crashed, Workers
 from nightscribe.errors import AudioWarning, Reason, Rejected, WarningKind, warning_text
-from nightscribe.lake.forgetting import Job, add_job, note_places, place_id
+from nightscribe.lake.forgetting import Job, add_job, file_id, note_sources
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect
 from nightscribe.lake.rows import rejected_row, rows_of
@@ -101,8 +101,8 @@ class IngestQueue:
         }
     )
     unread: set[str] = field(default_factory=set)  # archives with a file to be tried again
-    # Forgotten recording → places that are new to the lake: archive, member, collection.
-    elsewhere: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    # Forgotten recording → files that are new to the lake, as rows of `sources`.
+    elsewhere: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     lost: list[Place] = field(default_factory=list)  # where a file is that cannot be used
     committed: float = field(default_factory=time.monotonic)
     files: deque[_File] = field(default_factory=deque)
@@ -112,12 +112,12 @@ class IngestQueue:
     def __post_init__(self) -> None:
         with connect(self.lake, views=["recordings", "sources", "forgotten"]) as connection:
             ids = connection.sql("SELECT recording_id FROM recordings").fetchall()
-            forgotten = connection.sql("SELECT recording_id, places FROM forgotten").fetchall()
+            forgotten = connection.sql("SELECT recording_id, files FROM forgotten").fetchall()
             archives = connection.sql("SELECT DISTINCT archive FROM sources").fetchall()
         self.read_before = {archive for (archive,) in archives}
         # 32 bytes per digest instead of 64 characters: a million recordings take 70 MB.
         self.known = {bytes.fromhex(row[0]) for row in ids}
-        self.forgotten = {recording_id: set(places) for recording_id, places in forgotten}
+        self.forgotten = {recording_id: set(files) for recording_id, files in forgotten}
 
     def reject(
         self,
@@ -226,15 +226,15 @@ class IngestQueue:
         )
 
     def _record_forgotten(self, entry: _File) -> None:
-        """No row says that it is there, so every scan finds it new, and it is hashed again."""
+        """Note where it is, by a hash, so that it is not read again."""
         assert entry.account is not None
         assert entry.source is not None
         self.counts.already_known += 1
         entry.account.known += 1
-        at = (entry.source["archive"], entry.source["member"], entry.source["collection"])
-        if place_id(*at[:2]) not in self.forgotten[entry.recording_id]:
-            self.forgotten[entry.recording_id].add(place_id(*at[:2]))
-            self.elsewhere.setdefault(entry.recording_id, []).append(at)
+        known = self.forgotten[entry.recording_id]
+        if (this := file_id(entry.source)) not in known:
+            known.add(this)
+            self.elsewhere.setdefault(entry.recording_id, []).append(entry.source)
 
     def _record_recording(self, entry: _File, found: Inspected | None) -> None:
         assert entry.source is not None
@@ -266,13 +266,14 @@ class IngestQueue:
         container is noted as read after its members.
         """
         if self.elsewhere:
-            places = [at for found in self.elsewhere.values() for at in found]
             # A manifest may have said something of it already.
+            places = [
+                (source["archive"], source["member"], source["collection"])
+                for sources in self.elsewhere.values()
+                for source in sources
+            ]
             add_job(self.lake, Job([*self.elsewhere], places))
-            note_places(
-                self.lake,
-                {one: [at[:2] for at in found] for one, found in self.elsewhere.items()},
-            )
+            note_sources(self.lake, self.elsewhere)
             self.elsewhere.clear()
         tables = {name: rows_of(name, rows, self.run_id) for name, rows in self.rows.items()}
         self.lake.upsert("warnings", tables["warnings"], KEYS["warnings"])

@@ -22,6 +22,7 @@ import pyarrow as pa
 from nightscribe.archives.entries import File, PassedOver, Rejection
 from nightscribe.archives.listing import list_files
 from nightscribe.interruption import interruptible
+from nightscribe.lake.forgetting import IS_FORGOTTEN_FILE
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.stages.account import Account
@@ -53,7 +54,7 @@ UNUSABLE = pa.schema(
 )
 """Columns of files that cannot be used, as in the table `rejected`."""
 
-_VIEWS = ("sources", "scans", "rejected", "disappeared")
+_VIEWS = ("sources", "scans", "rejected", "disappeared", "forgotten")
 """Views that a scan reads."""
 _MEMORY = "256MB"
 """DuckDB's memory limit."""
@@ -198,6 +199,7 @@ def _find_fresh(
         """DELETE FROM fresh WHERE position IN (
              SELECT position FROM fresh SEMI JOIN scans USING (uri, size_bytes, version))"""
     )
+    database.execute(f"DELETE FROM fresh WHERE {IS_FORGOTTEN_FILE}")
     unread = _by_collection(database, "fresh")
     if force:
         database.execute(

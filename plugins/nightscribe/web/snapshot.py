@@ -80,6 +80,13 @@ class Snapshots:
         return self.kept(f"table {query}", lambda: self._table(query, None, {}))
 
     def _table(self, query: str, parameters: Any, named: Mapping[str, pa.Table]) -> pa.Table:
+        try:
+            return self._read(query, parameters, named)
+        except duckdb.IOException:  # forgetting removes the files of older versions
+            self.look_again()
+            return self._read(query, parameters, named)
+
+    def _read(self, query: str, parameters: Any, named: Mapping[str, pa.Table]) -> pa.Table:
         with self.cursor() as cursor:
             for name, table in named.items():
                 cursor.register(name, table)
