@@ -1,5 +1,7 @@
 """Every night, scans the archives and ingests, transcribes and publishes what is new.
 
+With NIGHTSCRIBE_WATCH_S, also when files have arrived.
+
 scan → ingest (mapped over specs) → plan → transcribe (mapped over batches) → publish → check
 """
 
@@ -10,14 +12,14 @@ from datetime import datetime, timedelta
 from airflow.sdk import Metadata, dag, task
 
 from nightscribe.airflow import form as form
-from nightscribe.settings import MANUAL, Settings
+from nightscribe.settings import Settings
 
 SETTINGS = Settings()
 
 
 @dag(
     dag_display_name="Transcribe archives",
-    schedule=None if SETTINGS.schedule == MANUAL else SETTINGS.schedule,
+    schedule=form.nightly_schedule(SETTINGS),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,

@@ -191,6 +191,12 @@ class Settings(_FromEnvironment):
         description="schedule of the DAG transcribe_archives, a cron expression; `none`: manual "
         "runs only",
     )
+    watch_s: float = Field(
+        0.0,
+        ge=0,
+        description="seconds after which the triggerer looks at `NIGHTSCRIBE_ARCHIVES` again, to "
+        "start transcribe_archives when files have arrived; 0: it does not",
+    )
     maintain_schedule: str = Field(
         "@weekly",
         description="schedule of the DAG maintain_lake, a cron expression; `none`: manual runs "

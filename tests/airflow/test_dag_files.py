@@ -54,7 +54,8 @@ for environment in map(json.loads, sys.argv[2:]):
     os.environ.update(environment)
     bag = DagBag(sys.argv[1])
     print(json.dumps({"errors": bag.import_errors, "dags": {dag_id: {
-    "schedule": [a.name for a in dag.schedule] if isinstance(dag.schedule, list) else dag.schedule,
+    "schedule": [a.name for a in dag.schedule] if isinstance(dag.schedule, list) else
+        dag.schedule if isinstance(dag.schedule, str | None) else type(dag.schedule).__name__,
     "catchup": dag.catchup,
     "max_active_runs": dag.max_active_runs,
     "params": {name: dict(param.schema, default=param.value)
@@ -132,9 +133,14 @@ def inspected(home: Path, repository: Path) -> list[dict[str, Any]]:
             "NIGHTSCRIBE_RETRY_DELAY_S": "7",
         },
         {"NIGHTSCRIBE_SCHEDULE": "none"},
+        {
+            "NIGHTSCRIBE_SCHEDULE": "@hourly",
+            "NIGHTSCRIBE_WATCH_S": "60",
+            "NIGHTSCRIBE_ARCHIVES": "/x",
+        },
     )
     found = _python(INSPECT, repository / "dags", *map(json.dumps, ({}, *others)), home=home)
-    assert [one["errors"] for one in found] == [{}, {}, {}]
+    assert [one["errors"] for one in found] == [{}, {}, {}, {}]
     return [one["dags"] for one in found]
 
 
@@ -251,6 +257,10 @@ def test_empty_schedule_leaves_the_nightly_dag_to_be_triggered(
     inspected: list[dict[str, Any]],
 ) -> None:
     assert inspected[2]["transcribe_archives"]["schedule"] is None
+
+
+def test_the_nightly_dag_can_also_be_started_by_arrivals(inspected: list[dict[str, Any]]) -> None:
+    assert inspected[3]["transcribe_archives"]["schedule"] == "AssetOrTimeSchedule"
 
 
 def test_form_offers_every_model_there_is(dags: dict[str, Any]) -> None:

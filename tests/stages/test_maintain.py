@@ -24,6 +24,7 @@ from nightscribe.settings import Settings
 from nightscribe.stages.maintain import maintain
 from nightscribe.stages.publish import publish
 from tests.lake.made_up import add, commit, filled
+from tools.measure_nights import maintained, make_lake, measured
 
 RECORDINGS = "abcdefgh"
 # Not validated, so that nothing has to wait for days.
@@ -156,6 +157,18 @@ def test_beside_runs_that_commit_all_the_time_nothing_is_lost(
     assert sorted(rows) == [
         (one, f"{one}-{'x' if one in RECORDINGS[:4] else 'y'}1{one}") for one in RECORDINGS
     ]
+
+
+def test_the_measured_lake_is_one_that_nights_could_have_left(tmp_path: Path) -> None:
+    uri = str(tmp_path / "lake")
+    make_lake(uri, 1, 12, 2)
+    assert check(open_lake(uri)) == []
+    before = measured(uri)
+    assert maintained(uri)["seconds"] > 0
+    after = measured(uri)
+    assert before.keys() == after.keys()
+    assert after["files"] < before["files"] / 3
+    assert check(open_lake(uri)) == []
 
 
 def die(*_: object, **__: object) -> None:

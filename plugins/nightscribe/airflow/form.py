@@ -5,11 +5,37 @@ Airflow imports this module whenever it parses a DAG file, so it imports nothing
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import Asset, Param
+
+from nightscribe.settings import MANUAL, Settings
 
 # For a scheme without `x-`, Airflow loads every provider at each parse, to look for its rules.
 TRANSCRIPTS = Asset(name="transcripts", uri="x-nightscribe://lake/transcripts")
 """Updated by the DAGs that add transcripts to the lake; `evaluate_transcripts` runs after it."""
+
+
+def nightly_schedule(settings: Settings) -> Any:
+    """When `transcribe_archives` runs: every night, and, if that is set, when files arrive."""
+    time = None if settings.schedule == MANUAL else settings.schedule
+    if not settings.watch_s or not settings.archives:
+        return time
+    from airflow.sdk import AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable
+
+    from nightscribe.airflow.arrival_trigger import ArrivalTrigger
+
+    trigger = ArrivalTrigger(settings.archives, settings.watch_s)
+    arrived = Asset(
+        name="arrivals",
+        uri="x-nightscribe://archives/arrivals",
+        watchers=[AssetWatcher(name="arrivals", trigger=trigger)],
+    )
+    if time is None:
+        return [arrived]
+    timetable = CronTriggerTimetable(time, timezone="UTC")
+    return AssetOrTimeSchedule(timetable=timetable, assets=[arrived])
+
 
 MODELS = [
     "demo",

@@ -91,10 +91,10 @@ def _seen_before(lake: Lake, keys: pa.Table, before: datetime) -> pa.Table:
         one: datetime.fromisoformat(known[one]) if one in known else now
         for one in keys["transcript_id"].to_pylist()
     }
-    due = [one for one, since in seen.items() if since < before + _EARLY]
-    left = {one: since.isoformat() for one, since in seen.items() if one not in due}
-    lake.put_file(_SEEN, json.dumps(left).encode())
-    return _keys("transcript_id", [(one,) for one in due])
+    left = {one: since for one, since in seen.items() if since >= before + _EARLY}
+    noted = {one: since.isoformat() for one, since in left.items()}
+    lake.put_file(_SEEN, json.dumps(noted).encode())
+    return _keys("transcript_id", [(one,) for one in seen.keys() - left.keys()])
 
 
 def _keys(column: str, rows: list[tuple[str, ...]]) -> pa.Table:

@@ -8,7 +8,8 @@ page at any moment finds all files that it names.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -128,23 +129,32 @@ def maintain(
     done.errors = delete_old_errors(lake, timedelta(days=settings.errors_keep_days))
     done.files = remove_old_files(lake, before, _active(lake, before))
     for name in names:
-        try:
+        with _unless_busy(done, name):
             if sizes[name].files > 1:
                 compact(lake, name)
             if sizes[name].entries > _SHORT_LOG:
                 shorten_log(lake, name, keep)
-        except BusyError as error:
-            log.warning("%s", error)
-            done.busy.append(name)
     done.catalog = publish(lake)
     for name in names:
-        removed = vacuum(lake, name, keep)
+        removed = 0
+        with _unless_busy(done, name):
+            removed = vacuum(lake, name, keep)
         one = TableMaintained(name, sizes[name], size_of(lake, name), removed)
         done.tables.append(one)
         say(one.line())
     if any(one.removed for one in done.tables):  # which are commits
         done.catalog = publish(lake)
     return done
+
+
+@contextmanager
+def _unless_busy(done: Maintained, name: str) -> Iterator[None]:
+    """Leave a table to the next call if others commit to it all the time."""
+    try:
+        yield
+    except BusyError as error:
+        log.warning("%s", error)
+        done.busy.append(name)
 
 
 def _active(lake: Lake, since: datetime) -> set[str]:
