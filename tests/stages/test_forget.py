@@ -123,14 +123,22 @@ def contents(path: Path) -> Iterator[bytes]:
         yield repr(pq.read_table(path).to_pylist()).encode()
 
 
-def test_no_byte_of_a_forgotten_recording_is_left(lake: Lake) -> None:
+def test_no_byte_of_a_forgotten_recording_is_left(lake: Lake, tmp_path: Path) -> None:
     recording = of_secret(lake)
     words = (SECRET, "Zanzibar", NAME)
     places = {path.split("/")[0] for path in traces(lake, *words)}
     assert places >= {"transcripts", "segments", "baselines", "annotations", "_plans", "reports"}
     before = counted(lake)
     contradicted = {one.invariant for one in check(lake)}  # of the lake as it is made up
-    done = forget(lake, [recording], SETTINGS, "run", "asked for by letter")
+    uploads = tmp_path / "uploads"
+    upload = uploads / recording / NAME
+    others = uploads / "else" / NAME
+    for file in (upload, others):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"audio")
+    settings = SETTINGS.model_copy(update={"uploads": str(uploads)})
+    done = forget(lake, [recording], settings, "run", "asked for by letter")
+    assert (upload.exists(), others.exists()) == (False, True)
     assert traces(lake, *words) == []
     assert {path.split("/")[0] for path in traces(lake, recording)} == {"forgotten"}
     assert done.rows["segments"] == 1

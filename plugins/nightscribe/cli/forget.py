@@ -23,6 +23,9 @@ from nightscribe.flags import add_list
 from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
 
+_SHOWN = 50
+"""Recordings that are listed at most."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to forget."""
@@ -70,9 +73,11 @@ def execute(arguments: argparse.Namespace) -> int:
                 one.rows.get("segments", 0),
                 one.places[0] if one.places else None,
             )
-            for one in chosen
+            for one in chosen[:_SHOWN]
         ],
     )
+    if len(chosen) > _SHOWN:
+        print(f"… and {len(chosen) - _SHOWN:,} more")
     unknown = set(arguments.recording) - {one.recording_id for one in chosen}
     if arguments.yes and (chosen or unknown):
         ids = {one.recording_id for one in chosen} | {one for one in unknown if _is_id(one)}

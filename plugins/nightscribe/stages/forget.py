@@ -37,12 +37,14 @@ from nightscribe.search.building import build
 from nightscribe.search.generations import index_folder, read_state
 from nightscribe.settings import Settings
 from nightscribe.stages.publish import publish
-from nightscribe.storage import locate
 from nightscribe.uris import canonical_uri, join_uri, split_uri
 
 __all__ = ["Choice", "Forgotten", "choose", "expired", "finish", "forget"]
 
 log = logging.getLogger(__name__)
+
+_MANY = 10_000
+"""Ids and names for which reports are not searched any more, but removed."""
 
 _NAME = 8
 """Characters of a file's name by which a report is found; shorter ones are parts of other words."""
@@ -230,19 +232,16 @@ def _remove_uploads(done: Forgotten, lake: Lake, wanted: Sequence[Job], settings
         if lake.filesystem.exists(folder):
             lake.filesystem.rm(folder, recursive=True)
             done.files.append(lake.path("uploads", one))
-    uploads = Path(settings.uploads).absolute()
+    decisions = Decisions.of(settings)
     paths = [
         path
         for job in wanted
         for transcript in job.transcripts
-        for path in Decisions.of(settings).files_about(transcript)
+        for path in decisions.files_about(transcript)
     ]
-    for archive, member in {place[:2] for job in wanted for place in job.places}:
-        if archive.startswith(canonical_uri(str(uploads))):
-            place = locate(archive)
-            path = Path(place.child(member).path if member else place.path)
-            if path.is_relative_to(uploads) and path.is_file():
-                paths.append(path)
+    # The pages put an upload into a folder with its id as the name; other files are an archive.
+    for one in {one for job in wanted for one in job.recordings}:
+        paths += (Path(settings.uploads).absolute() / one).glob("*")
     for path in sorted(paths):
         try:
             path.unlink()
@@ -259,7 +258,10 @@ def _remove_reports(done: Forgotten, lake: Lake, wanted: Sequence[Job]) -> None:
     filesystem, root = lake.filesystem, lake.native_path("reports")
     for folder in filesystem.ls(root, detail=False) if filesystem.exists(root) else []:
         contents = (filesystem.cat_file(file) for file in filesystem.find(folder))
-        if any(needle in content for content in contents for needle in needles):
+        # Of so many recordings, each report has some.
+        if len(needles) > _MANY or any(
+            needle in content for content in contents for needle in needles
+        ):
             filesystem.rm(folder, recursive=True)
             done.files.append(lake.path("reports", folder.rstrip("/").rpartition("/")[2]))
 

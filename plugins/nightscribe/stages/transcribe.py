@@ -71,6 +71,8 @@ def transcribe_batch(
         ConfigurationError: an option is invalid for the model.
     """
     rows = read_spec(lake, spec).to_pylist()
+    if not rows:  # all of its recordings have been forgotten since it was planned
+        return Transcribed("", 0, 0, 0, 0, 0.0, 0.0)
     batch_id, force = rows[0]["batch_id"], rows[0]["force"]
     transaction = f"batch:{batch_id}"
     todo = _todo(lake, rows, transaction)
