@@ -19,9 +19,14 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from nightscribe.lake.tables import Lake
 
 TIMES = (
     "open one table",
@@ -54,26 +59,30 @@ def make_lake(uri: str, nights: int, batches: int, recordings: int) -> None:
         )
         for batch in range(batches):
             number = night * batches + batch
-            attempt = uuid.uuid4().hex
             mine = ids[batch * recordings : (batch + 1) * recordings]
-            rows = [_transcript(one, attempt) for one in mine]
-            segments = [_segment(row, index) for row in rows for index in range(SEGMENTS)]
-            lake.append("segments", rows_of("segments", segments))
-            lake.append("batches", rows_of("batches", [_batch(attempt, len(rows))], "night"))
-            if number % 100 == 7:
-                continue
-            table = rows_of("transcripts", rows, "night")
-            lake.append("transcripts", table)
+            table = _attempt(lake, mine)
+            if number % 100 != 7:
+                lake.append("transcripts", table)
             if number % 50 == 3:
-                again = rows_of(
-                    "transcripts", (_transcript(one, uuid.uuid4().hex) for one in mine[:1]), "force"
-                )
+                again = _attempt(lake, mine[:1])
                 note = note_replaced(lake, again)
                 lake.upsert("transcripts", again, KEYS["transcripts"], note=note)
         if night % 10 == 9 or night == nights - 1:
             publish(lake)
             took = time.monotonic() - started
             print(f"{night + 1} nights, {took:.0f} s", file=sys.stderr, flush=True)
+
+
+def _attempt(lake: Lake, ids: Sequence[str]) -> pa.Table:
+    """Commit the segments of an attempt, and the attempt. Returns its transcripts."""
+    from nightscribe.lake.rows import rows_of
+
+    attempt = uuid.uuid4().hex
+    rows = [_transcript(one, attempt) for one in ids]
+    segments = [_segment(row, index) for row in rows for index in range(SEGMENTS)]
+    lake.append("segments", rows_of("segments", segments))
+    lake.append("batches", rows_of("batches", [_batch(attempt, len(rows))], "night"))
+    return rows_of("transcripts", rows, "night")
 
 
 def _recording(recording_id: str) -> dict[str, Any]:
