@@ -185,11 +185,9 @@ def maintain_until(uri: str, step: str, place: str) -> None:
 
 
 STEPS = (
-    ("delete_replaced", "nightscribe.lake.orphans"),
     ("remove_old_files", "nightscribe.stages.maintain"),
     ("compact", "nightscribe.stages.maintain"),
     ("shorten_log", "nightscribe.stages.maintain"),
-    ("delete_old_errors", "nightscribe.stages.maintain"),
     ("publish", "nightscribe.stages.maintain"),
     ("vacuum", "nightscribe.stages.maintain"),
     ("size_of", "nightscribe.stages.maintain"),
