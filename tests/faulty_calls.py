@@ -125,6 +125,11 @@ def _serve() -> None:
     import evaluation.gate.findings
     import evaluation.lake
     import evaluation.report.text  # noqa: F401
+    import nightscribe.cli.run
+    import nightscribe.search.building
+    import nightscribe.stages.datasets
+    import nightscribe.stages.forget
+    import nightscribe.stages.maintain  # noqa: F401
     import tests.segments  # noqa: F401
     from nightscribe import cli
     from nightscribe.stages import night

@@ -11,10 +11,10 @@ processes, maintained as if it were older than `NIGHTSCRIBE_KEEP_DAYS`, and meas
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -233,28 +233,26 @@ STEPS: dict[str, Callable[..., Any]] = {
 }
 
 
-def in_own_process(step: str, *arguments: object) -> Any:
-    """Run a step of this file in a new process; returns its result."""
-    command = [sys.executable, __file__, f"--{step}", *map(str, arguments)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
-
-
 def main(folder: str, nights: int, batches: int, recordings: int) -> None:
     """Make a lake, measure, maintain, measure; print a table."""
+    from nightscribe.text_tables import markdown_table
+    from tools.measure_plan import in_own_process
+
+    run = functools.partial(in_own_process, script=__file__)
     lake = f"{folder}/lake"
     if not Path(lake).exists():
-        in_own_process("make", lake, nights, batches, recordings)
-    before = in_own_process("measure", lake)
-    maintenance = in_own_process("maintain", lake)
-    after = in_own_process("measure", lake)
-    again = in_own_process("maintain", lake)
+        run("--make", lake, nights, batches, recordings)
+    before = run("--measure", lake)
+    maintenance = run("--maintain", lake)
+    after = run("--measure", lake)
+    again = run("--maintain", lake)
     print(f"{nights} nights of {batches} batches of {recordings} recordings\n")
-    print("| what | before | after |\n| --- | --: | --: |")
+    lines = []
     for name in before:
-        digits = 2 if name in TIMES else 0
-        unit = ", s" if name in TIMES else ""
-        print(f"| {name}{unit} | {before[name]:,.{digits}f} | {after[name]:,.{digits}f} |")
+        digits, unit = (2, ", s") if name in TIMES else (0, "")
+        cells = (f"{found[name]:,.{digits}f}" for found in (before, after))
+        lines.append([f"{name}{unit}", *cells])
+    print(markdown_table(["what", "before", "after"], lines))
     print(
         f"\nmaintenance: {maintenance['seconds']:.1f} s, {maintenance['peak memory, MB']:.0f} MB; "
         f"once more, with nothing to do: {again['seconds']:.1f} s"

@@ -123,9 +123,9 @@ def peak_mb() -> float:
     return int(kilobytes) / 1024
 
 
-def in_own_process(step: str, *arguments: object) -> Any:
-    """Run a step of this file in a new process; returns its result."""
-    command = [sys.executable, __file__, step, *map(str, arguments)]
+def in_own_process(step: str, *arguments: object, script: str = __file__) -> Any:
+    """Run a step of a script, by default of this file, in a new process; returns its result."""
+    command = [sys.executable, script, step, *map(str, arguments)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)
 

@@ -16,12 +16,16 @@ examples:
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError
 from nightscribe.flags import add_list
 from nightscribe.settings import Settings
 from nightscribe.text_tables import print_table
+
+if TYPE_CHECKING:
+    from nightscribe.lake.tables import Lake
 
 _SHOWN = 50
 """Recordings that are listed at most."""
@@ -61,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise ConfigurationError("nothing to forget: give --recording, --source or --where")
     lake = lake_of(arguments)
     if arguments.undo:
-        return _undo(arguments)
+        return _undo(lake, arguments)
     chosen = choose(lake, arguments.recording, arguments.source, arguments.where)
     print_table(
         ["recording", "places", "transcripts", "segments", "one place"],
@@ -98,13 +102,12 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0 if chosen and not unknown else 1
 
 
-def _undo(arguments: argparse.Namespace) -> int:
+def _undo(lake: Lake, arguments: argparse.Namespace) -> int:
     from nightscribe.lake.forgetting import allow
     from nightscribe.lake.reading import read
 
     if arguments.source or arguments.where:
         raise ConfigurationError("--undo takes --recording only: nothing else of them is known")
-    lake = lake_of(arguments)
     known = set(read(lake, "SELECT recording_id FROM forgotten")["recording_id"].to_pylist())
     chosen = sorted(known & set(arguments.recording))
     if arguments.yes:

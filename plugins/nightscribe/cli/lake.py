@@ -55,7 +55,6 @@ def _check(lake: Lake) -> int:
 
     from nightscribe.lake.invariants import check, unpublished
     from nightscribe.lake.orphans import find_orphans
-    from nightscribe.lake.schema import SCHEMAS
     from nightscribe.lake.tidying import size_of
 
     findings = check(lake)
@@ -68,8 +67,8 @@ def _check(lake: Lake) -> int:
         return 1
     sizes = [
         (name, size.files, f"{size.size_bytes / 1e6:,.1f}", size.entries)
-        for name in SCHEMAS
-        if lake.table_if_made(name) is not None
+        for name, version in lake.versions().items()
+        if version >= 0
         for size in [size_of(lake, name)]
     ]
     print_table(["table", "files", "MB", "log files"], sizes)

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from nightscribe.lake.reading import connect
+from nightscribe.lake.specs import SPECS
 from nightscribe.lake.tables import Lake
 
-__all__ = ["SPECS", "delete_old_errors", "modified_at", "remove_old_files"]
+__all__ = ["delete_old_errors", "modified_at", "remove_old_files"]
 
-SPECS = "_plans"
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
 """Name of a file that a killed process has not finished, see `nightscribe.whole_file`."""
 
@@ -51,18 +51,16 @@ def remove_old_files(lake: Lake, before: datetime, active: Collection[str]) -> i
     filesystem.invalidate_cache()
     root = lake.native_path(SPECS)
     files = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
-    newest: dict[str, datetime] = {}
-    for path, info in files.items():
+    runs: dict[str, list[str]] = {}
+    for path in files:
         run = path.removeprefix(root).strip("/").partition("/")[0]
-        newest[run] = max(modified_at(info), newest.get(run, datetime.min.replace(tzinfo=UTC)))
-    old = [
-        run
-        for run, written in newest.items()
-        if written < before and f"{SPECS}/{run}" not in active
-    ]
-    removed = [path for path in files if path.removeprefix(root).strip("/").split("/")[0] in old]
-    for run in old:
-        filesystem.rm(f"{root}/{run}", recursive=True)
+        runs.setdefault(run, []).append(path)
+    removed: list[str] = []
+    for run, paths in runs.items():
+        newest = max(modified_at(files[path]) for path in paths)
+        if newest < before and f"{SPECS}/{run}" not in active:
+            filesystem.rm(f"{root}/{run}", recursive=True)
+            removed += paths
     if lake.is_local:  # an object store has no file before it is whole
         unfinished = [
             path

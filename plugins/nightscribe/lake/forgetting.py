@@ -16,12 +16,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import Transaction
 
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect, read
 from nightscribe.lake.rows import rows_of
-from nightscribe.lake.tables import FORGOTTEN, Lake, Note
+from nightscribe.lake.tables import FORGOTTEN, Lake, deleted_up_to
 from nightscribe.uris import join_uri
 
 __all__ = [
@@ -66,16 +65,14 @@ _AT_PLACES = ("annotations", "source_states")
 TABLES = (*OF_RECORDINGS, *_AT_PLACES, "account_parts", "sources", "recordings")
 """Tables that may say something of a recording, in the order in which rows are deleted."""
 
-OF_FORGOTTEN = """
-  sha256(archive || chr(10) || member) IN (SELECT unnest(places) FROM files.forgotten)
-  AND archive || chr(10) || member NOT IN (
-    SELECT archive || chr(10) || member FROM files.sources
-    ANTI JOIN files.forgotten USING (recording_id))"""
+_PLACE = "archive || chr(10) || member"
+OF_FORGOTTEN = f"""
+  sha256({_PLACE}) IN (SELECT unnest(places) FROM files.forgotten)
+  AND {_PLACE} NOT IN (
+    SELECT {_PLACE} FROM files.sources ANTI JOIN files.forgotten USING (recording_id))"""
 """Condition on rows with `archive` and `member`: a forgotten recording was there, and no other is
 now."""
 
-
-_PLACE = "archive || chr(10) || member"
 _FILE = f"{_PLACE} || chr(10) || size_bytes || chr(10) || version"
 IS_FORGOTTEN_FILE = f"sha256({_FILE}) IN (SELECT unnest(files) FROM files.forgotten)"
 """Condition on rows of files: a forgotten recording was read from it, and it is unchanged."""
@@ -181,17 +178,18 @@ def note_forgotten(lake: Lake, job: Job, reason: str | None, run_id: str) -> Non
         "SELECT * FROM sources WHERE recording_id IN (SELECT unnest($ids))",
         ids=job.recordings,
     ).to_pylist()
-    noted = []
-    for one in job.recordings:
-        own = [source for source in sources if source["recording_id"] == one]
-        noted.append(
-            {
-                "recording_id": one,
-                "places": sorted(map(place_id, own)),
-                "files": sorted(map(file_id, own)),
-                "reason": reason,
-            }
-        )
+    own: dict[str, list[dict[str, Any]]] = {one: [] for one in job.recordings}
+    for source in sources:
+        own[source["recording_id"]].append(source)
+    noted = [
+        {
+            "recording_id": one,
+            "places": sorted(map(place_id, found)),
+            "files": sorted(map(file_id, found)),
+            "reason": reason,
+        }
+        for one, found in own.items()
+    ]
     lake.insert_new("forgotten", rows_of("forgotten", noted, run_id), KEYS["forgotten"])
 
 
@@ -275,7 +273,9 @@ def _found(lake: Lake) -> dict[str, pa.Table]:
 def _delete(lake: Lake, found: Mapping[str, pa.Table]) -> None:
     for name in TABLES:
         if name in found:
-            note = _mark(lake.table("transcripts").version()) if name == "segments" else None
+            note = None
+            if name == "segments":  # readers must not take older transcripts with what is left
+                note = deleted_up_to(FORGOTTEN, lake.table("transcripts").version())
             lake.delete(name, found[name], found[name].column_names, note)
 
 
@@ -312,14 +312,6 @@ def _delete_named(lake: Lake, wanted: Sequence[Job]) -> dict[str, pa.Table]:
     for name, keys in found.items():
         lake.delete(name, keys, keys.column_names)
     return {name: keys for name, keys in found.items() if keys.num_rows}
-
-
-def _mark(version: int) -> Note:
-    """Tells readers which version of `transcripts` belongs to what is left of `segments`."""
-    return lambda table: (
-        {},
-        [Transaction(FORGOTTEN, max(version, table.transaction_version(FORGOTTEN) or -1))],
-    )
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:

@@ -53,11 +53,11 @@ class Finding:
     remedy: str
 
 
-def _refers(table: str, column: str, to: str, remedy: str) -> Invariant:
+def _refers(table: str, column: str, to: str) -> Invariant:
     return Invariant(
         f"every row of {table} has its row of {to}",
         f"SELECT {column} FROM files.{table} ANTI JOIN files.{to} USING ({column})",
-        remedy,
+        _BACKUP,
     )
 
 
@@ -96,9 +96,9 @@ INVARIANTS: tuple[Invariant, ...] = (
         _BACKUP,
     ),
     *(_unique(table, key) for table, key in KEYS.items()),
-    _refers("sources", "recording_id", "recordings", _BACKUP),
-    _refers("transcripts", "recording_id", "recordings", _BACKUP),
-    _refers("transcripts", "attempt_id", "batches", _BACKUP),
+    _refers("sources", "recording_id", "recordings"),
+    _refers("transcripts", "recording_id", "recordings"),
+    _refers("transcripts", "attempt_id", "batches"),
     Invariant(
         "no attempt has more transcripts than it wrote",
         """SELECT attempt_id FROM files.batches JOIN (
@@ -147,12 +147,11 @@ def _numbered(lake: Lake) -> list[Invariant]:
     return [
         Invariant(
             f"no row of {name} is of a later commit than the newest",
-            f"SELECT sequence FROM files.{name} WHERE sequence NOT BETWEEN 1 AND "
-            f"{lake.table(name).version()}",
+            f"SELECT sequence FROM files.{name} WHERE sequence NOT BETWEEN 1 AND {version}",
             _BACKUP,
         )
-        for name, schema in SCHEMAS.items()
-        if SEQUENCE in schema.names and lake.table_if_made(name) is not None
+        for name, version in lake.versions().items()
+        if SEQUENCE in SCHEMAS[name].names and version >= 0
     ]
 
 
@@ -162,9 +161,4 @@ def unpublished(lake: Lake) -> list[str]:
     After a run there are none; during one there may be. Raises `LakeError`.
     """
     published = published_versions(lake)
-    tables = {name: lake.table_if_made(name) for name in SCHEMAS}
-    return [
-        name
-        for name, table in tables.items()
-        if table is not None and table.version() > published.get(name, -1)
-    ]
+    return [name for name, version in lake.versions().items() if version > published.get(name, -1)]

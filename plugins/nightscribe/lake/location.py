@@ -69,10 +69,14 @@ class LakeLocation:
 
     def sizes(self, path: str) -> dict[str, int]:
         """File name → bytes, of a folder in the lake as it is now. Raises `OSError`."""
+        return {name: int(info["size"] or 0) for name, info in self.listed(path).items()}
+
+    def listed(self, path: str) -> dict[str, dict[str, Any]]:
+        """File name → what fsspec says of it, as `sizes`. Raises `OSError`."""
         folder = self.native_path(path)
         self.filesystem.invalidate_cache(folder)
-        listed: list[dict[str, Any]] = self.filesystem.ls(folder, detail=True)
-        return {one["name"].rpartition("/")[2]: int(one["size"] or 0) for one in listed}
+        infos: list[dict[str, Any]] = self.filesystem.ls(folder, detail=True)
+        return {info["name"].rpartition("/")[2]: info for info in infos}
 
     def put_file(self, path: str, data: bytes) -> str:
         """Write a file, such as a report, into the lake; returns its URI.

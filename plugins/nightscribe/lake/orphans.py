@@ -52,7 +52,8 @@ def find_orphans(lake: Lake, before: datetime) -> dict[str, pa.Table]:
     Args:
         before: of rows that have a time, those from before this moment
     """
-    with connect(lake, memory_limit=_MEMORY) as connection:
+    views = ["segments", "transcripts", "scores", *_OLD]
+    with connect(lake, views=views, memory_limit=_MEMORY) as connection:
         rows = connection.execute(
             """SELECT DISTINCT transcript_id FROM files.segments
                ANTI JOIN files.transcripts USING (transcript_id)"""

@@ -46,12 +46,8 @@ def purge(lake: Lake, names: Iterable[str]) -> Purged:
             continue
         # In this order: what is committed meanwhile is in none, or in the last.
         committed = _committed(lake, name)
-        folder = lake.native_path(name)
-        lake.filesystem.invalidate_cache(folder)
         files = {
-            info["name"].rpartition("/")[2]: info
-            for info in lake.filesystem.ls(folder, detail=True)
-            if info["name"].endswith(".parquet")
+            file: info for file, info in lake.listed(name).items() if file.endswith(".parquet")
         }
         live = {uri.rpartition("/")[2] for uri in lake.table(name).file_uris()}
         _strip_log(lake, name, live)

@@ -18,7 +18,7 @@ from deltalake import DeltaTable, Transaction
 
 from nightscribe.interruption import interruptible
 from nightscribe.lake.keys import KEYS
-from nightscribe.lake.tables import REPLACED, Lake, Note
+from nightscribe.lake.tables import REPLACED, Lake, Note, deleted_up_to
 
 __all__ = ["delete_replaced", "note_replaced"]
 
@@ -66,15 +66,9 @@ def delete_replaced(lake: Lake) -> None:
         # Another transcript of the attempt may still be there.
         query = f"SELECT {column} FROM given ANTI JOIN transcripts USING ({column})"
         gone = [value for (value,) in _rows(lake, transcripts, query, keys)]
-
-        def note(table: DeltaTable) -> tuple[dict[str, str], list[Transaction]]:
-            # Another process may have deleted more in the meantime.
-            version = max(newest, table.transaction_version(REPLACED) or -1)
-            return {}, [Transaction(REPLACED, version)]
-
         keys = pa.table({column: pa.array(gone, pa.string())})
         # Together with the deletion: `create_views` looks at this mark.
-        lake.delete(name, keys, [column], note)
+        lake.delete(name, keys, [column], deleted_up_to(REPLACED, newest))
         if (lake.table(name).transaction_version(REPLACED) or -1) < newest:  # nothing was deleted
             lake.mark(name, Transaction(REPLACED, newest))
 

@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 from nightscribe.errors import LakeError
 from nightscribe.lake.location import LakeLocation
 
-__all__ = ["has_spec", "read_spec", "write_spec"]
+__all__ = ["SPECS", "has_spec", "read_spec", "write_spec"]
+
+SPECS = "_plans"
+"""Folder of all specs, relative to the lake."""
 
 
 def write_spec(lake: LakeLocation, path: str, rows: pa.Table | pa.RecordBatchReader) -> str:

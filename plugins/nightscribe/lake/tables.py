@@ -43,7 +43,7 @@ from nightscribe.lake.log import read_log
 from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_LATER, SEQUENCE, WRITTEN_SCHEMAS
 
-__all__ = ["FORGOTTEN", "REPLACED", "Lake", "Note"]
+__all__ = ["FORGOTTEN", "REPLACED", "Lake", "Note", "deleted_up_to"]
 
 REPLACED = "nightscribe.replaced"
 """Application-transaction id of commits that replace rows of `transcripts`, and of those that
@@ -111,6 +111,11 @@ class Lake(LakeLocation):
             if not self._has_log(name):
                 return None
         return self.table(name)  # it is damaged, which is said again, or was made meanwhile
+
+    def versions(self) -> dict[str, int]:
+        """The version of each table; -1 for one that an older lake does not have yet."""
+        tables = {name: self.table_if_made(name) for name in WRITTEN_SCHEMAS}
+        return {name: -1 if table is None else table.version() for name, table in tables.items()}
 
     def _has_log(self, name: str) -> bool:
         try:
@@ -345,6 +350,17 @@ class Lake(LakeLocation):
             raise
         except (OSError, DeltaError) as error:
             raise _write_failed(table.table_uri, error) from error
+
+
+def deleted_up_to(transaction: str, version: int) -> Note:
+    """A note with a deletion that goes up to a version of `transcripts`; see `REPLACED`."""
+
+    def note(table: DeltaTable) -> tuple[dict[str, str], list[Transaction]]:
+        # Another process may have deleted more in the meantime.
+        done = table.transaction_version(transaction) or -1
+        return {}, [Transaction(transaction, max(version, done))]
+
+    return note
 
 
 def _numbered(rows: pa.Table, table: DeltaTable) -> pa.Table:

@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 
 from nightscribe.decisions import Decisions
-from nightscribe.lake.aged import SPECS
 from nightscribe.lake.damage import explains
 from nightscribe.lake.forgetting import (
     OF_RECORDINGS,
@@ -31,7 +30,7 @@ from nightscribe.lake.forgetting import (
 )
 from nightscribe.lake.purging import purge
 from nightscribe.lake.reading import connect, read
-from nightscribe.lake.specs import read_spec, write_spec
+from nightscribe.lake.specs import SPECS, read_spec, write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.search.building import build
 from nightscribe.search.generations import index_folder, read_state
@@ -137,7 +136,7 @@ def choose(
 
 
 def _choices(lake: Lake, ids: Sequence[str]) -> list[Choice]:
-    with connect(lake, views=["sources", "segments", *OF_RECORDINGS]) as connection:
+    with connect(lake, views=["sources", *OF_RECORDINGS]) as connection:
         connection.execute(
             "CREATE TEMP TABLE chosen AS SELECT unnest($ids) AS recording_id", {"ids": [*ids]}
         )

@@ -19,7 +19,6 @@ from nightscribe.lake.damage import explains
 from nightscribe.lake.forgetting import jobs
 from nightscribe.lake.orphans import delete_orphans
 from nightscribe.lake.reading import connect
-from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.tidying import Size, compact, shorten_log, size_of, vacuum
 from nightscribe.settings import Settings
@@ -115,7 +114,7 @@ def maintain(
         )
     before = datetime.now(UTC) - keep
     done = Maintained()
-    names = [name for name in SCHEMAS if lake.table_if_made(name) is not None]
+    names = [name for name, version in lake.versions().items() if version >= 0]
     sizes = {name: size_of(lake, name) for name in names}
     if ids := expired(lake, settings):
         forgotten = forget(lake, ids, settings, run_id, "NIGHTSCRIBE_RETENTION")

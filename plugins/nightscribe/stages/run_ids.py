@@ -6,6 +6,8 @@ import hashlib
 import re
 from datetime import UTC, datetime
 
+from nightscribe.lake.specs import SPECS
+
 __all__ = ["CLI_RUN", "new_run_id", "work_folder"]
 
 CLI_RUN = "cli__"
@@ -20,4 +22,4 @@ def new_run_id() -> str:
 def work_folder(run_id: str) -> str:
     """The folder of a run's specs, relative to the lake: its id as a valid path, and a digest."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", run_id).strip("-.")[:80]
-    return f"_plans/{slug}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+    return f"{SPECS}/{slug}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"

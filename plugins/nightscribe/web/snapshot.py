@@ -14,7 +14,6 @@ import duckdb
 import pyarrow as pa
 
 from nightscribe.lake.reading import connect
-from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
 
 __all__ = ["Snapshots"]
@@ -111,7 +110,7 @@ class Snapshots:
         now = time.monotonic()
         if self._connection is not None and now - self._checked < _FRESH_S:
             return self._connection
-        versions = _versions(self.lake)
+        versions = self.lake.versions()
         if self._connection is None or versions != self._versions:
             # The old connection lives until its last cursor is closed.
             self._connection = connect(self.lake, memory_limit=_MEMORY)
@@ -119,8 +118,3 @@ class Snapshots:
             self._kept = OrderedDict()
         self._checked = now
         return self._connection
-
-
-def _versions(lake: Lake) -> dict[str, int]:
-    tables = {name: lake.table_if_made(name) for name in SCHEMAS}
-    return {name: -1 if table is None else table.version() for name, table in tables.items()}
