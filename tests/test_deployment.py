@@ -26,55 +26,22 @@ import yaml
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-COMPOSE_FILE = REPOSITORY / "docker-compose.yaml"
-DEPLOYMENT = REPOSITORY / "docs" / "deployment.md"
-
-VARIABLE = re.compile(
-    r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?:(?P<operator>:?[-?])(?P<word>[^}]*))?\})"
+from tests.compose_file import (
+    REPOSITORY,
+    SECRETS,
+    VARIABLE,
+    example_variables,
+    interpolated,
+    raw_compose,
 )
-SECRETS = {
-    "POSTGRES_PASSWORD",
-    "CELERY_DB_PASSWORD",
-    "REDIS_PASSWORD",
-    "FERNET_KEY",
-    "API_SECRET_KEY",
-    "JWT_SECRET",
-}
 
-
-def interpolate(text: str, variables: dict[str, str]) -> str:
-    """Replace `${…}` as the Compose Specification says; LookupError for a required one."""
-
-    def value(match: re.Match[str]) -> str:
-        if match["dollar"]:
-            return "$"
-        name, operator, word = match["name"], match["operator"] or "", match["word"] or ""
-        missing = not variables.get(name) if ":" in operator else name not in variables
-        if missing and "?" in operator:
-            raise LookupError(f"{name}: {word}")
-        return word if missing and operator else variables.get(name, "")
-
-    return VARIABLE.sub(value, text)
-
-
-def interpolated(node: Any, variables: dict[str, str]) -> Any:
-    if isinstance(node, dict):
-        return {key: interpolated(value, variables) for key, value in node.items()}
-    if isinstance(node, list):
-        return [interpolated(value, variables) for value in node]
-    return interpolate(node, variables) if isinstance(node, str) else node
-
-
-def example_variables() -> dict[str, str]:
-    lines = (REPOSITORY / ".env.example").read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+DEPLOYMENT = REPOSITORY / "docs" / "deployment.md"
 
 
 @pytest.fixture(scope="module")
 def raw() -> dict[str, Any]:
     """The compose file with its anchors resolved and its variables left as written."""
-    return yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
+    return raw_compose()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
-"""A private Airflow with its REST API, for the demo and the tests."""
+"""Airflow's REST API, for the demo and the tests."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,21 @@ import httpx
 from nightscribe.airflow.standalone import Standalone
 from nightscribe.errors import NightscribeError
 
-__all__ = ["AirflowApi"]
+__all__ = ["AirflowApi", "RestApi"]
 
 
-class AirflowApi(Standalone):
-    """`Standalone` with methods for calls of its REST API."""
+class RestApi(ABC):
+    """Calls of the REST API of an Airflow that uses `SimpleAuthManager`."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """URL of the UI."""
+
+    @property
+    @abstractmethod
+    def login(self) -> tuple[str, str]:
+        """User name and password of the UI."""
 
     def api(self, method: str, path: str, **arguments: Any) -> Any:
         """Call the REST API as the admin. `path` is below /api/v2. Returns the response's JSON.
@@ -87,3 +98,7 @@ class AirflowApi(Standalone):
                 return state
             time.sleep(1)
         raise NightscribeError(f"{dag_id} {run_id} did not end within {timeout_s:.0f} s")
+
+
+class AirflowApi(Standalone, RestApi):
+    """A private Airflow with its REST API."""
