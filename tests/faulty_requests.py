@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 KINDS = ("refused", "error", "hang up")
-"""A 403, which no client repeats; a 500 and a closed connection, which clients repeat."""
+"""A 403, which no client repeats; a 500 and a closed connection, which clients repeat.
+
+And `slow`, which is no failure: the right answer, after two seconds.
+"""
 
 _ANSWERS = {"refused": ("403 Forbidden", "AccessDenied"), "error": ("500 Error", "InternalError")}
 
@@ -65,7 +69,9 @@ def _serve() -> None:
         with lock:
             counted += 1
             fails = number and number <= counted <= number + more
-        if not fails:
+        if fails and kind == "slow":
+            time.sleep(2)
+        if not fails or kind == "slow":
             return store(request, start)
         request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
         if kind == "hang up":

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import httpx
 
 from tests.cluster.container import Container
 from tests.cluster.services import HOST, OURS, Services
+from tests.faulty_requests import FaultyRequests
 from tools.airflow_api import RestApi
+
+WORKERS = {"cpu-worker-1": "cpu-worker", "cpu-worker-2": "cpu-worker", "gpu-worker": "gpu-worker"}
+NIGHTLY = "transcribe_archives"
+HEARTBEAT_S = 30
+"""Shorter than the compose file's, so that a frozen worker's batch is given to another."""
 
 
 class Cluster(RestApi):
@@ -18,8 +30,25 @@ class Cluster(RestApi):
     Use it as a context: at its end, every process has ended.
     """
 
-    def __init__(self, folder: Path, lake: str, archives: Path, more: dict[str, str]) -> None:
-        """`more` are variables of all Airflow processes, such as settings of Nightscribe."""
+    def __init__(
+        self,
+        folder: Path,
+        lake: str,
+        archives: Path,
+        more: Mapping[str, str],
+        *,
+        store: FaultyRequests | None = None,
+        queued_s: float = 60.0,
+        one: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> None:
+        """`more` are variables of all Airflow processes, such as settings of Nightscribe.
+
+        `one` has variables of a single worker, by its name.
+
+        `store` is the server of a lake on S3, which a test may let fail. `queued_s` is the time
+        after which a task is queued again: a minute instead of the compose file's ten.
+        """
+        self.store, self.queued_s = store, queued_s
         self.services = Services(
             folder,
             lake,
@@ -30,13 +59,22 @@ class Cluster(RestApi):
             ARCHIVES_DIR=str(archives),
         )
         # Computing with one thread, since the workers share this machine's cores.
-        more = {"NIGHTSCRIBE_THREADS": "1", "AIRFLOW__API__WORKERS": "1", **more}
+        more = {
+            "NIGHTSCRIBE_THREADS": "1",
+            "NIGHTSCRIBE_SCHEDULE": "none",
+            "NIGHTSCRIBE_RETRY_DELAY_S": "1",
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_S),
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": str(queued_s),
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+            **more,
+        }
         make = self.services.container
         self.servers = {name: make(name) for name in ("postgres", "redis")}
         self.workers = {
-            "cpu-worker-1": make("cpu-worker", "cpu-worker-1", more),
-            "cpu-worker-2": make("cpu-worker", "cpu-worker-2", more),
-            "gpu-worker": make("gpu-worker", "gpu-worker", more),
+            name: make(service, name, {**more, **one.get(name, {})})
+            for name, service in WORKERS.items()
         }
         self.containers: dict[str, Container] = {
             **self.servers,
@@ -69,6 +107,29 @@ class Cluster(RestApi):
     def login(self) -> tuple[str, str]:
         passwords = self.services.folder / "auth" / "passwords.json"
         return "admin", json.loads(passwords.read_text())["admin"]
+
+    def api(self, method: str, path: str, **arguments: Any) -> Any:
+        """As of any REST API; what only reads is asked again while the server is down."""
+        deadline = time.monotonic() + (120 if method == "GET" else 0)
+        while True:
+            try:
+                return super().api(method, path, **arguments)
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                status = getattr(getattr(error, "response", None), "status_code", 503)
+                if status < 500 or time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
+
+    def worker_at_work(self) -> str | None:
+        """The host name of a worker that transcribes now; None if none does."""
+        [run] = self.runs(NIGHTLY)[:1]
+        tasks = self.tasks(NIGHTLY, run["dag_run_id"])
+        hosts = [
+            task["hostname"]
+            for task in tasks
+            if task["task_id"] == "transcribe" and task["state"] == "running"
+        ]
+        return next((host for host in hosts if host in self.workers), None)
 
     def _start(self) -> None:
         for server in self.servers.values():

@@ -1,4 +1,4 @@
-"""A service as a process tree of its own, as a container would be: ended, frozen or restarted whole.
+"""A service as a process tree of its own, as a container is: ended, frozen or restarted whole.
 
 Linux's namespaces of processes, mounts and host names are what Docker uses too (namespaces(7)). The
 network is the machine's, so that the services find each other on 127.0.0.1. It needs root.
@@ -6,12 +6,13 @@ network is the machine's, so that the services find each other on 127.0.0.1. It 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -92,8 +93,9 @@ class Container:
             self.restarts += 1
             self.start()
 
-    def kill(self) -> None:
+    def kill(self, *, restart: bool = True) -> None:
         """End all of its processes at once, as the kernel does when a machine loses power."""
+        self._wanted = restart
         self._signal_init(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(30)
@@ -107,17 +109,30 @@ class Container:
             try:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self.kill(restart=False)
 
     def freeze(self) -> None:
         """Stop all of its processes where they are: a machine that hangs, or sleeps."""
         for process in self.processes():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def thaw(self) -> None:
         """Let them go on."""
         for process in self.processes():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def fill(self) -> Callable[[], None]:
+        """Fill its disk for temporary files. Returns a function that makes room again."""
+        if not (inside := self.processes()):
+            return lambda: None
+        full = Path(f"/proc/{inside[0].pid}/root{self.temporary}/full")
+        with contextlib.suppress(OSError), full.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(2**20))
+        # Where the container has ended meanwhile, its disk has gone with it.
+        return lambda: _remove(full)
 
     def processes(self) -> list[psutil.Process]:
         """The processes inside, the first one first; all orphans are children of that one."""
@@ -162,7 +177,10 @@ class Container:
 
     def _signal_init(self, number: int) -> None:
         if inside := self.processes():
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 inside[0].send_signal(number)
-            except psutil.NoSuchProcess:
-                return
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -78,7 +78,9 @@ class Services:
         check = [self._placed(word, home) for word in described["healthcheck"]["test"]]
         check = ["sh", "-c", *check[1:]] if check[0] == "CMD-SHELL" else check[1:]
         with self._hosts.open("a") as hosts:
-            hosts.write(f"{HOST} {name}\n" if hosts.tell() else f"{HOST} localhost\n{HOST} {name}\n")
+            hosts.write(
+                f"{HOST} {name}\n" if hosts.tell() else f"{HOST} localhost\n{HOST} {name}\n"
+            )
         return Container(name, command, environment, home, check, hosts=self._hosts)
 
     def initialise(self) -> None:
@@ -115,7 +117,9 @@ class Services:
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         }
         placed = {key: self._placed(value, home) for key, value in (image | own).items()}
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(POSTGRES), os.environ["PATH"]])
+        path = os.pathsep.join(
+            [str(Path(sys.executable).parent), str(POSTGRES), os.environ["PATH"]]
+        )
         return {
             **placed,
             **ports,
@@ -166,4 +170,6 @@ def _variables_of_the_image() -> dict[str, str]:
     """The variables of the Dockerfile's last stage."""
     stage = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
     instructions = re.findall(r"^ENV ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
-    return dict(pair.split("=", 1) for one in instructions for pair in one.replace("\\\n", "").split())
+    return dict(
+        pair.split("=", 1) for one in instructions for pair in one.replace("\\\n", "").split()
+    )

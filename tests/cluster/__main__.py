@@ -1,0 +1,200 @@
+"""Ten nights of a cluster, each disturbed on a schedule of its own, against a quiet one.
+
+    python -m tests.cluster [--nights 10] [--recordings 300] [--out FILE]
+
+Nights with an even number have their lake on S3 (a server of moto), those with an odd one in a
+folder; in every third, the clock of one worker is five minutes ahead. A night must end by itself,
+within twice the time of the quiet one and the outages, with the same tables. Exit code 1 if one
+does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from nightscribe.lake.invariants import check
+from nightscribe.lake.opening import open_lake
+from nightscribe.lake.orphans import find_orphans
+from nightscribe.settings import Settings
+from nightscribe.stages.maintain import maintain
+from tests.cluster import container
+from tests.cluster.archive import write_archive
+from tests.cluster.cluster import NIGHTLY, Cluster
+from tests.cluster.disturbances import disturb, schedule
+from tests.faulty_requests import FaultyRequests
+from tests.nights import assert_same_tables, contents
+
+BUCKET = "nights"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "0.5"}
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+AHEAD = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "+5m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0})
+DISTURBANCES = 4
+PATIENCE_S = 1800
+
+
+@dataclass
+class Night:
+    """A night, and what was wrong with it."""
+
+    name: str
+    place: str
+    disturbances: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    limit_s: float = 0.0
+    again: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def row(self) -> str:
+        """For a Markdown table."""
+        limit = f"{self.limit_s:.0f}" if self.limit_s else ""
+        said = "; ".join(self.faults) or "same tables"
+        what = ", ".join(self.disturbances) or "none"
+        cells = [self.name, self.place, what, f"{self.seconds:.0f}", limit, self.again, said]
+        return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def main() -> int:
+    """Run the nights; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    parser.add_argument("--nights", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="number of the first night")
+    parser.add_argument("--recordings", type=int, default=300)
+    parser.add_argument("--out", type=Path, help="also write the nights as JSON to this file")
+    given = parser.parse_args()
+    if why := container.missing():
+        print(f"error: {why}", file=sys.stderr)
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="nightscribe-cluster-"))
+    folder.chmod(0o755)  # for the user of Postgres
+    os.environ.update(KEYS)
+    os.environ["AWS_ALLOW_HTTP"] = "true"
+    nights: list[Night] = []
+    try:
+        archive = write_archive(folder / "archive", given.recordings)
+        quiet, tables = _night(folder, archive, "quiet", None, None)
+        nights.append(quiet)
+        for number in range(given.first, given.first + given.nights):
+            night, _ = _night(folder, archive, str(number), number, (quiet.seconds, tables))
+            nights.append(night)
+    finally:
+        shutil.rmtree(folder)
+    print("\n| night | lake | disturbed by | s | limit, s | tries again | result |")
+    print("| --- | --- | --- | --: | --: | --: | --- |")
+    for night in nights:
+        print(night.row())
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps([asdict(night) for night in nights], indent=2))
+    return 1 if any(night.faults for night in nights) else 0
+
+
+def _night(
+    folder: Path,
+    archive: Path,
+    name: str,
+    seed: int | None,
+    quiet: tuple[float, Mapping[str, pa.Table]] | None,
+) -> tuple[Night, dict[str, pa.Table]]:
+    on_store = seed is not None and seed % 2 == 0
+    night = Night(name, "S3" if on_store else "folder")
+    print(f"night {name}, lake in {night.place}", flush=True)
+    with _lake(folder / name, on_store) as (lake, store):
+        more = dict(BATCHES)
+        if store is not None:
+            more |= {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
+        one = {}
+        if seed is not None and seed % 3 == 0 and FAKETIME.exists():
+            one = {"gpu-worker": AHEAD}
+            night.disturbances.append("clock 5 min ahead")
+        with Cluster(
+            folder / name / "cluster", lake, archive, more, store=store, one=one
+        ) as cluster:
+            cluster.wait_for_dag(NIGHTLY)
+            cluster.unpause(NIGHTLY)
+            begun = time.monotonic()
+            run_id = cluster.trigger(NIGHTLY)
+            if seed is not None and quiet is not None:
+                planned = schedule(seed, DISTURBANCES, quiet[0], on_store=on_store)
+                night.disturbances += [name for _, name in planned]
+                night.limit_s = 2 * quiet[0] + disturb(cluster, seed, planned)
+            state = cluster.wait_for_run(NIGHTLY, run_id, PATIENCE_S)
+            night.seconds = time.monotonic() - begun
+            tasks = cluster.tasks(NIGHTLY, run_id)
+            night.again = sum(max(0, task["try_number"] - 1) for task in tasks)
+            if state != "success":
+                failed = [
+                    f"{t['task_id']} {t['map_index']}" for t in tasks if t["state"] == "failed"
+                ]
+                night.faults.append(f"the run failed: {', '.join(failed)}")
+            for other in cluster.runs(NIGHTLY):
+                cluster.wait_for_run(NIGHTLY, other["dag_run_id"], PATIENCE_S)
+        if night.limit_s and night.seconds > night.limit_s:
+            night.faults.append("too late")
+        found = contents(lake)
+        if quiet is not None:
+            night.faults += _differences(lake, found, quiet[1])
+    print(night.row(), flush=True)
+    return night, found
+
+
+def _differences(
+    lake: str, found: dict[str, pa.Table], expected: Mapping[str, pa.Table]
+) -> list[str]:
+    """What is wrong with a lake after its night, and after maintenance removed the rest of it."""
+    # A second trigger scans the archive once more.
+    wanted = {name: rows for name, rows in expected.items() if name != "scans"}
+    faults = []
+    try:
+        assert_same_tables(found, wanted)
+    except AssertionError as error:
+        faults.append(f"other tables: {str(error).splitlines()[0]}")
+    opened = open_lake(lake)
+    faults += [str(finding) for finding in check(opened)]
+    # What a killed attempt has left is noted by the first call and removed by the second.
+    for _ in range(2):
+        maintain(opened, AT_ONCE, "maintenance")
+    left = find_orphans(opened, datetime.now(UTC))
+    faults += [f"orphans in {name}" for name, keys in left.items() if keys.num_rows]
+    faults += [f"after maintenance: {finding}" for finding in check(opened)]
+    try:
+        assert_same_tables(contents(lake), wanted)
+    except AssertionError as error:
+        faults.append(f"other tables after maintenance: {str(error).splitlines()[0]}")
+    return faults
+
+
+@contextmanager
+def _lake(folder: Path, on_store: bool) -> Iterator[tuple[str, FaultyRequests | None]]:
+    """A place for a lake: its folder or URI, and the server if it is on S3."""
+    if not on_store:
+        yield str(folder / "lake"), None
+        return
+    import boto3
+
+    store = FaultyRequests()
+    os.environ["AWS_ENDPOINT_URL"] = store.url
+    try:
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        yield f"s3://{BUCKET}/lake", store
+    finally:
+        store.close()
+        del os.environ["AWS_ENDPOINT_URL"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""A night on the services of the compose file, while they are killed.
+
+`make cluster-test` runs ten longer nights with more that goes wrong.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightscribe.lake.invariants import check
+from nightscribe.lake.opening import open_lake
+from nightscribe.settings import Settings
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
+from tests.cluster import container, disturbances
+from tests.cluster.archive import write_archive
+from tests.cluster.cluster import NIGHTLY, Cluster
+from tests.cluster.services import POSTGRES
+from tests.nights import assert_same_tables, contents
+
+RECORDINGS = 24
+BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "0.2"}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that the user of Postgres may reach, as pytest's own may not be."""
+    folder = Path(tempfile.mkdtemp(prefix="nightscribe-cluster-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def archive(folder: Path) -> Path:
+    return write_archive(folder / "archive", RECORDINGS)
+
+
+@pytest.fixture(scope="module")
+def cluster(folder: Path, archive: Path) -> Iterator[Cluster]:
+    if why := container.missing():
+        pytest.skip(why)
+    if not POSTGRES.is_dir() or shutil.which("redis-server") is None:
+        pytest.skip(f"needs the servers of Postgres 15 (in {POSTGRES}) and Redis")
+    with Cluster(folder / "cluster", str(folder / "lake"), archive, BATCHES, queued_s=10) as made:
+        made.wait_for_dag(NIGHTLY)
+        made.unpause(NIGHTLY)
+        yield made
+
+
+def test_every_service_passes_its_own_check(cluster: Cluster) -> None:
+    for one in cluster.containers.values():
+        one.wait_until_healthy()
+    assert {name: one.restarts for name, one in cluster.containers.items() if one.restarts} == {}
+
+
+@pytest.mark.timeout(600)
+def test_a_night_of_which_everything_is_killed_makes_the_tables_of_a_quiet_one(
+    cluster: Cluster, folder: Path, archive: Path
+) -> None:
+    """And though each task waits longer in the queue than Airflow by itself would let it."""
+    rng = disturbances.random.Random(0)
+    night = cluster.trigger(NIGHTLY)
+    _until("a batch at work", cluster.worker_at_work)
+    for disturb in (
+        disturbances.worker_killed,
+        disturbances.redis_without_memory,
+        disturbances.scheduler_killed,
+    ):
+        disturb(cluster, rng)
+    assert cluster.wait_for_run(NIGHTLY, night, 400) == "success"
+
+    quiet = open_lake(str(folder / "quiet"))
+    run(quiet, Order(archives=(str(archive),), model="demo"), Settings(device="cpu"))
+    found = contents(str(folder / "lake"))
+    assert found["transcripts"].num_rows == RECORDINGS
+    assert_same_tables(found, contents(quiet.uri))
+    assert check(open_lake(str(folder / "lake"))) == []
+    killed = {name for name, one in cluster.containers.items() if one.restarts}
+    assert "scheduler" in killed
+    assert killed & set(cluster.workers)
+
+
+def test_logs_of_workers_are_read_through_the_api(cluster: Cluster) -> None:
+    """Of the tries that ended: a worker serves the log of a try at work, others read the volume."""
+    [night] = cluster.runs(NIGHTLY)[-1:]
+    batches = [
+        task
+        for task in cluster.tasks(NIGHTLY, night["dag_run_id"])
+        if task["task_id"] == "transcribe"
+    ]
+    assert len(batches) > 3
+    path = "/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}/logs/{try_number}"
+    for task in batches:
+        log = cluster.api("GET", path.format(**task), params={"map_index": task["map_index"]})
+        assert "transcripts," in str(log["content"])
+
+
+def _until(what: str, look: Callable[[], Any], timeout_s: float = 120) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(0.3)
+    return found
