@@ -50,7 +50,7 @@ def remove_old_files(lake: Lake, before: datetime, active: Collection[str]) -> i
     filesystem = lake.filesystem
     filesystem.invalidate_cache()
     root = lake.native_path(SPECS)
-    files = filesystem.find(root, detail=True) if filesystem.exists(root) else {}
+    files = lake.files_below(SPECS)
     runs: dict[str, list[str]] = {}
     for path in files:
         run = path.removeprefix(root).strip("/").partition("/")[0]
@@ -64,7 +64,7 @@ def remove_old_files(lake: Lake, before: datetime, active: Collection[str]) -> i
     if lake.is_local:  # an object store has no file before it is whole
         unfinished = [
             path
-            for path, info in filesystem.find(lake.native_path(""), detail=True).items()
+            for path, info in lake.files_below("").items()
             if _UNFINISHED.fullmatch(path.rpartition("/")[2]) and modified_at(info) < before
         ]
         for path in unfinished:

@@ -152,16 +152,16 @@ def add_job(lake: Lake, job: Job) -> None:
 
 def jobs(lake: Lake) -> dict[str, Job]:
     """Path in the lake → job, of those that have not ended. Raises `OSError`."""
-    filesystem, root = lake.filesystem, lake.native_path(_JOBS)
-    filesystem.invalidate_cache(root)
-    if not filesystem.exists(root):
+    lake.filesystem.invalidate_cache(lake.native_path(_JOBS))
+    if not lake.exists(_JOBS):
         return {}
     found = {}
-    for path in sorted(filesystem.ls(root, detail=False)):
-        if path.endswith(".json"):
-            content = json.loads(filesystem.cat_file(path))
+    for name in sorted(lake.listed(_JOBS)):
+        if name.endswith(".json"):
+            path = f"{_JOBS}/{name}"
+            content = json.loads(lake.filesystem.cat_file(lake.native_path(path)))
             content["places"] = [tuple(place) for place in content["places"]]
-            found[f"{_JOBS}/{path.rpartition('/')[2]}"] = Job(**content)
+            found[path] = Job(**content)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,36 @@ class LakeLocation:
         self.filesystem.invalidate_cache(folder)
         infos: list[dict[str, Any]] = self.filesystem.ls(folder, detail=True)
         return {info["name"].rpartition("/")[2]: info for info in infos}
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a folder. Raises `OSError`.
+
+        fsspec's own `exists` takes any failure of a local disk, and of some stores, for a "no".
+        """
+        try:
+            self.filesystem.info(self.native_path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def files_below(self, path: str) -> dict[str, dict[str, Any]]:
+        """Native path → what fsspec says of it, of all files below a folder. Raises `OSError`.
+
+        Empty if there is no folder. fsspec's own `find` leaves out folders that it cannot list.
+        """
+        filesystem, folders = self.filesystem, [self.native_path(path)]
+        if not self.is_local:
+            found: dict[str, dict[str, Any]] = filesystem.find(folders[0], detail=True)
+            return found
+        found = {}
+        for folder in folders:
+            with suppress(FileNotFoundError):
+                for info in filesystem.ls(folder, detail=True):
+                    if info["type"] == "directory":
+                        folders.append(info["name"])
+                    else:
+                        found[info["name"]] = info
+        return found
 
     def put_file(self, path: str, data: bytes) -> str:
         """Write a file, such as a report, into the lake; returns its URI.

@@ -61,9 +61,7 @@ def _refuse_to_replace(lake: Lake, name: str) -> None:
     """
     if (published := published_versions(lake).get(name)) is not None:
         raise lost_versions(lake, name, -1, published)
-    if lake.filesystem.exists(lake.native_path(name)) and any(
-        file.endswith(".parquet") for file in lake.filesystem.ls(lake.native_path(name), False)
-    ):
+    if lake.exists(name) and any(file.endswith(".parquet") for file in lake.listed(name)):
         raise lost_log(lake, name)
     order = [one for one in SCHEMAS if one not in ADDED_LATER]
     later = order[order.index(name) + 1 :] if name in order else []

@@ -84,10 +84,10 @@ def delete_orphans(lake: Lake, before: datetime) -> dict[str, int]:
 
 def _seen_before(lake: Lake, keys: pa.Table, before: datetime) -> pa.Table:
     """The ids that a call before this moment has found, too. Notes the others."""
-    path, now = lake.native_path(_SEEN), datetime.now(UTC)
+    now = datetime.now(UTC)
     known: dict[str, str] = {}
-    if lake.filesystem.exists(path):
-        known = json.loads(lake.filesystem.cat_file(path))
+    if lake.exists(_SEEN):
+        known = json.loads(lake.filesystem.cat_file(lake.native_path(_SEEN)))
     seen = {
         one: datetime.fromisoformat(known[one]) if one in known else now
         for one in keys["transcript_id"].to_pylist()

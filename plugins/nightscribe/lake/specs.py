@@ -33,8 +33,8 @@ def write_spec(lake: LakeLocation, path: str, rows: pa.Table | pa.RecordBatchRea
 
 
 def has_spec(lake: LakeLocation, path: str) -> bool:
-    """Whether a spec exists at this path."""
-    return bool(lake.filesystem.exists(lake.native_path(path)))
+    """Whether a spec exists at this path. Raises `OSError`."""
+    return lake.exists(path)
 
 
 def read_spec(lake: LakeLocation, path: str) -> pa.Table:

@@ -191,9 +191,8 @@ def finish(lake: Lake, settings: Settings) -> Forgotten:
     folder = index_folder(lake, settings.index)
     if read_state(folder) is not None:
         build(lake, folder)
-    copied = lake.native_path("index")
-    if not lake.is_local and lake.filesystem.exists(copied):  # of a local lake that was copied
-        lake.filesystem.rm(copied, recursive=True)
+    if not lake.is_local and lake.exists("index"):  # of a local lake that was copied
+        lake.filesystem.rm(lake.native_path("index"), recursive=True)
         done.files.append(lake.path("index"))
     if not done.waiting:
         end_jobs(lake, wanted)
@@ -227,9 +226,9 @@ def expired(lake: Lake, settings: Settings) -> list[str]:
 def _remove_uploads(done: Forgotten, lake: Lake, wanted: Sequence[Job], settings: Settings) -> None:
     """Remove uploads, what was written for them, and decisions that are not committed yet."""
     for one in {one for job in wanted for one in job.recordings}:
-        folder = lake.native_path(f"uploads/{one}")
-        if lake.filesystem.exists(folder):
-            lake.filesystem.rm(folder, recursive=True)
+        folder = f"uploads/{one}"
+        if lake.exists(folder):
+            lake.filesystem.rm(lake.native_path(folder), recursive=True)
             done.files.append(lake.path("uploads", one))
     decisions = Decisions.of(settings)
     paths = [
@@ -254,23 +253,23 @@ def _remove_reports(done: Forgotten, lake: Lake, wanted: Sequence[Job]) -> None:
     words = {word for job in wanted for word in (*job.recordings, *job.transcripts)}
     names = {member for job in wanted for _, member, _ in job.places if len(member) >= _NAME}
     needles = [word.encode() for word in words | names | set(map(html.escape, names))]
-    filesystem, root = lake.filesystem, lake.native_path("reports")
-    for folder in filesystem.ls(root, detail=False) if filesystem.exists(root) else []:
-        contents = (filesystem.cat_file(file) for file in filesystem.find(folder))
+    for name in lake.listed("reports") if lake.exists("reports") else []:
+        folder = f"reports/{name}"
+        contents = (lake.filesystem.cat_file(file) for file in lake.files_below(folder))
         # Of so many recordings, each report has some.
         if len(needles) > _MANY or any(
             needle in content for content in contents for needle in needles
         ):
-            filesystem.rm(folder, recursive=True)
-            done.files.append(lake.path("reports", folder.rstrip("/").rpartition("/")[2]))
+            lake.filesystem.rm(lake.native_path(folder), recursive=True)
+            done.files.append(lake.path(folder))
 
 
 def _remove_specs(done: Forgotten, lake: Lake, wanted: Sequence[Job]) -> None:
     """Take the rows that are about a recording out of the specs of runs."""
     ids = {one for job in wanted for one in job.recordings}
     places = {place[:2] for job in wanted for place in job.places}
-    filesystem, root = lake.filesystem, lake.native_path(SPECS)
-    for path in filesystem.find(root) if filesystem.exists(root) else []:
+    root = lake.native_path(SPECS)
+    for path in lake.files_below(SPECS):
         name = f"{SPECS}/{path.removeprefix(root).strip('/')}"
         rows = read_spec(lake, name)
         kept = [not _is_about(row, ids, places) for row in rows.to_pylist()]

@@ -177,7 +177,7 @@ def _probe(lake: Lake) -> None:
         if lake.filesystem.cat_file(native) != content:
             raise LakeError(f"lake {lake.uri}: a file that was written reads differently")
     finally:
-        if lake.filesystem.exists(native):
+        if lake.exists(name):
             lake.filesystem.rm_file(native)
 
 
