@@ -25,7 +25,7 @@ $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 # Without a target, nothing is installed.
 .DEFAULT_GOAL := help
 
-.PHONY: demo demo-model test up down lint clean setup constraints help
+.PHONY: demo demo-model test cluster-test up down lint clean setup constraints help
 
 demo: setup ## Run the nightly job on the sample archive in a private Airflow
 	@$(BIN)/python -m tools.demo
@@ -35,6 +35,9 @@ demo-model: setup ## Train the demo checkpoint into build/demo_model (needs espe
 
 test: setup-dev ## Run all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+cluster-test: setup-dev ## Run ten disturbed nights on a cluster of this machine (needs root, Postgres 15, Redis, takes an hour)
+	@PYTHONPATH=plugins:. $(BIN)/python -m tests.cluster --out build/cluster.json
 
 up: setup ## Start Airflow in the background, with its UI on http://127.0.0.1:8080
 	@$(BIN)/python -m nightscribe.airflow.standalone up --port $(PORT)
@@ -76,7 +79,7 @@ $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 	@touch $@ $(VENV)/.demo
 
 help: ## List these commands (also without a target)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 constraints: ## Resolve all dependencies and write constraints.txt
 	tools/make_constraints.sh

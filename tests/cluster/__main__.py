@@ -86,10 +86,14 @@ def main() -> int:
     nights: list[Night] = []
     try:
         archive = write_archive(folder / "archive", given.recordings)
-        quiet, tables = _night(folder, archive, "quiet", None, None)
-        nights.append(quiet)
+        quiet = {}
+        for on_store in (False, True):
+            night, tables = _night(folder, archive, "quiet", None, on_store, None)
+            nights.append(night)
+            quiet[on_store] = night.seconds, tables
         for number in range(given.first, given.first + given.nights):
-            night, _ = _night(folder, archive, str(number), number, (quiet.seconds, tables))
+            on_store = number % 2 == 0
+            night, _ = _night(folder, archive, str(number), number, on_store, quiet[on_store])
             nights.append(night)
     finally:
         shutil.rmtree(folder)
@@ -108,12 +112,13 @@ def _night(
     archive: Path,
     name: str,
     seed: int | None,
+    on_store: bool,
     quiet: tuple[float, Mapping[str, pa.Table]] | None,
 ) -> tuple[Night, dict[str, pa.Table]]:
-    on_store = seed is not None and seed % 2 == 0
     night = Night(name, "S3" if on_store else "folder")
     print(f"night {name}, lake in {night.place}", flush=True)
-    with _lake(folder / name, on_store) as (lake, store):
+    folder = folder / f"{name}-{on_store}"
+    with _lake(folder, on_store) as (lake, store):
         more = dict(BATCHES)
         if store is not None:
             more |= {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
