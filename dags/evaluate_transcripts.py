@@ -41,6 +41,7 @@ def evaluate_transcripts() -> None:
         from evaluation.gate.findings import findings_summary
         from evaluation.gate.rules_file import read_gate
         from evaluation.lake import evaluate_lake
+        from nightscribe.airflow.metrics import show_scores
         from nightscribe.airflow.run_conf import check_conf
         from nightscribe.airflow.tasks import lake_of
         from nightscribe.errors import ConfigurationError
@@ -62,6 +63,7 @@ def evaluate_transcripts() -> None:
             return {"score_id": None, "scores": 0, "reports": [], "gate": None}
         for line in evaluated.table.splitlines():
             log.info(line)
+        show_scores(evaluated.scores.to_pylist())
         found = evaluated.findings
         verdict = None
         if rules is not None:

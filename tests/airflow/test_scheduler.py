@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -22,12 +23,14 @@ import duckdb
 import httpx
 import pytest
 
+from nightscribe.airflow.metrics import METRICS
 from nightscribe.airflow.plugin import POOLS_PREFIX
 from nightscribe.airflow.standalone import POOLS, free_port
 from nightscribe.lake.opening import open_lake
 from nightscribe.settings import Settings
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
+from tests.airflow.otlp import Collector
 from tools.airflow_api import AirflowApi
 
 NIGHTLY, EVALUATE, UPLOAD = "transcribe_archives", "evaluate_transcripts", "transcribe_upload"
@@ -63,8 +66,17 @@ def archive(folder: Path, make_archive: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """Where this Airflow sends its metrics."""
+    collector = Collector()
+    yield collector
+    collector.close()
+
+
+@pytest.fixture(scope="module")
 def airflow(
     folder: Path,
+    collector: Collector,
     lake: Path,
     archive: Path,
     samples: Path,
@@ -77,6 +89,7 @@ def airflow(
         NIGHTSCRIBE_ARCHIVES=str(archive),
         NIGHTSCRIBE_TASK="both",
         NIGHTSCRIBE_UPLOAD_PLACES=str(samples),
+        **collector.environment,
     )
     airflow = AirflowApi(folder / "airflow", free_port(), environment=environment)
     with without_settings():
@@ -101,6 +114,41 @@ def night(airflow: AirflowApi, archive: Path) -> Night:
     assert airflow.wait_for_run(EVALUATE, evaluation["dag_run_id"], 120) == "success"
     airflow.api("PATCH", f"/dags/{EVALUATE}", json={"is_paused": True})
     return Night(archive, run_id, evaluation)
+
+
+def test_every_metric_is_sent_and_the_dashboard_asks_for_no_other(
+    night: Night, collector: Collector, repository: Path
+) -> None:
+    sent = _until(
+        "the metrics of all tasks",
+        lambda: (found := _own(collector.metrics)).keys() >= METRICS.keys() and found,
+    )
+    assert sent.keys() == METRICS.keys()
+    counters = {name for name, meaning in METRICS.items() if meaning.startswith("counter")}
+    assert {name for name, kind in sent.items() if kind == "sum"} == counters
+    # As the collector's exporter for Prometheus spells them.
+    spelled = {
+        f"airflow_{name.replace('.', '_')}{'_total' * (name in counters)}" for name in METRICS
+    }
+    dashboard = (repository / "deploy" / "grafana" / "nightscribe.json").read_text()
+    assert set(re.findall(r"airflow_\w+", dashboard)) == spelled
+    by = set(re.findall(r"by \(([^)]*)\)", dashboard))
+    labels = {label.strip() for one in by for label in one.split(",")}
+    assert labels <= set().union(*_own(collector.tags).values())
+    guide = (repository / "docs" / "deployment.md").read_text()
+    assert [
+        name for name, meaning in METRICS.items() if f"| `{name}` | {meaning} |" not in guide
+    ] == []
+
+
+def _own(of_metrics: dict[str, Any]) -> dict[str, Any]:
+    """Those of Nightscribe, without Airflow's prefix."""
+    mark = "airflow."
+    return {
+        name.removeprefix(mark): value
+        for name, value in dict(of_metrics).items()
+        if name.startswith(f"{mark}nightscribe.")
+    }
 
 
 def _states(airflow: AirflowApi, dag_id: str, run_id: str) -> dict[str, str]:

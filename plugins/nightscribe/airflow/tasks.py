@@ -7,10 +7,13 @@ counts, and paths of specs in the lake. Rows stay in the lake.
 from __future__ import annotations
 
 import logging
+import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from nightscribe.airflow.failures import failures_of, reported
+from nightscribe.airflow.metrics import count_batch, count_ingested, show_pending, show_plan
 from nightscribe.airflow.pools import check_pools
 from nightscribe.airflow.run_conf import check_conf
 from nightscribe.credentials import storage_options
@@ -44,6 +47,11 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+
+_PENDING = """SELECT count(*), coalesce(max(epoch(now() - created_at)), 0) FROM recordings
+    ANTI JOIN transcripts USING (recording_id) ANTI JOIN rejected USING (recording_id)"""
+"""Recordings with neither a transcript nor a rejection: how many, and the age of the oldest, s."""
 
 
 def lake_of(settings: Settings) -> Lake:
@@ -172,6 +180,7 @@ def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     settings = Settings()
     ingested = ingest_scanned(lake_of(settings), spec, run_id, settings=settings)
     log.info(ingested.summary())
+    count_ingested(ingested)
     return {
         "files": ingested.files,
         "recordings": ingested.recordings,
@@ -187,6 +196,7 @@ def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti:
     order = _checked_order(params, dag, dag_run, settings)
     planned = plan_run(lake_of(settings), order, run_id, settings, _max_mapped_tasks())
     log.info(planned.summary())
+    show_plan(planned)
     if planned.specs:
         check_pools(ti)
     return planned.specs
@@ -195,12 +205,14 @@ def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti:
 @reported(ConfigurationError)
 def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     """Transcribe one batch. Returns counts and speed."""
+    begun = time.monotonic()
     settings = Settings()
     engine = engine_named(settings.engine, slots=settings.slots)
     batch = transcribe_batch(
         lake_of(settings), spec, run_id, model_loader(settings), engine, settings=settings
     )
     log.info(batch.summary())
+    count_batch(batch, socket.gethostname(), time.monotonic() - begun)
     return {
         "batch_id": batch.batch_id,
         "transcripts": batch.transcripts,
@@ -218,12 +230,14 @@ def run_publish(params: Mapping[str, Any], run_id: str, dag_run: Any) -> dict[st
     lake = lake_of(settings)
     catalog = publish(lake)
     log.info(index_published(lake, settings))
-    with connect(lake, views=["transcripts"]) as connection:
+    with connect(lake, views=["recordings", "transcripts", "rejected"]) as connection:
         [row] = connection.execute(
             """SELECT count(*), count(DISTINCT recording_id), coalesce(sum(duration_s), 0)
                FROM transcripts WHERE run_id = ?""",
             [run_id],
         ).fetchall()
+        [pending] = connection.execute(_PENDING).fetchall()
+    show_pending(*pending)
     transcripts, recordings, audio_s = row
     totals = count_rows(lake)
     outcome = outcome_of(lake, run_id)

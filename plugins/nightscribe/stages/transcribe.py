@@ -34,6 +34,7 @@ class Transcribed:
     skipped: int  # already made by another run or attempt
     audio_s: float
     wall_s: float
+    model: str = ""  # its name; empty if nothing was left to transcribe
 
     @property
     def rtfx(self) -> float:
@@ -92,6 +93,7 @@ def transcribe_batch(
         skipped,
         attempt.audio_s,
         attempt.wall_s,
+        model.name,
     )
 
 
