@@ -54,10 +54,12 @@ def pendings(draw: st.DrawFn) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def cut_table(pending: pa.Table, size: float, most: int, chunk: int) -> list[pa.Table]:
+def cut_table(
+    pending: pa.Table, size: float, most: int, chunk: int, workers: int = 1
+) -> list[pa.Table]:
     """`cut`, of rows that come so many at a time."""
     audio_s = math.fsum(pending["duration_s"].to_pylist())
-    return list(cut(pending.to_batches(max_chunksize=chunk), audio_s, size, most))
+    return list(cut(pending.to_batches(max_chunksize=chunk), audio_s, size, most, workers))
 
 
 @given(
@@ -87,6 +89,47 @@ def test_cut_loses_nothing_and_balances_what_it_cuts(
         assert seconds <= (size + longest) * (1 + 1e-9)
     last = math.fsum(batches[-1]["duration_s"].to_pylist())
     assert last <= (size + longest) * (1 + 1e-9)
+
+
+@given(
+    pending=pendings(),
+    size=st.floats(0.5, 50_000.0),
+    most=st.integers(1, 200),
+    workers=st.integers(2, 20),
+)
+def test_cut_for_several_workers_loses_nothing_and_has_no_longer_batches(
+    pending: pa.Table, size: float, most: int, workers: int
+) -> None:
+    batches = cut_table(pending, size, most, 7, workers)
+    assert 1 <= len(batches) <= most
+    assert pa.concat_tables(batches).equals(pending), "rows lost, doubled or out of order"
+    ids = [set(batch["recording_id"].to_pylist()) for batch in batches]
+    assert sum(map(len, ids)) == len(set(pending["recording_id"].to_pylist())), "one was split"
+    seconds = [math.fsum(batch["duration_s"].to_pylist()) for batch in batches]
+    size = max(size, math.fsum(seconds) / most)
+    longest = 2 * max(pending["duration_s"].to_pylist())
+    assert all(one <= (size + longest) * (1 + 1e-9) for one in seconds)
+
+
+@pytest.mark.parametrize("speeds", [[1.0] * 4, [1.0] * 16, [1.0, 1.0, 1.0, 0.25]])
+@pytest.mark.parametrize("sizes", [0.6, 4.4, 40.3])
+def test_no_worker_of_several_is_idle_for_long(speeds: list[float], sizes: float) -> None:
+    """Workers take batch after batch: they share a night of so many batches for each."""
+    size, clip = 1200.0, 10.0
+    count = int(len(speeds) * sizes * size / clip)
+    ids = [f"{number:06}" for number in range(count)]
+    pending = pa.table({"recording_id": ids, "duration_s": [clip] * count})
+    ideal = count * clip / sum(speeds)
+
+    def night(workers: int) -> float:
+        free = [0.0] * len(speeds)
+        for batch in cut_table(pending, size, 1000, 1000, workers):
+            first = free.index(min(free))
+            free[first] += math.fsum(batch["duration_s"].to_pylist()) / speeds[first]
+        return max(free)
+
+    assert night(len(speeds)) <= 1.13 * ideal
+    assert night(len(speeds)) < night(1)
 
 
 def test_cut_of_nothing_is_no_batch() -> None:

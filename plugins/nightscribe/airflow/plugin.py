@@ -50,7 +50,7 @@ def _pages() -> Any:
 
 
 def _pools() -> Any:
-    return importlib.import_module("nightscribe.airflow.pools").missing_pools()
+    return importlib.import_module("nightscribe.airflow.pools").pools_of_a_task()
 
 
 def _view(name: str, path: str, **more: Any) -> dict[str, Any]:

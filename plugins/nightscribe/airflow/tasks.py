@@ -14,7 +14,7 @@ from typing import Any
 
 from nightscribe.airflow.failures import failures_of, reported
 from nightscribe.airflow.metrics import count_batch, count_ingested, show_pending, show_plan
-from nightscribe.airflow.pools import check_pools
+from nightscribe.airflow.pools import pools_of
 from nightscribe.airflow.run_conf import check_conf
 from nightscribe.credentials import storage_options
 from nightscribe.errors import ConfigurationError, ModelError, NightscribeError
@@ -194,11 +194,13 @@ def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti:
     settings = Settings()
     # Again: `plan` also runs after `scan` has failed.
     order = _checked_order(params, dag, dag_run, settings)
-    planned = plan_run(lake_of(settings), order, run_id, settings, _max_mapped_tasks())
+    pools = pools_of(ti)
+    workers = max(1, pools.slots.get(settings.pool, 1))
+    planned = plan_run(lake_of(settings), order, run_id, settings, _max_mapped_tasks(), workers)
     log.info(planned.summary())
     show_plan(planned)
     if planned.specs:
-        check_pools(ti)
+        pools.check()
     return planned.specs
 
 

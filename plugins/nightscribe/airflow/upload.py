@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightscribe.airflow.failures import reported
-from nightscribe.airflow.pools import check_pools
+from nightscribe.airflow.pools import pools_of
 from nightscribe.airflow.run_conf import check_conf
 from nightscribe.airflow.tasks import check_model_here, lake_of, order_of
 from nightscribe.archives.single import check_single_file
@@ -61,7 +61,7 @@ def ingest_upload(
     order.wanted(settings)
     if ti is not None:
         check_model_here(order.model, settings)
-        check_pools(ti)
+        pools_of(ti).check()
     lake = lake_of(settings)
     scanned = scan(lake, order.archives, run_id, settings=settings, folder=work_folder(run_id))
     for spec in scanned.specs:

@@ -4,11 +4,17 @@ A batch has recordings that are adjacent in their archives, so that it opens few
 this order, a batch ends where the sum of audio seconds reaches the next multiple of the batch size.
 So no batch differs from the size by more than its longest recording. The same lake gives the same
 plan.
+
+If several workers share the batches, the last ones are smaller, so that no worker is idle for long
+while another works on the last batch: each has at most half of one worker's share of the rest, down
+to an eighth of the size. This is guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE
+Transactions on Computers C-36(12), pp. 1425-1439), here with half of their share.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -27,6 +33,9 @@ from nightscribe.stages.run_ids import work_folder
 
 __all__ = ["BATCH", "Plan", "cut", "plan", "plan_run"]
 
+
+_SMALLEST = 8
+"""The smallest batches have this part of the size: each loads the model, which takes seconds."""
 
 BATCH = pa.schema(
     [
@@ -62,18 +71,26 @@ class Plan:
 
 
 def plan(
-    lake: Lake, wanted: Wanted, *, folder: str, run_id: str, batch_audio_s: float, max_batches: int
+    lake: Lake,
+    wanted: Wanted,
+    *,
+    folder: str,
+    run_id: str,
+    batch_audio_s: float,
+    max_batches: int,
+    workers: int = 1,
 ) -> Plan:
     """Write a batch spec below `folder` for each batch of pending transcripts.
 
     Which transcripts are pending: see `nightscribe.stages.pending.pending`. Batches are larger than
-    `batch_audio_s` seconds if there would be more than `max_batches`.
+    `batch_audio_s` seconds if there would be more than `max_batches`, and the last ones are smaller
+    if there are several workers.
 
     Raises `ConfigurationError` for a data set that is not in the lake.
     """
     specs = []
     with pending(lake, wanted) as missing:
-        batches = cut(missing.rows(), missing.audio_s, batch_audio_s, max_batches)
+        batches = cut(missing.rows(), missing.audio_s, batch_audio_s, max_batches, workers)
         for number, rows in enumerate(batches):
             path = f"{folder}/batch-{number:05d}.parquet"
             specs.append(write_spec(lake, path, _spec(rows, wanted, run_id)))
@@ -87,8 +104,18 @@ def plan(
 
 
 @explains
-def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batches: int) -> Plan:
-    """Apply the manifests that the scan has read, then plan the pending transcripts."""
+def plan_run(
+    lake: Lake,
+    order: Order,
+    run_id: str,
+    settings: Settings,
+    max_batches: int,
+    workers: int = 1,
+) -> Plan:
+    """Apply the manifests that the scan has read, then plan the pending transcripts.
+
+    `workers`: how many batches are transcribed at once.
+    """
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
     finish_manifests(lake, folder, run_id)
@@ -100,24 +127,38 @@ def plan_run(lake: Lake, order: Order, run_id: str, settings: Settings, max_batc
         run_id=run_id,
         batch_audio_s=batch_audio_s(settings, rtfx),
         max_batches=max_batches,
+        workers=workers,
     )
 
 
 def cut(
-    pending: Iterable[pa.RecordBatch], audio_s: float, batch_audio_s: float, max_batches: int
+    pending: Iterable[pa.RecordBatch],
+    audio_s: float,
+    batch_audio_s: float,
+    max_batches: int,
+    workers: int = 1,
 ) -> Iterator[pa.Table]:
     """Cut rows, in order, into at most `max_batches` tables of about `batch_audio_s` seconds.
 
-    A recording is not split. Every table but the last has the size, to within the length of its
-    longest recording.
+    A recording is not split. With one worker, every table but the last has the size, to within the
+    length of its longest recording.
 
     Args:
         pending: rows with recording_id and duration_s; rows of a recording are consecutive
         audio_s: sum of duration_s
     """
     size = max(batch_audio_s, audio_s / max_batches)
+    # At most so many batches are smaller: those that take a part of the rest, then the smallest.
+    tapered = 2 * workers * (1 + math.log(_SMALLEST))
+    tapers = workers > 1 and audio_s / size + tapered <= max_batches
     last: str | None = None
-    cuts, reached, goal = 0, 0.0, size
+    cuts, reached = 0, 0.0
+
+    def next_size() -> float:
+        share = (audio_s - reached) / (2 * workers)
+        return min(size, max(size / _SMALLEST, share)) if tapers else size
+
+    goal = next_size()
 
     def begins(recording_id: str, seconds: float) -> bool:
         nonlocal last, cuts, reached, goal
@@ -125,7 +166,8 @@ def cut(
         full = is_next and reached >= goal and cuts < max_batches - 1
         if full:
             cuts += 1
-            goal = max(goal + size, reached + size / 2)
+            now = next_size()
+            goal = max(goal + now, reached + now / 2)
         last = recording_id
         reached += seconds
         return full
