@@ -56,6 +56,16 @@ def test_prepared_airflow_is_ready_and_only_not_running(airflow: dict[str, str])
     assert "'gpu' has 1 slot" in found["airflow pool"]["found"]
 
 
+def test_a_scheduler_that_fails_what_waits_for_a_worker_is_named(airflow: dict[str, str]) -> None:
+    celery = {**airflow, "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}
+    found = readiness(celery)["airflow queue"]
+    assert found["state"] == "warn"
+    assert "waits 30 minutes" in found["found"]
+    name = "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"
+    assert f"{name}=1000" in found["remedy"]
+    assert readiness({**celery, name: "1000"})["airflow queue"]["state"] == "ok"
+
+
 def test_what_the_nightly_dag_lacks_is_a_failure(airflow: dict[str, str], tmp_path: Path) -> None:
     broken = {
         "NIGHTSCRIBE_POOL": "absent",

@@ -104,6 +104,22 @@ def test_logs_of_workers_are_read_through_the_api(cluster: Cluster) -> None:
         assert "transcripts," in str(log["content"])
 
 
+def test_a_database_that_cannot_store_the_dags_is_named(cluster: Cluster) -> None:
+    api = cluster.containers["api-server"]
+    postgres = cluster.containers["postgres"]
+    ascii = ["--encoding", "SQL_ASCII", "--template", "template0", "--locale", "C"]
+    made = postgres.inside(
+        ["sh", "-c", 'PGPASSWORD="$POSTGRES_PASSWORD" createdb -U airflow "$@" x', "sh", *ascii], 60
+    )
+    assert made.returncode == 0, made.stderr
+    name = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    examine = f'{name}="${{{name}%/*}}/x" exec python -P -m nightscribe.airflow.readiness'
+    found = api.inside(["sh", "-c", examine], 60)
+    assert "has the encoding SQL_ASCII" in found.stdout, found.stderr
+    sound = api.inside(["python", "-P", "-m", "nightscribe.airflow.readiness"], 60)
+    assert "the database is readable" in sound.stdout, sound.stderr
+
+
 def _until(what: str, look: Callable[[], Any], timeout_s: float = 120) -> Any:
     deadline = time.monotonic() + timeout_s
     while not (found := look()):

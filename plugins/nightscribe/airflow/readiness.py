@@ -66,7 +66,27 @@ def airflow_findings(home: str, settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("airflow dags", f"{folder} has {', '.join(DAGS)}")
+    if "CeleryExecutor" in conf.get("core", "executor"):
+        yield from _queue(
+            conf.getfloat("scheduler", "task_queued_timeout"),
+            # Airflow's own default; the option is in none of its lists.
+            conf.getint("scheduler", "num_stuck_in_queued_retries", fallback=2),
+            settings.batch_hours_max * 3600,
+        )
     yield from _database(conf.get("database", "sql_alchemy_conn"), settings.pool)
+
+
+def _queue(timeout_s: float, retries: int, longest_s: float) -> Iterator[Finding]:
+    """Whether the scheduler fails a task only because all workers are busy for long."""
+    patience_s = timeout_s * (retries + 1)
+    if patience_s < longest_s:
+        yield warn(
+            "airflow queue",
+            f"a task that waits {patience_s / 60:.0f} minutes for a free worker is failed",
+            "set AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES=1000 for the scheduler",
+        )
+    else:
+        yield ok("airflow queue", f"tasks may wait {patience_s / 3600:.0f} hours for a worker")
 
 
 def _api(url: str, home: str) -> Iterator[Finding]:
@@ -103,11 +123,20 @@ def _database(connection: str, pool: str) -> Iterator[Finding]:
     from airflow.models.dag import DagModel
     from airflow.models.pool import Pool
     from airflow.utils.session import create_session
-    from sqlalchemy import select
+    from sqlalchemy import select, text
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         with create_session() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                encoding = session.scalar(text("SHOW server_encoding"))
+                if encoding != "UTF8":
+                    yield fail(
+                        "airflow db",
+                        f"the database has the encoding {encoding}: DAGs cannot be stored in it",
+                        "create it anew with `createdb --encoding UTF8 --template template0`",
+                    )
+                    return
             slots = session.scalar(select(Pool.slots).where(Pool.pool == pool))
             paused = session.scalar(select(DagModel.is_paused).where(DagModel.dag_id == DAGS[0]))
     except SQLAlchemyError as error:
