@@ -80,6 +80,13 @@ def transcribe_archives() -> None:
 
         return run_batch(spec, run_id)
 
+    # Its failure is an alarm: the run goes on, and its state does not depend on it.
+    @task(retries=0, execution_timeout=timedelta(minutes=5))
+    def forecast(ti: object = None) -> None:
+        from nightscribe.airflow.tasks import run_forecast
+
+        run_forecast(ti)
+
     # Also runs after a failure: finished batches are published and evaluated.
     @task(trigger_rule="all_done", outlets=[form.TRANSCRIPTS])
     def publish(params: dict | None = None, run_id: str | None = None, dag_run: object = None):
@@ -102,7 +109,10 @@ def transcribe_archives() -> None:
     ingested = ingest.expand(spec=scan())
     batches = plan()
     ingested >> batches
-    transcribe.expand(spec=batches) >> publish() >> check()
+    checked = check()
+    transcribe.expand(spec=batches) >> publish() >> checked
+    if SETTINGS.done_by:
+        batches >> forecast() >> checked
 
 
 transcribe_archives()

@@ -197,6 +197,13 @@ class Settings(_FromEnvironment):
         description="seconds after which the triggerer looks at `NIGHTSCRIBE_ARCHIVES` again, to "
         "start transcribe_archives when files have arrived; 0: it does not",
     )
+    done_by: str = Field(
+        "",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        description="time of day in UTC, such as `06:00`, by which a night should be done: "
+        "transcribe_archives then has the task `forecast`, which fails if what is planned takes "
+        "longer",
+    )
     maintain_schedule: str = Field(
         "@weekly",
         description="schedule of the DAG maintain_lake, a cron expression; `none`: manual runs "

@@ -132,7 +132,7 @@ def inspected(home: Path, repository: Path) -> list[dict[str, Any]]:
             "NIGHTSCRIBE_POOL": "big",
             "NIGHTSCRIBE_RETRY_DELAY_S": "7",
         },
-        {"NIGHTSCRIBE_SCHEDULE": "none"},
+        {"NIGHTSCRIBE_SCHEDULE": "none", "NIGHTSCRIBE_DONE_BY": "06:00"},
         {
             "NIGHTSCRIBE_SCHEDULE": "@hourly",
             "NIGHTSCRIBE_WATCH_S": "60",
@@ -190,6 +190,16 @@ def test_nightly_dag_runs_once_a_night_and_never_beside_itself(dags: dict[str, A
     assert nightly["schedule"] == "@daily"
     assert nightly["max_active_runs"] == 1
     assert [dag_id for dag_id, dag in dags.items() if dag["catchup"]] == []
+
+
+def test_forecast_is_an_alarm_on_which_nothing_depends(inspected: list[dict[str, Any]]) -> None:
+    without, _, timed, _ = (one["transcribe_archives"]["tasks"] for one in inspected)
+    assert "forecast" not in without
+    assert timed["forecast"]["upstream"] == ["plan"]
+    assert timed["forecast"]["retries"] == 0
+    assert timed["check"]["upstream"] == ["forecast", "publish"]
+    assert timed["check"]["trigger_rule"] == "all_done"
+    assert timed.keys() - without.keys() == {"forecast"}
 
 
 def test_nightly_stages_are_in_order_and_the_heavy_ones_are_mapped(dags: dict[str, Any]) -> None:

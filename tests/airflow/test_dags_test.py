@@ -121,6 +121,49 @@ def test_tasks_log_what_they_did(dags_test: DagsTest) -> None:
         assert line in dags_test.output
 
 
+def test_a_night_that_will_be_late_says_so_and_goes_on(
+    dags_test: DagsTest,
+    settings_of: Callable[..., dict[str, str]],
+    without_settings: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """The plan is compared with a speed at which a day is not enough."""
+    lake = dags_test.home.parent / "late"
+    settings = settings_of(lake, NIGHTSCRIBE_DONE_BY="06:00", NIGHTSCRIBE_EXPECTED_RTFX="0.0001")
+    airflow = Standalone(dags_test.home, free_port(), environment=settings)
+    order = json.dumps({"archives": [str(dags_test.archive)], "model": "demo"})
+    with without_settings():
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "airflow",
+                "dags",
+                "test",
+                "transcribe_archives",
+                "--conf",
+                order,
+            ],
+            env=airflow.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    assert "min after it is due: add workers" in done.stdout
+    with sqlite3.connect(dags_test.home / "airflow.db") as database:
+        states = database.execute(
+            """SELECT task_id, task_instance.state, dag_run.state FROM task_instance
+               JOIN dag_run USING (dag_id, run_id) WHERE run_id IN
+               (SELECT run_id FROM task_instance WHERE task_id = 'forecast')"""
+        ).fetchall()
+    assert {task: state for task, state, _ in states if state != "success"} == {
+        "forecast": "failed"
+    }
+    assert {state for *_, state in states} == {"success"}
+    assert lake.is_dir()
+
+
 # The gate as a task: a language that fell behind its baseline fails the run, after the report
 
 

@@ -10,6 +10,7 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from nightscribe.airflow.failures import failures_of, reported
@@ -22,11 +23,13 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
+from nightscribe.stages.expected_speed import measured_rtfx
+from nightscribe.stages.forecast import forecast
 from nightscribe.stages.index import index_published
 from nightscribe.stages.ingest import ingest_scanned
 from nightscribe.stages.order import Order
 from nightscribe.stages.outcome import outcome_of
-from nightscribe.stages.plan import plan_run
+from nightscribe.stages.plan import Plan, plan_run
 from nightscribe.stages.publish import publish
 from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
@@ -40,6 +43,7 @@ __all__ = [
     "lake_of",
     "order_of",
     "run_batch",
+    "run_forecast",
     "run_ingest",
     "run_plan",
     "run_publish",
@@ -201,7 +205,43 @@ def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti:
     show_plan(planned)
     if planned.specs:
         pools.check()
+    if settings.done_by:
+        _leave_forecast(planned, order, settings, workers, dag_run, ti)
     return planned.specs
+
+
+_FORECAST = "forecast"
+"""Key of the XCom of `plan` with the sentence, if the night will be late."""
+
+
+def _leave_forecast(
+    planned: Plan, order: Order, settings: Settings, workers: int, dag_run: Any, ti: Any
+) -> None:
+    """Tell the task `forecast` when the night will be done, if the model's speed is known."""
+    model_id = order.wanted(settings).model_id
+    rtfx = settings.expected_rtfx or measured_rtfx(lake_of(settings), model_id, settings.device)
+    if rtfx is None:
+        log.info("no batch of this model was measured yet, so the end of this run is not known")
+        return
+    now = datetime.now(UTC)
+    found = forecast(planned.audio_s, rtfx, workers, settings.done_by, dag_run.start_date, now)
+    log.info(found.sentence())
+    if found.late:
+        ti.xcom_push(key=_FORECAST, value=found.sentence())
+
+
+def run_forecast(ti: Any) -> None:
+    """Fail if the planned night will be late: as early as that is known, while it goes on.
+
+    Raises:
+        NightscribeError: it will be late; the message says by how much.
+    """
+    sentence = ti.xcom_pull(task_ids="plan", key=_FORECAST)
+    if sentence:
+        raise NightscribeError(
+            f"{sentence}: add workers, plan a smaller model, or limit the run. It goes on, and the "
+            "next run transcribes what is missing"
+        )
 
 
 @reported(ConfigurationError)
