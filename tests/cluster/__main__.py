@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -76,6 +77,7 @@ def main() -> int:
     parser.add_argument("--recordings", type=int, default=300)
     parser.add_argument("--out", type=Path, help="also write the nights as JSON to this file")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all processes are ended
     if why := container.missing():
         print(f"error: {why}", file=sys.stderr)
         return 2

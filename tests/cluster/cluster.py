@@ -39,11 +39,13 @@ class Cluster(RestApi):
         *,
         store: FaultyRequests | None = None,
         queued_s: float = 60.0,
+        slots: int = 3,
         one: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         """`more` are variables of all Airflow processes, such as settings of Nightscribe.
 
-        `one` has variables of a single worker, by its name.
+        `one` has variables of a single worker, by its name. `slots` is the number of batches that
+        may be queued at once, of which three can run.
 
         `store` is the server of a lake on S3, which a test may let fail. `queued_s` is the time
         after which a task is queued again: a minute instead of the compose file's ten.
@@ -54,7 +56,7 @@ class Cluster(RestApi):
             lake,
             archives,
             WHISPER_MODEL="demo",
-            GPU_SLOTS="3",
+            GPU_SLOTS=str(slots),
             CPU_WORKER_CONCURRENCY="1",
             ARCHIVES_DIR=str(archives),
         )
@@ -67,7 +69,7 @@ class Cluster(RestApi):
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_S),
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": str(queued_s),
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "2",
             **more,
         }
         make = self.services.container

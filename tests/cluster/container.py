@@ -34,7 +34,7 @@ def missing() -> str | None:
     """Why this machine cannot start a container of this kind, or None if it can."""
     if os.geteuid() != 0:
         return "namespaces of processes need root"
-    for program in ("unshare", "nsenter", "mount"):
+    for program in ("setpriv", "unshare", "nsenter", "mount"):
         if shutil.which(program) is None:
             return f"{program} is not installed"
     trial = ["unshare", "--pid", "--fork", "--mount-proc", "--uts", "hostname", "trial"]
@@ -78,7 +78,20 @@ class Container:
         kinds = ["--pid", "--fork", "--mount-proc", "--uts", "--kill-child"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["unshare", *kinds, "sh", "-c", _INIT, "init", *own, *self._command],
+                # Whatever ends the test ends the container.
+                [
+                    "setpriv",
+                    "--pdeathsig",
+                    "KILL",
+                    "unshare",
+                    *kinds,
+                    "sh",
+                    "-c",
+                    _INIT,
+                    "init",
+                    *own,
+                    *self._command,
+                ],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -123,11 +123,12 @@ FOR_STORES = ("store fails", "store slow")
 def schedule(seed: int, kinds: int, span_s: float, *, on_store: bool) -> list[tuple[float, str]]:
     """(seconds after the trigger, kind) of a night: different kinds, over the time of a quiet one.
 
-    Ten seeds in a row have every kind: each begins where the one before has ended.
+    Lakes on a store have even seeds, those in a folder odd ones. Five of them have every kind,
+    since each begins where the one before has ended.
     """
     rng = random.Random(seed)
     names = [name for name in KINDS if on_store or name not in FOR_STORES]
-    start = seed * kinds
+    start = seed // 2 * kinds
     chosen = [names[(start + number) % len(names)] for number in range(kinds)]
     rng.shuffle(chosen)
     # Not before the first batches are there, not after the last.

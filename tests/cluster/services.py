@@ -89,7 +89,7 @@ class Services:
         home = self.folder / "airflow-init"
         home.mkdir(exist_ok=True)
         done = subprocess.run(
-            described["command"],
+            ["setpriv", "--pdeathsig", "KILL", *described["command"]],
             env=self._environment(described, home),
             cwd=home,
             capture_output=True,
@@ -159,10 +159,12 @@ class Services:
         listen = f"-h {HOST} -p {port} -k {data}"
         control = ["pg_ctl", "--pgdata", str(data), "--log", str(data / "log"), "--wait"]
         run(*control, "--options", listen, "start")
-        run("createdb", "--username", user, environment["POSTGRES_DB"])
-        # The image mounts this script, and calls it once the database is there.
-        run("bash", str(REPOSITORY / "docker" / "postgres" / "celery.sh"))
-        run(*control, "--mode", "fast", "stop")
+        try:
+            run("createdb", "--username", user, environment["POSTGRES_DB"])
+            # The image mounts this script, and calls it once the database is there.
+            run("bash", str(REPOSITORY / "docker" / "postgres" / "celery.sh"))
+        finally:
+            run(*control, "--mode", "fast", "stop")
         return [*unprivileged, "postgres", "-D", str(data), *listen.split()]
 
 

@@ -1,4 +1,4 @@
-"""Figures of the tasks for Airflow's metrics: OpenTelemetry or StatsD, where Airflow is set so.
+"""Figures of the tasks for Airflow's metrics, which it sends to OpenTelemetry where it is set so.
 
 Every name and its meaning is in `METRICS`; Airflow puts its own prefix before it. Counters are of
 processes that live for one task, so a collector must add them up: see docs/deployment.md.
@@ -17,32 +17,34 @@ if TYPE_CHECKING:
 __all__ = ["METRICS", "count_batch", "count_ingested", "show_pending", "show_plan", "show_scores"]
 
 METRICS = {
-    "nightscribe.ingest.files": "counter: files that were read",
-    "nightscribe.ingest.recordings": "counter: recordings that are new",
-    "nightscribe.ingest.rejected": "counter: files and lines of manifests that cannot be used",
+    "nightscribe.ingest.files": "counter by worker: files that were read",
+    "nightscribe.ingest.recordings": "counter by worker: recordings that are new",
+    "nightscribe.ingest.rejected": "counter by worker: files and lines of manifests that cannot "
+    "be used",
     "nightscribe.plan.transcripts": "gauge: transcripts that the newest run was to make",
     "nightscribe.plan.audio_s": "gauge: their audio, in seconds",
     "nightscribe.plan.batches": "gauge: their batches",
-    "nightscribe.batch.transcripts": "counter by model: transcripts that were made",
-    "nightscribe.batch.rejected": "counter by model: transcripts that could not be made",
-    "nightscribe.batch.audio_s": "counter by model: their audio, in seconds",
+    "nightscribe.batch.transcripts": "counter by model and worker: transcripts that were made",
+    "nightscribe.batch.rejected": "counter by model and worker: transcripts that could not be made",
+    "nightscribe.batch.audio_s": "counter by model and worker: their audio, in seconds",
     "nightscribe.batch.rtfx": "gauge by model and worker: seconds of audio a second of computing",
     "nightscribe.batch.busy": "gauge by model and worker: share of the last batch's time in which "
     "the engine worked, and did not import, load the model, or commit",
     "nightscribe.lake.pending": "gauge: recordings with neither a transcript nor a rejection",
-    "nightscribe.lake.oldest_pending_s": "gauge: seconds since the oldest of them was ingested; 0 "
-    "without any",
+    "nightscribe.lake.oldest_pending": "gauge: when the oldest of them was ingested, in seconds "
+    "since 1970; without any, when the run was published",
     "nightscribe.evaluation.score": "gauge by model, task, data set, language and metric: the "
     "metric that the report quotes, as in the table `scores`",
 }
 """Name → kind and meaning."""
 
 
-def count_ingested(ingested: Ingested) -> None:
+def count_ingested(ingested: Ingested, worker: str) -> None:
     """Count the files of one ingest task."""
-    _count("nightscribe.ingest.files", ingested.files)
-    _count("nightscribe.ingest.recordings", ingested.recordings)
-    _count("nightscribe.ingest.rejected", ingested.rejected)
+    here = {"worker": worker}
+    _count("nightscribe.ingest.files", ingested.files, here)
+    _count("nightscribe.ingest.recordings", ingested.recordings, here)
+    _count("nightscribe.ingest.rejected", ingested.rejected, here)
 
 
 def show_plan(planned: Plan) -> None:
@@ -56,19 +58,18 @@ def count_batch(batch: Transcribed, worker: str, task_s: float) -> None:
     """Count the transcripts of a batch, and show its speed. `task_s`: time of the task so far."""
     if not batch.model:
         return
-    of_model = {"model": batch.model}
-    _count("nightscribe.batch.transcripts", batch.transcripts, of_model)
-    _count("nightscribe.batch.rejected", batch.rejections, of_model)
-    _count("nightscribe.batch.audio_s", round(batch.audio_s), of_model)
-    here = {**of_model, "worker": worker}
+    here = {"model": batch.model, "worker": worker}
+    _count("nightscribe.batch.transcripts", batch.transcripts, here)
+    _count("nightscribe.batch.rejected", batch.rejections, here)
+    _count("nightscribe.batch.audio_s", round(batch.audio_s), here)
     _show("nightscribe.batch.rtfx", batch.rtfx, here)
     _show("nightscribe.batch.busy", batch.wall_s / task_s, here)
 
 
-def show_pending(recordings: int, oldest_s: float) -> None:
-    """Show what the lake still lacks."""
+def show_pending(recordings: int, oldest: float) -> None:
+    """Show what the lake still lacks. `oldest`: a time, in seconds since 1970."""
     _show("nightscribe.lake.pending", recordings)
-    _show("nightscribe.lake.oldest_pending_s", oldest_s)
+    _show("nightscribe.lake.oldest_pending", oldest)
 
 
 def show_scores(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -79,10 +80,10 @@ def show_scores(rows: Iterable[Mapping[str, Any]]) -> None:
             _show("nightscribe.evaluation.score", row["value"], tags)
 
 
-def _count(name: str, number: int, tags: Mapping[str, str] | None = None) -> None:
+def _count(name: str, number: int, tags: Mapping[str, str]) -> None:
     from airflow.sdk.observability import stats
 
-    stats.incr(name, count=number, tags=dict(tags or {}))
+    stats.incr(name, count=number, tags=dict(tags))
 
 
 def _show(name: str, value: float, tags: Mapping[str, str] | None = None) -> None:

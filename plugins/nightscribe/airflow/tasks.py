@@ -53,9 +53,9 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-_PENDING = """SELECT count(*), coalesce(max(epoch(now() - created_at)), 0) FROM recordings
+_PENDING = """SELECT count(*), epoch(coalesce(min(created_at), now())) FROM recordings
     ANTI JOIN transcripts USING (recording_id) ANTI JOIN rejected USING (recording_id)"""
-"""Recordings with neither a transcript nor a rejection: how many, and the age of the oldest, s."""
+"""Recordings with neither transcript nor rejection: how many, and when the oldest was ingested."""
 
 
 def lake_of(settings: Settings) -> Lake:
@@ -184,7 +184,7 @@ def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     settings = Settings()
     ingested = ingest_scanned(lake_of(settings), spec, run_id, settings=settings)
     log.info(ingested.summary())
-    count_ingested(ingested)
+    count_ingested(ingested, socket.gethostname())
     return {
         "files": ingested.files,
         "recordings": ingested.recordings,

@@ -64,7 +64,8 @@ def remove_old_files(lake: Lake, before: datetime, active: Collection[str]) -> i
     if lake.is_local:  # an object store has no file before it is whole
         unfinished = [
             path
-            for path, info in lake.files_below("").items()
+            # Whoever owns the disk may have folders here that nobody else can list (`lost+found`).
+            for path, info in filesystem.find(lake.native_path(""), detail=True).items()
             if _UNFINISHED.fullmatch(path.rpartition("/")[2]) and modified_at(info) < before
         ]
         for path in unfinished:

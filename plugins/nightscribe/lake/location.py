@@ -83,8 +83,10 @@ class LakeLocation:
 
         fsspec's own `exists` takes any failure of a local disk, and of some stores, for a "no".
         """
+        native = self.native_path(path)
+        self.filesystem.invalidate_cache(native)
         try:
-            self.filesystem.info(self.native_path(path))
+            self.filesystem.info(native)
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True
@@ -95,6 +97,7 @@ class LakeLocation:
         Empty if there is no folder. fsspec's own `find` leaves out folders that it cannot list.
         """
         filesystem, folders = self.filesystem, [self.native_path(path)]
+        filesystem.invalidate_cache(folders[0])
         if not self.is_local:
             found: dict[str, dict[str, Any]] = filesystem.find(folders[0], detail=True)
             return found

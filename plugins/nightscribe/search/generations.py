@@ -22,6 +22,7 @@ from nightscribe.lake.location import LakeLocation
 __all__ = [
     "FORMAT",
     "State",
+    "generations",
     "index_folder",
     "new_generation",
     "read_state",
@@ -132,6 +133,15 @@ def sweep(folder: Path, keep: str | None) -> None:
 
     A reader that has one open keeps its files until it closes them.
     """
-    for path in folder.glob(f"{_PREFIX}*"):
+    for path in generations(folder):
         if path.name != keep:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def generations(folder: Path) -> list[Path]:
+    """The folders of all generations, also of those that nobody sees. Raises `OSError`."""
+    try:
+        names = os.listdir(folder)  # and not `glob`, which takes a folder it cannot list for empty
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in sorted(names) if name.startswith(_PREFIX)]

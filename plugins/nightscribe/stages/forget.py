@@ -33,7 +33,7 @@ from nightscribe.lake.reading import connect, read
 from nightscribe.lake.specs import SPECS, read_spec, write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.search.building import build
-from nightscribe.search.generations import index_folder, read_state
+from nightscribe.search.generations import generations, index_folder, read_state
 from nightscribe.settings import Settings
 from nightscribe.stages.publish import publish
 from nightscribe.uris import canonical_uri, join_uri, split_uri
@@ -189,8 +189,14 @@ def finish(lake: Lake, settings: Settings) -> Forgotten:
     done.table_files, done.waiting = purged.removed, purged.waiting
     publish(lake)  # of the commits that others have made meanwhile
     folder = index_folder(lake, settings.index)
-    if read_state(folder) is not None:
+    if generations(folder):  # also where no reader sees it: its files have the texts
         build(lake, folder)
+        seen = read_state(folder)
+        done.left += [
+            f"{path}: an old search index, which could not be removed"
+            for path in generations(folder)
+            if seen is None or path.name != seen.generation
+        ]
     if not lake.is_local and lake.exists("index"):  # of a local lake that was copied
         lake.filesystem.rm(lake.native_path("index"), recursive=True)
         done.files.append(lake.path("index"))
@@ -239,7 +245,13 @@ def _remove_uploads(done: Forgotten, lake: Lake, wanted: Sequence[Job], settings
     ]
     # The pages put an upload into a folder with its id as the name; other files are an archive.
     for one in {one for job in wanted for one in job.recordings}:
-        paths += (Path(settings.uploads).absolute() / one).glob("*")
+        folder_of_upload = Path(settings.uploads).absolute() / one
+        try:
+            paths += folder_of_upload.iterdir()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            done.left.append(f"{folder_of_upload}: {error.strerror}")
     for path in sorted(paths):
         try:
             path.unlink()

@@ -82,7 +82,8 @@ def language_folders(
 
 
 def _folders_with(root: Path, required: str, prefix: str) -> dict[Path, Language]:
-    folders = [root] if (root / required).exists() else sorted(root.glob(f"{prefix}*"))
+    below = root.iterdir() if root.is_dir() and not (root / required).exists() else [root]
+    folders = sorted(folder for folder in below if folder.name.startswith(prefix))
     language_of: dict[Path, Language] = {}
     for folder in folders:
         language = parse_language(folder.name.removeprefix(prefix).removesuffix("_opus"))

@@ -20,7 +20,11 @@ def read_librispeech(
         raise ConfigurationError(f"LibriSpeech is English: there is no {', '.join(other)}")
     fault = f"{root}: there is no {split!r}"
     folder = first_existing([root / split, root / "LibriSpeech" / split], fault)
-    paths = sorted(folder.glob("*/*/*.trans.txt"))
+    # Not `glob`, which leaves out folders that it cannot list.
+    chapters = [one for speaker in _folders_in(folder) for one in _folders_in(speaker)]
+    paths = sorted(
+        path for one in chapters for path in one.iterdir() if path.name.endswith(".trans.txt")
+    )
     if not paths:
         raise ConfigurationError(f"{folder}: no <speaker>/<chapter>/*.trans.txt below it")
     for path in paths:
@@ -47,3 +51,7 @@ def _read_transcripts(path: Path) -> Iterator[tuple[int, str, str]]:
         if not text.strip():
             raise ConfigurationError(f"{line_of(path, line)}: expected an id and words")
         yield line, identifier, text
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()]
