@@ -13,6 +13,7 @@ from sacrebleu.metrics import BLEU
 from nightscribe.errors import ConfigurationError
 from nightscribe.escaped_tsv import escaped_rows
 from nightscribe.manifests.layouts.registry import read_layout
+from tests.unprivileged import unprivileged
 
 SENTENCES = [
     'He said: "It rains tonight, Sara."',
@@ -161,6 +162,32 @@ def test_speakers_are_those_of_the_folders(tmp_path: Path) -> None:
     assert [one.speaker for one in read_layout("mls", mls(tmp_path, "test"))] == [
         *("1054", "1054", "99"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("layout", "make", "hidden"),
+    [
+        ("librispeech", librispeech, "test-clean/61/70970"),
+        ("librispeech", librispeech, "test-clean"),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_not_left_out(
+    layout: str, make: Callable[[Path, str], Path], hidden: str, tmp_path: Path
+) -> None:
+    folder = make(tmp_path, "test-clean")
+    script = f"""
+from nightscribe.manifests.layouts.registry import read_layout
+from pathlib import Path
+try:
+    print(len(list(read_layout({layout!r}, Path({str(folder)!r})))))
+except PermissionError as error:
+    print(error.filename)
+"""
+    (folder / hidden).chmod(0)
+    try:
+        assert unprivileged(script) == [str(folder / hidden)]
+    finally:
+        (folder / hidden).chmod(0o755)
 
 
 def test_a_manifest_names_speakers_and_sessions(tmp_path: Path) -> None:

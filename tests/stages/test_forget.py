@@ -27,6 +27,7 @@ from nightscribe.lake.rows import rows_of
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
+from nightscribe.search.generations import generations
 from nightscribe.settings import Settings
 from nightscribe.stages import forget as forgetting
 from nightscribe.stages.forget import choose, expired, forget
@@ -39,6 +40,7 @@ from nightscribe.stages.scan import scan
 from tests.evaluation.lakes import judged_lake
 from tests.lake.made_up import add, filled
 from tests.nights import write_noise
+from tests.unprivileged import unprivileged
 
 SECRET = "Codename Zanzibar"
 """Said in one recording only, as in what a manifest, a reviewer and a baseline say of it."""
@@ -152,6 +154,39 @@ def test_no_byte_of_a_forgotten_recording_is_left(lake: Lake, tmp_path: Path) ->
     assert evaluate_lake(lake, "later") is not None
     publish(lake)
     assert traces(lake, *words) == []
+
+
+@pytest.mark.parametrize("state", ["{}", "{", None])
+def test_an_index_that_nobody_can_read_is_made_anew(lake: Lake, state: str | None) -> None:
+    """Its files have the texts, whatever its state says."""
+    folder = Path(lake.uri) / "index"
+    before = set(generations(folder))
+    assert before
+    (folder / "current.json").unlink()
+    if state is not None:
+        (folder / "current.json").write_text(state)
+    done = forget(lake, [of_secret(lake)], SETTINGS, "run", None)
+    assert not before & set(generations(folder))
+    assert done.left == []
+
+
+def test_an_upload_that_cannot_be_listed_is_named(lake: Lake, tmp_path: Path) -> None:
+    recording = of_secret(lake)
+    folder = tmp_path / "uploads" / recording
+    folder.mkdir(parents=True)
+    (folder / NAME).write_bytes(b"audio")
+    folder.chmod(0o100)
+    script = f"""
+from nightscribe.lake.opening import open_lake
+from nightscribe.settings import Settings
+from nightscribe.stages.forget import forget
+settings = Settings().model_copy(update={{"uploads": {str(tmp_path / "uploads")!r}}})
+print(*forget(open_lake({lake.uri!r}), [{recording!r}], settings, "run", None).left)
+"""
+    try:
+        assert unprivileged(script) == [f"{folder}: Permission denied"]
+    finally:
+        folder.chmod(0o755)
 
 
 def counted(lake: Lake) -> dict[str, int]:
