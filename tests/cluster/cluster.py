@@ -39,13 +39,11 @@ class Cluster(RestApi):
         *,
         store: FaultyRequests | None = None,
         queued_s: float = 60.0,
-        slots: int = 3,
         one: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         """`more` are variables of all Airflow processes, such as settings of Nightscribe.
 
-        `one` has variables of a single worker, by its name. `slots` is the number of batches that
-        may be queued at once, of which three can run.
+        `one` has variables of a single worker, by its name.
 
         `store` is the server of a lake on S3, which a test may let fail. `queued_s` is the time
         after which a task is queued again: a minute instead of the compose file's ten.
@@ -56,7 +54,7 @@ class Cluster(RestApi):
             lake,
             archives,
             WHISPER_MODEL="demo",
-            GPU_SLOTS=str(slots),
+            GPU_SLOTS="3",
             CPU_WORKER_CONCURRENCY="1",
             ARCHIVES_DIR=str(archives),
         )
