@@ -41,12 +41,14 @@ class Cluster(RestApi):
         queued_s: float = 60.0,
         one: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
-        """`more` are variables of all Airflow processes, such as settings of Nightscribe.
+        """Nothing is started yet.
 
-        `one` has variables of a single worker, by its name.
-
-        `store` is the server of a lake on S3, which a test may let fail. `queued_s` is the time
-        after which a task is queued again: a minute instead of the compose file's ten.
+        Args:
+            more: variables of all Airflow processes, such as settings of Nightscribe
+            store: the server of a lake on S3, which a test may let fail
+            queued_s: seconds after which a task is queued again, instead of the compose file's ten
+                minutes
+            one: variables of a single worker, by its name
         """
         self.store, self.queued_s = store, queued_s
         self.services = Services(

@@ -73,7 +73,6 @@ class Container:
 
     def start(self) -> None:
         """Start it, and keep it started."""
-        self._wanted = True
         own = [self.name, str(self._hosts), str(self._bytes), str(self.temporary)]
         kinds = ["--pid", "--fork", "--mount-proc", "--uts", "--kill-child"]
         with (self.folder / "log").open("ab") as log:
@@ -99,6 +98,7 @@ class Container:
                 cwd=self.folder,
                 start_new_session=True,
             )
+        self._wanted = True  # not before, or `keep` would start a second one
 
     def keep(self) -> None:
         """Start it anew if it has ended though it should run."""

@@ -18,7 +18,7 @@ import httpx
 from tests.cluster.cluster import NIGHTLY, Cluster
 
 NOTICED_S = 40.0
-"""Until the scheduler gives a dead worker's task to another: `Cluster.HEARTBEAT_S` and a check."""
+"""Until the scheduler gives a dead worker's task to another: `HEARTBEAT_S` and a check."""
 FROZEN_S = 60.0
 FULL_S = 30.0
 STORE_S = 20.0
@@ -74,8 +74,8 @@ def redis_without_memory(cluster: Cluster, rng: random.Random) -> float:
 def disk_full(cluster: Cluster, rng: random.Random) -> float:
     """A worker's disk for temporary files is full for a while."""
     name = cluster.worker_at_work() or rng.choice(sorted(cluster.workers))
-    full = cluster.containers[name].fill()
-    timer = threading.Timer(FULL_S, full)
+    make_room = cluster.containers[name].fill()
+    timer = threading.Timer(FULL_S, make_room)
     timer.daemon = True
     timer.start()
     return FULL_S

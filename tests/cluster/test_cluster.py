@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import tempfile
 import time
@@ -70,7 +71,7 @@ def test_every_service_passes_its_own_check(cluster: Cluster) -> None:
 def test_a_night_of_which_everything_is_killed_makes_the_tables_of_a_quiet_one(
     cluster: Cluster, folder: Path, archive: Path
 ) -> None:
-    rng = disturbances.random.Random(0)
+    rng = random.Random(0)
     night = cluster.trigger(NIGHTLY)
     _until("a batch at work", cluster.worker_at_work)
     for disturb in (
