@@ -13,6 +13,7 @@ from tests.parity import CASES, by_reference, differences, requests, run
 from tests.real_speech.conftest import Spoken
 
 
+@pytest.mark.timeout(1200)  # openai-whisper takes minutes for all recordings, also alone
 def test_every_recording_is_transcribed_as_by_the_reference(
     model: LoadedModel, spoken: list[Spoken]
 ) -> None:
