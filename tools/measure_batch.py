@@ -60,6 +60,7 @@ def main() -> int:
     from nightscribe.stages.plan import plan_run
     from nightscribe.stages.run_ids import work_folder
     from nightscribe.stages.scan import scan
+    from nightscribe.text_tables import markdown_table
 
     with tempfile.TemporaryDirectory() as folder:
         lake, settings, run_id = open_lake(f"{folder}/lake"), Settings(), "measure"
@@ -77,9 +78,7 @@ def main() -> int:
         )
     parts: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     besides = sum(seconds for part, seconds in parts.items() if part != "transcribe")
-    print("| part | s |\n| --- | --: |")
-    for part, seconds in parts.items():
-        print(f"| {part} | {seconds:.1f} |")
+    print(markdown_table(["part", "s"], [[part, f"{s:.1f}"] for part, s in parts.items()]))
     whole = given.minutes * 60
     share = besides / (whole + besides)
     print(f"besides transcription: {besides:.1f} s, {share:.1%} of {given.minutes:g} min more")

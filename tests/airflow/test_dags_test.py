@@ -39,6 +39,19 @@ class DagsTest:
     output: str
 
 
+def try_dag(airflow: Standalone, order: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """`airflow dags test transcribe_archives`, with what it prints to both outputs."""
+    command = ["dags", "test", "transcribe_archives", "--conf", json.dumps(order)]
+    return subprocess.run(
+        [sys.executable, "-m", "airflow", *command],
+        env=airflow.env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def dags_test(
     tmp_path_factory: pytest.TempPathFactory,
@@ -53,17 +66,9 @@ def dags_test(
     lake = folder / "lake"
     airflow = Standalone(folder / "airflow", free_port(), environment=settings_of(lake))
     order = {"archives": [str(archive)], "model": "demo", "task": "both"}
-    command = ["dags", "test", "transcribe_archives", "--conf", json.dumps(order)]
     with without_settings():
         airflow.prepare()
-        done = subprocess.run(
-            [sys.executable, "-m", "airflow", *command],
-            env=airflow.env(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = try_dag(airflow, order)
     assert done.returncode == 0, done.stdout
     return DagsTest(archive, lake, airflow.home, done.stdout)
 
@@ -130,25 +135,9 @@ def test_a_night_that_will_be_late_says_so_and_goes_on(
     lake = dags_test.home.parent / "late"
     settings = settings_of(lake, NIGHTSCRIBE_DONE_BY="06:00", NIGHTSCRIBE_EXPECTED_RTFX="0.0001")
     airflow = Standalone(dags_test.home, free_port(), environment=settings)
-    order = json.dumps({"archives": [str(dags_test.archive)], "model": "demo"})
+    order = {"archives": [str(dags_test.archive)], "model": "demo"}
     with without_settings():
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "airflow",
-                "dags",
-                "test",
-                "transcribe_archives",
-                "--conf",
-                order,
-            ],
-            env=airflow.env(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = try_dag(airflow, order)
     assert done.returncode == 0, done.stdout
     assert "min after it is due: add workers" in done.stdout
     with sqlite3.connect(dags_test.home / "airflow.db") as database:
