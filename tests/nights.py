@@ -10,14 +10,12 @@ import math
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import wave
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 import pandas  # noqa: F401  DuckDB imports it, which is slow
@@ -31,6 +29,7 @@ from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
+from tests.failpoints import KillAt, around_commits, arrange_death
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "archive"
 
@@ -38,13 +37,6 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "archive"
 torch.set_num_threads(1)
 # Its regular expressions take half a second to compile.
 get_tokenizer(True, num_languages=99, language="en", task="transcribe").encode("a")
-
-
-class KillAt(NamedTuple):
-    """A moment of a night: before, amid (files written, log not yet) or after a commit."""
-
-    table: str
-    when: str
 
 
 def archive_of(folder: Path, clips: Iterable[str]) -> Path:
@@ -82,7 +74,7 @@ def night(
     """
     os.environ.update(environment or {})
     if kill_at is not None:
-        _arrange_death(kill_at)
+        arrange_death([kill_at])
     if meet is not None:
         _arrange_meeting(meet)
     given = {"model": "demo", **(order or {})}
@@ -153,6 +145,21 @@ def assert_same_tables(found: dict[str, pa.Table], expected: dict[str, pa.Table]
             assert all(a == b or math.isclose(a, b, abs_tol=1e-4) for a, b in pairs), (name, column)
 
 
+def visible_batches(lake: Lake) -> tuple[int, int, int]:
+    """Batches in the lake; transcripts that lack segments; batches that lack transcripts."""
+    with connect(lake) as connection:
+        [(visible,)] = connection.execute("SELECT count(*) FROM batches").fetchall()
+        [(torn,)] = connection.execute(
+            """SELECT count(*) FROM transcripts AS t WHERE segment_count <>
+                 (SELECT count(*) FROM segments AS s WHERE s.transcript_id = t.transcript_id)"""
+        ).fetchall()
+        [(unfinished,)] = connection.execute(
+            """SELECT count(*) FROM batches AS b WHERE transcripts <>
+                 (SELECT count(*) FROM transcripts AS t WHERE t.attempt_id = b.attempt_id)"""
+        ).fetchall()
+    return visible, torn, unfinished
+
+
 def _without_probabilities(table: pa.Table) -> pa.Table:
     return table.drop_columns(list(set(table.column_names) & PROBABILITIES))
 
@@ -165,47 +172,4 @@ def _arrange_meeting(meet: Barrier) -> None:
         return commit()
 
     met: list[bool] = []
-    _around_commits(commit_together)
-
-
-def _arrange_death(moment: KillAt) -> None:
-    def commit_and_die(lake: Lake, table: str, commit: Callable[[], Any]) -> Any:
-        if table != moment.table:
-            return commit()
-        if moment.when == "before":
-            _die()
-        if moment.when == "amid":
-            _die_when_a_file_appears(Path(lake.uri) / table)
-        result = commit()
-        _die()
-        return result
-
-    _around_commits(commit_and_die)
-
-
-def _around_commits(wrap: Callable[[Lake, str, Callable[[], Any]], Any]) -> None:
-    """Have `wrap` called in place of each write to the lake; it gets the table's or file's name."""
-
-    def wrapped(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(lake: Lake, name: str, *arguments: Any, **options: Any) -> Any:
-            return wrap(lake, name, lambda: method(lake, name, *arguments, **options))
-
-        return call
-
-    for name in ("append", "insert_new", "upsert", "delete", "mark", "put_file"):
-        setattr(Lake, name, wrapped(getattr(Lake, name)))
-
-
-def _die_when_a_file_appears(table: Path) -> None:
-    there = set(os.listdir(table))
-
-    def watch() -> None:
-        while there.issuperset(os.listdir(table)):
-            pass
-        _die()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    around_commits(commit_together)

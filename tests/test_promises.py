@@ -27,14 +27,15 @@ from nightscribe.settings import Settings
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from nightscribe.whisper.contract import Request, Transcript
+from tests.failpoints import FAILPOINTS
 from tests.nights import (
     SAMPLES,
-    KillAt,
     archive_of,
     assert_same_tables,
     contents,
     finish,
     start,
+    visible_batches,
     write_noise,
 )
 from tests.segments import made_up_segment
@@ -207,21 +208,6 @@ def test_reader_sees_all_of_a_batch_or_nothing(nights: ForkServerContext, tmp_pa
     assert catalog.execute("SELECT count(*) FROM segments").fetchall() == [(12 * 5,)]
 
 
-def visible_batches(lake: Lake) -> tuple[int, int, int]:
-    """Batches in the lake; transcripts that lack segments; batches that lack transcripts."""
-    with connect(lake) as connection:
-        [(visible,)] = connection.execute("SELECT count(*) FROM batches").fetchall()
-        [(torn,)] = connection.execute(
-            """SELECT count(*) FROM transcripts AS t WHERE segment_count <>
-                 (SELECT count(*) FROM segments AS s WHERE s.transcript_id = t.transcript_id)"""
-        ).fetchall()
-        [(unfinished,)] = connection.execute(
-            """SELECT count(*) FROM batches AS b WHERE transcripts <>
-                 (SELECT count(*) FROM transcripts AS t WHERE t.attempt_id = b.attempt_id)"""
-        ).fetchall()
-    return visible, torn, unfinished
-
-
 def night_of_made_up_text(lake: str, archive: str) -> None:
     """A night whose engine needs no time, in four batches."""
 
@@ -281,19 +267,7 @@ def test_killed_around_every_commit_the_next_runs_end_with_the_same_tables(
 ) -> None:
     expected, _ = undisturbed
     lake = str(tmp_path / "lake")
-    thrice = ("before", "amid", "after")
-    for moment in [
-        *(KillAt("lake.json", when) for when in ("before", "after")),
-        KillAt("rejected", "amid"),
-        *(KillAt("recordings", when) for when in thrice),
-        *(KillAt("sources", when) for when in thrice),
-        KillAt("reference_texts", "amid"),
-        *(KillAt("scans", when) for when in thrice),
-        *(KillAt("segments", when) for when in thrice),
-        *(KillAt("batches", when) for when in thrice),
-        *(KillAt("transcripts", when) for when in thrice),
-        *(KillAt("catalog.duckdb", when) for when in ("before", "after")),
-    ]:
+    for moment in FAILPOINTS:
         process = start(nights, lake, str(archive), kill_at=moment, **ENGLISH)
         process.join(120)
         assert process.exitcode == -signal.SIGKILL, moment

@@ -35,14 +35,13 @@ from tests.cluster import container
 from tests.cluster.archive import write_archive
 from tests.cluster.cluster import NIGHTLY, Cluster
 from tests.cluster.disturbances import disturb, schedule
+from tests.cluster.host import clock_ahead
 from tests.faulty_requests import FaultyRequests
 from tests.nights import assert_same_tables, contents
 
 BUCKET = "nights"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "1"}
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-AHEAD = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "+5m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0})
 DISTURBANCES = 4
 PATIENCE_S = 1800
@@ -125,8 +124,8 @@ def _night(
         if store is not None:
             more |= {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
         one = {}
-        if seed is not None and seed % 3 == 0 and FAKETIME.exists():
-            one = {"gpu-worker": AHEAD}
+        if seed is not None and seed % 3 == 0 and (ahead := clock_ahead()):
+            one = {"gpu-worker": ahead}
             night.disturbances.append("clock 5 min ahead")
         with Cluster(
             folder / name / "cluster", lake, archive, more, store=store, one=one

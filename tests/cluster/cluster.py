@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 
 from tests.cluster.container import Container
+from tests.cluster.host import Host
 from tests.cluster.services import HOST, OURS, Services
 from tests.faulty_requests import FaultyRequests
 from tools.airflow_api import RestApi
@@ -34,12 +36,14 @@ class Cluster(RestApi):
         self,
         folder: Path,
         lake: str,
-        archives: Path,
+        archives: str,
         more: Mapping[str, str],
         *,
         store: FaultyRequests | None = None,
         queued_s: float = 60.0,
         one: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        workers: Mapping[str, str] = WORKERS,
+        away: Collection[str] = (),
     ) -> None:
         """Nothing is started yet.
 
@@ -49,6 +53,8 @@ class Cluster(RestApi):
             queued_s: seconds after which a task is queued again, instead of the compose file's ten
                 minutes
             one: variables of a single worker, by its name
+            workers: their services, by their names
+            away: workers on a second machine, which shares the servers with the first and no folder
         """
         self.store, self.queued_s = store, queued_s
         self.services = Services(
@@ -56,9 +62,9 @@ class Cluster(RestApi):
             lake,
             archives,
             WHISPER_MODEL="demo",
-            GPU_SLOTS="3",
+            GPU_SLOTS=str(len(workers)),
             CPU_WORKER_CONCURRENCY="1",
-            ARCHIVES_DIR=str(archives),
+            ARCHIVES_DIR=archives,
         )
         # Computing with one thread, since the workers share this machine's cores.
         more = {
@@ -74,15 +80,25 @@ class Cluster(RestApi):
         }
         make = self.services.container
         self.servers = {name: make(name) for name in ("postgres", "redis")}
+        ports = [*self.services.ports.values()]
+        if store is not None:
+            ports.append(int(store.url.rpartition(":")[2]))
+        self._second = Host("second", folder, ports) if away else None
         self.workers = {
-            name: make(service, name, {**more, **one.get(name, {})})
-            for name, service in WORKERS.items()
+            name: make(
+                service,
+                name,
+                {**more, **one.get(name, {})},
+                host=self._second if name in away else None,
+            )
+            for name, service in workers.items()
         }
         self.containers: dict[str, Container] = {
             **self.servers,
             **{name: make(name, more=more) for name in OURS},
             **self.workers,
         }
+        self._machines = ExitStack()
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
 
@@ -100,6 +116,7 @@ class Cluster(RestApi):
             self._keeper.join(60)
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(Container.stop, reversed(self.containers.values())))
+        self._machines.close()
 
     @property
     def url(self) -> str:
@@ -134,6 +151,8 @@ class Cluster(RestApi):
         return next((host for host in hosts if host in self.workers), None)
 
     def _start(self) -> None:
+        if self._second is not None:
+            self._machines.enter_context(self._second)
         for server in self.servers.values():
             server.start()
         for server in self.servers.values():

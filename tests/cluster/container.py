@@ -1,7 +1,8 @@
 """A service as a process tree of its own, as a container is: ended, frozen or restarted whole.
 
 Linux's namespaces of processes, mounts and host names are what Docker uses too (namespaces(7)). The
-network is the machine's, so that the services find each other on 127.0.0.1. It needs root.
+network is the machine's, so that the services find each other on 127.0.0.1, or that of a `Host`. It
+needs root.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from pathlib import Path
 
 import psutil
 
+from tests.cluster.host import Host
+
 # The first process of a namespace gets only the signals that it handles, and must wait for orphans.
 # Docker's `init: true` puts such a process there.
 _INIT = """
-hostname "$1"; mount --bind "$2" /etc/hosts; mount -t tmpfs -o "size=$3" temporary "$4"
-shift 4
+hostname "$1"; mount --bind "$2" /etc/hosts
+mkdir -p "$4"; mount -t tmpfs -o "size=$3" temporary "$4"; cd "$5"
+shift 5
 "$@" &
 main=$!
 trap 'kill -TERM $main' TERM
@@ -55,11 +59,12 @@ class Container:
         *,
         hosts: Path,
         temporary_bytes: int = 256 * 2**20,
+        host: Host | None = None,
     ) -> None:
         """`folder` gets the log and the mount point of a file system for temporary files.
 
         `check` is a command that ends with 0 when the service is healthy; `hosts` is its
-        `/etc/hosts`.
+        `/etc/hosts`; `host` the machine where it runs, if it is another one.
         """
         self.name, self.folder = name, folder
         self.restarts = 0
@@ -67,13 +72,17 @@ class Container:
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
         self._environment = {**environment, "TMPDIR": str(self.temporary)}
-        self._hosts, self._bytes = hosts, temporary_bytes
+        self._hosts, self._bytes, self._host = hosts, temporary_bytes, host
         self._process: subprocess.Popen[bytes] | None = None
         self._wanted = False
 
     def start(self) -> None:
         """Start it, and keep it started."""
-        own = [self.name, str(self._hosts), str(self._bytes), str(self.temporary)]
+        own = [self.name, self._hosts, self._bytes, self.temporary, self.folder]
+        there: list[str] = []
+        if self._host is not None:
+            there = self._host.enter
+            self._host.put(self._hosts, self._hosts.read_bytes())
         kinds = ["--pid", "--fork", "--mount-proc", "--uts", "--kill-child"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -82,23 +91,29 @@ class Container:
                     "setpriv",
                     "--pdeathsig",
                     "KILL",
+                    *there,
                     "unshare",
                     *kinds,
                     "sh",
                     "-c",
                     _INIT,
                     "init",
-                    *own,
+                    *map(str, own),
                     *self._command,
                 ],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=self.folder,
                 start_new_session=True,
             )
         self._wanted = True  # not before, or `keep` would start a second one
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait until it ends by itself; returns its exit code. TimeoutExpired."""
+        assert self._process is not None
+        self._wanted = False
+        return self._process.wait(timeout_s)
 
     def keep(self) -> None:
         """Start it anew if it has ended though it should run."""
@@ -168,11 +183,10 @@ class Container:
         """Run a command in it. LookupError if it does not run, TimeoutExpired."""
         if not (inside := self.processes()):
             raise LookupError(f"{self.name} does not run")
-        enter = ["nsenter", "--target", str(inside[0].pid), "--pid", "--mount", "--uts"]
+        enter = ["nsenter", "--target", str(inside[0].pid), "--pid", "--mount", "--uts", "--net"]
         return subprocess.run(
-            [*enter, *command],
+            [*enter, f"--wdns={self.folder}", *command],
             env=self._environment,
-            cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=timeout_s,

@@ -16,10 +16,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nightscribe.airflow.standalone import free_port
 from tests.cluster.container import Container
+from tests.cluster.host import Host
 from tests.compose_file import REPOSITORY, SECRETS, example_variables, interpolated, raw_compose
 
 HOST = "127.0.0.1"
@@ -30,10 +32,11 @@ OURS = ("api-server", "scheduler", "dag-processor", "triggerer")
 class Services:
     """What the compose file says, on free ports and in a folder.
 
-    `variables` override `.env.example`; `lake` is the folder or URI that stands for the volume.
+    `variables` override `.env.example`; `lake` and `archives` are folders or URIs that stand for
+    the volumes.
     """
 
-    def __init__(self, folder: Path, lake: str, archives: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, lake: str, archives: str, **variables: str) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         # Postgres does not run as root, and must reach its own folder.
@@ -53,7 +56,7 @@ class Services:
             "/data/lake": lake,
             "/data/models": f"{folder}/models",
             "/data/uploads": f"{folder}/uploads",
-            "/archives": str(archives),
+            "/archives": archives,
             "/opt/airflow/logs": f"{folder}/logs",
             "/opt/airflow/auth": f"{folder}/auth",
             "/opt/nightscribe": str(REPOSITORY),
@@ -62,10 +65,16 @@ class Services:
             (folder / name).mkdir(exist_ok=True)
         self._hosts = folder / "hosts"
 
-    def container(self, service: str, name: str = "", more: Mapping[str, str] = {}) -> Container:
+    def container(
+        self,
+        service: str,
+        name: str = "",
+        more: Mapping[str, str] = MappingProxyType({}),
+        host: Host | None = None,
+    ) -> Container:
         """A container of a service, not started. `name` is its host name; default: the service's.
 
-        `more` are variables that override the service's.
+        `more` are variables that override the service's; `host` is another machine to run on.
         """
         name = name or service
         described = self._services[service]
@@ -81,7 +90,7 @@ class Services:
             hosts.write(
                 f"{HOST} {name}\n" if hosts.tell() else f"{HOST} localhost\n{HOST} {name}\n"
             )
-        return Container(name, command, environment, home, check, hosts=self._hosts)
+        return Container(name, command, environment, home, check, hosts=self._hosts, host=host)
 
     def initialise(self) -> None:
         """Run `airflow-init`, which ends. RuntimeError with its output if it fails."""

@@ -1,0 +1,126 @@
+"""A second machine: namespaces with a network, a disk and a name of their own.
+
+All that it shares with the first are servers that it is told of, and software, which it may only
+read. Its network is a loopback interface and nothing else; a server is reached there on the same
+address and port as on the first machine, by a pipe through a socket in the file system, to which
+namespaces of networks do not apply (unix(7)).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+ADDRESS = "127.0.0.1"
+
+# The folder gets a disk of its own; nothing else can be written.
+_BEGIN = """
+set -e
+hostname "$1"; ip link set lo up
+mount -t tmpfs -o mode=755 disk "$2"; mount -t tmpfs shared-memory /dev/shm
+mount -o remount,bind,ro /
+echo ready; exec sleep infinity
+"""
+
+
+_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+def clock_ahead() -> dict[str, str]:
+    """Variables of processes whose clock is 5 minutes ahead; none where faketime is missing."""
+    if not _FAKETIME.exists():
+        return {}
+    preload = {"LD_PRELOAD": str(_FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {**preload, "FAKETIME": "+5m"}
+
+
+def missing() -> str | None:
+    """Which program a second machine needs and this one lacks, or None."""
+    absent = [name for name in ("ip", "socat") if shutil.which(name) is None]
+    return f"{absent[0]} is not installed" if absent else None
+
+
+class Host:
+    """Use it as a context: at its end, all that ran on it has ended."""
+
+    def __init__(self, name: str, folder: Path, ports: Iterable[int]) -> None:
+        """`folder` is empty there whatever it holds here; on `ports`, servers of this machine."""
+        self.name, self._folder, self._ports = name, folder, list(ports)
+        self._sockets = folder.with_name(f"{folder.name}-{name}")
+        self._processes: list[subprocess.Popen[str]] = []
+
+    @property
+    def enter(self) -> list[str]:
+        """The beginning of a command that shall run there."""
+        inside = str(self._processes[0].pid)
+        return ["nsenter", "--target", inside, "--net", "--mount", "--uts"]
+
+    def put(self, path: Path, content: bytes = b"") -> None:
+        """Write a file on its disk, and the folders above."""
+        script = 'mkdir -p "$(dirname "$1")" && cat > "$1"'
+        subprocess.run(
+            [*self.enter, "sh", "-c", script, "put", str(path)], input=content, check=True
+        )
+
+    def files(self) -> list[Path]:
+        """All files on its disk."""
+        find = [*self.enter, "find", str(self._folder), "-type", "f", "-print0"]
+        found = subprocess.run(find, capture_output=True, text=True, check=True).stdout
+        return [Path(name) for name in found.split("\0")[:-1]]
+
+    def __enter__(self) -> Host:
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        self._sockets.mkdir()
+        namespaces = ["unshare", "--net", "--mount", "--uts"]
+        machine = self._run([*namespaces, "sh", "-c", _BEGIN, "sh", self.name, str(self._folder)])
+        assert machine.stdout is not None
+        if machine.stdout.readline() != "ready\n":
+            raise RuntimeError(f"host {self.name} cannot be made")
+        network = ["nsenter", "--target", str(machine.pid), "--net"]
+        for port in self._ports:
+            socket = self._sockets / str(port)
+            self._run(["socat", f"UNIX-LISTEN:{socket},fork", f"TCP:{ADDRESS}:{port}"])
+            listen = f"TCP-LISTEN:{port},bind={ADDRESS},reuseaddr,fork"
+            self._run([*network, "socat", listen, f"UNIX-CONNECT:{socket}"])
+
+    def _run(self, command: list[str]) -> subprocess.Popen[str]:
+        # Whatever ends the test ends the machine.
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        return process
+
+    def _end(self) -> None:
+        for process in reversed(self._processes):
+            os.killpg(process.pid, signal.SIGKILL)  # socat has a process for each connection
+            process.wait(30)
+            assert process.stdout is not None
+            process.stdout.close()
+        self._processes.clear()
+        shutil.rmtree(self._sockets, ignore_errors=True)
