@@ -43,6 +43,7 @@ def pages(repository: Path) -> list[Path]:
     others = (
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "deploy/kubernetes/README.md",
         "models/README.md",
         "samples/README.md",
     )
@@ -170,7 +171,7 @@ def test_links_in_the_documentation_lead_somewhere(repository: Path) -> None:
 
 
 def test_files_that_the_documentation_names_exist(repository: Path) -> None:
-    folders = "benchmarks|dags|docker|docs|evaluation|models|plugins|samples|tests|tools"
+    folders = "benchmarks|dags|deploy|docker|docs|evaluation|models|plugins|samples|tests|tools"
     found = 0
     for page in pages(repository):
         text = page.read_text(encoding="utf-8")
