@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema.protocols import Validator
 from jsonschema.validators import validator_for
 
@@ -33,6 +32,14 @@ from tests.compose_file import (
     example_variables,
     interpolated,
     raw_compose,
+)
+from tests.image import copied, dockerfile_text, instructions
+from tests.known_names import (
+    airflow_environment,
+    airflow_options,
+    nightscribe_settings,
+    parse_airflow_commands,
+    queues_and_pools,
 )
 
 DEPLOYMENT = REPOSITORY / "docs" / "deployment.md"
@@ -223,32 +230,14 @@ def test_without_a_gpu_worker_the_cpu_worker_serves_both_queues(
 
 
 def test_every_queue_and_pool_of_the_dags_is_served(
-    services: dict[str, dict[str, Any]], airflow_environment: dict[str, str]
+    services: dict[str, dict[str, Any]], environment: dict[str, str]
 ) -> None:
-    """The DAGs are loaded as the dag-processor loads them, and their tasks are asked."""
-    program = """
-import json
-from airflow.dag_processing.dagbag import DagBag
-bag = DagBag("dags")
-tasks = [task for dag in bag.dags.values() for task in dag.tasks]
-print("\\n" + json.dumps([bag.import_errors, [[task.queue, task.pool] for task in tasks]]))
-"""
-    answer = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-        env=airflow_environment,
-    )
-    errors, tasks = json.loads(answer.stdout.splitlines()[-1])
-    assert not errors
-    assert tasks
+    queues, pools = queues_and_pools(environment)
     command = services["cpu-worker"]["command"]
     served = command[command.index("--queues") + 1].split(",")
     made = {words[3] for _, words in commands(services) if words[:3] == ["airflow", "pools", "set"]}
-    assert {queue for queue, _ in tasks} <= set(served)
-    assert {pool for _, pool in tasks} <= made | {"default_pool"}
+    assert queues <= set(served)
+    assert pools <= made | {"default_pool"}
 
 
 # What the compose file names
@@ -265,29 +254,15 @@ def test_every_command_is_known(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_airflow_takes_every_airflow_command(
-    services: dict[str, dict[str, Any]], airflow_environment: dict[str, str]
+    services: dict[str, dict[str, Any]], environment: dict[str, str]
 ) -> None:
-    """Airflow's own parser is asked, in a process of its own: it reads the configuration."""
     lines = [words[1:] for _, words in commands(services) if words[0] == "airflow"]
     assert len(lines) >= 11
-    program = """
-import json, sys
-from airflow.cli.cli_parser import get_parser
-for words in json.load(sys.stdin):
-    arguments = get_parser().parse_args(words)
-    assert callable(arguments.func), words
-"""
-    subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps(lines),
-        text=True,
-        check=True,
-        env=airflow_environment,
-    )
+    parse_airflow_commands(lines, environment)
 
 
 def test_celery_finds_the_app_and_the_command(
-    services: dict[str, dict[str, Any]], airflow_environment: dict[str, str]
+    services: dict[str, dict[str, Any]], environment: dict[str, str]
 ) -> None:
     lines = {tuple(words) for _, words in commands(services) if words[0] == "celery"}
     (line,) = lines
@@ -296,7 +271,7 @@ def test_celery_finds_the_app_and_the_command(
         [sys.executable, "-m", *line[:-2], "--help"],
         capture_output=True,
         text=True,
-        env=airflow_environment,
+        env=environment,
     )
     assert answer.returncode == 0, answer.stderr
     assert line[-2] in answer.stdout
@@ -318,22 +293,7 @@ def test_the_health_route_is_one_of_airflows(services: dict[str, dict[str, Any]]
 
 
 def test_airflow_has_every_option_that_is_set(services: dict[str, dict[str, Any]]) -> None:
-    import airflow.config_templates
-    from airflow.providers.celery.get_provider_info import get_provider_info
-
-    folder = Path(airflow.config_templates.__file__).parent
-    options = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
-    options |= get_provider_info()["config"]
-    known = {
-        f"AIRFLOW__{section}__{key}".upper()
-        for section, content in options.items()
-        for key in content["options"]
-    }
-    # Airflow reads this one and lists it nowhere.
-    unlisted = "num_stuck_in_queued_retries"
-    scheduler = Path(airflow.__file__).parent / "jobs" / "scheduler_job_runner.py"
-    assert f'key="{unlisted}"' in scheduler.read_text(encoding="utf-8")
-    known.add(f"AIRFLOW__SCHEDULER__{unlisted.upper()}")
+    known = airflow_options()
     image = dict(re.findall(r"\b(AIRFLOW__\w+)=(\S+)", dockerfile_text()))
     for name, service in ours(services).items():
         for key in {*service["environment"], *image}:
@@ -341,15 +301,11 @@ def test_airflow_has_every_option_that_is_set(services: dict[str, dict[str, Any]
 
 
 def test_nightscribe_has_every_setting_that_is_set(services: dict[str, dict[str, Any]]) -> None:
-    from nightscribe.settings import ArchiveLimits, Settings
-
-    known = {f"NIGHTSCRIBE_{field.upper()}" for field in Settings.model_fields}
-    known |= {f"NIGHTSCRIBE_ARCHIVE_{field.upper()}" for field in ArchiveLimits.model_fields}
     named = set(re.findall(r"\bNIGHTSCRIBE_[A-Z_]+", dockerfile_text() + DEPLOYMENT.read_text()))
     for service in services.values():
         named |= {key for key in service.get("environment", {}) if key.startswith("NIGHTSCRIBE_")}
     assert named
-    assert named <= known
+    assert named <= nightscribe_settings()
 
 
 def test_folders_of_the_settings_are_mounted(services: dict[str, dict[str, Any]]) -> None:
@@ -363,40 +319,15 @@ def test_folders_of_the_settings_are_mounted(services: dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def airflow_environment(
+def environment(
     services: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """A worker's environment, in a home folder of its own."""
-    environment = {key: str(v) for key, v in services["cpu-worker"]["environment"].items()}
     home = tmp_path_factory.mktemp("airflow")
-    path = os.pathsep.join([f"{REPOSITORY}/plugins", f"{REPOSITORY}", *sys.path])
-    return os.environ | environment | {"AIRFLOW_HOME": str(home), "PYTHONPATH": path}
+    return airflow_environment(services["cpu-worker"]["environment"], home)
 
 
 # The image
-
-
-def dockerfile_text() -> str:
-    return (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
-
-
-def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile as (instruction, arguments), comments gone and lines joined."""
-    lines = [line for line in dockerfile_text().splitlines() if not line.lstrip().startswith("#")]
-    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
-    return [
-        (word.upper(), rest)
-        for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())
-    ]
-
-
-def copied() -> list[str]:
-    return [
-        source
-        for word, rest in instructions()
-        if word == "COPY" and not rest.startswith("--from")
-        for source in rest.split()[:-1]
-    ]
 
 
 def test_image_runs_as_a_user_and_never_goes_back_to_root() -> None:
