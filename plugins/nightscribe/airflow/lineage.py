@@ -13,6 +13,7 @@ from typing import Any
 
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
+from nightscribe.stages.publish import CATALOG
 from nightscribe.uris import canonical_uri
 
 __all__ = ["GIVEN", "LINEAGE", "Lineage", "dataset_uri", "note_lineage"]
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 GIVEN = frozenset({"archives", "decisions"})
 """Inputs that are not in the lake: the archives of the run, the folder of reviewers' decisions."""
-
-CATALOG = "catalog.duckdb"
 
 
 @dataclass(frozen=True)
