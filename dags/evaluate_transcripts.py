@@ -41,6 +41,7 @@ def evaluate_transcripts() -> None:
         from evaluation.gate.findings import findings_summary
         from evaluation.gate.rules_file import read_gate
         from evaluation.lake import evaluate_lake
+        from nightscribe.airflow.lineage import note_lineage
         from nightscribe.airflow.metrics import show_scores
         from nightscribe.airflow.run_conf import check_conf
         from nightscribe.airflow.tasks import lake_of
@@ -57,13 +58,15 @@ def evaluate_transcripts() -> None:
             rules = read_gate(Path(settings.gate)) if settings.gate else None
         except InputError as error:
             raise AirflowFailException(f"NIGHTSCRIBE_GATE: {error}") from error
-        evaluated = evaluate_lake(lake_of(settings), run_id, rules)
+        lake = lake_of(settings)
+        evaluated = evaluate_lake(lake, run_id, rules)
         if evaluated is None:
             log.info("nothing to score: no transcript has a reference")
             return {"score_id": None, "scores": 0, "reports": [], "gate": None}
         for line in evaluated.table.splitlines():
             log.info(line)
         show_scores(evaluated.scores.to_pylist())
+        note_lineage(lake)
         found = evaluated.findings
         verdict = None
         if rules is not None:
@@ -81,11 +84,15 @@ def evaluate_transcripts() -> None:
 
     @task
     def publish(scored: dict) -> str:
+        from nightscribe.airflow.lineage import note_lineage
         from nightscribe.airflow.tasks import lake_of
         from nightscribe.settings import Settings
         from nightscribe.stages.publish import publish
 
-        return publish(lake_of(Settings()))
+        lake = lake_of(Settings())
+        catalog = publish(lake)
+        note_lineage(lake)
+        return catalog
 
     @task(retries=0, execution_timeout=timedelta(minutes=5))
     def gate(scored: dict) -> None:

@@ -6,11 +6,14 @@ each other's order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -273,6 +276,62 @@ def test_transcribe_logs_its_progress_and_speed(airflow: AirflowApi, night: Nigh
     log = _log(airflow, _task(airflow, NIGHTLY, night.run_id, "transcribe"))
     assert "transcribe: 4/4" in log
     assert "RTFx" in log
+
+
+def _lines(airflow: AirflowApi, run_id: str, task_id: str) -> list[dict[str, Any]]:
+    """The lines that Nightscribe's code has logged in a mapped task's first try, with fields."""
+    folder = airflow.home / "logs" / f"dag_id={NIGHTLY}" / f"run_id={run_id}"
+    file = folder / f"task_id={task_id}" / "map_index=0" / "attempt=1.log"
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["logger"].split(".")[0] == "nightscribe"]
+
+
+def test_log_lines_carry_run_batch_and_recording_as_fields(
+    airflow: AirflowApi,
+    night: Night,
+    folder: Path,
+    lake: Path,
+    repository: Path,
+    make_archive: Callable[..., Path],
+    ask: Ask,
+) -> None:
+    """A file is replaced by another between plan and transcribe."""
+    archive = make_archive(folder / "replaced", "german/de-04.wav", "german/de-06.wav")
+    _slots(airflow, 0)
+    try:
+        run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "transcribe"})
+        _until("the plan", lambda: _states(airflow, NIGHTLY, run_id).get("plan") == "success")
+        (archive / "german" / "de-04.wav").write_bytes(b"RIFF")
+    finally:
+        _slots(airflow, 1)
+    assert airflow.wait_for_run(NIGHTLY, run_id, 120) == "success"
+
+    [(batch_id,)] = ask(lake, "SELECT batch_id FROM batches WHERE run_id = ?", run_id)
+    of_batch = _lines(airflow, run_id, "transcribe")
+    assert len(of_batch) >= 3  # the rejection, the progress, the summary
+    assert {(line["run_id"], line["batch_id"]) for line in of_batch} == {(run_id, batch_id)}
+    [(recording_id,)] = ask(
+        lake, "SELECT recording_id FROM rejected WHERE reason = 'changed' AND run_id = ?", run_id
+    )
+    about = [line for line in of_batch if "recording_id" in line]
+    assert [(line["recording_id"], line["reason"], line["level"]) for line in about] == [
+        (recording_id, "changed", "warning")
+    ]
+
+    notes = night.archive / "bad" / "notes.mp3"
+    [rejected] = [line for line in _lines(airflow, night.run_id, "ingest") if "reason" in line]
+    assert (rejected["run_id"], rejected["reason"]) == (night.run_id, "not_audio")
+    assert rejected["uri"] == f"{night.archive.as_uri()}!/bad/notes.mp3"
+    assert rejected["recording_id"] == hashlib.sha256(notes.read_bytes()).hexdigest()
+
+    if shutil.which("jq") is None:
+        return
+    guide = (repository / "docs" / "deployment.md").read_text(encoding="utf-8")
+    [query] = re.findall(r"^jq .*$", guide, re.M)
+    listed = subprocess.run(
+        query, shell=True, cwd=airflow.home, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert [run_id, "changed", recording_id] in [line.split("\t")[:3] for line in listed]
 
 
 def test_new_transcripts_start_the_evaluation(night: Night, lake: Path, ask: Ask) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightscribe.airflow.failures import reported
+from nightscribe.airflow.lineage import note_lineage
 from nightscribe.airflow.run_conf import check_conf
 from nightscribe.airflow.tasks import lake_of
+from nightscribe.decisions import Decisions
 from nightscribe.errors import ConfigurationError, NightscribeError
 from nightscribe.settings import Settings
 from nightscribe.stages.reviews import commit_reviews
@@ -30,8 +32,10 @@ def run_commit_reviews(
     """
     check_conf(dag_run.conf, dag.params, params)
     settings = Settings()
-    committed = commit_reviews(lake_of(settings), settings, run_id)
+    lake = lake_of(settings)
+    committed = commit_reviews(lake, settings, run_id)
     log.info(committed.summary())
+    note_lineage(lake, [str(Decisions.of(settings).folder)])
     if committed.unreadable:
         raise NightscribeError("; ".join(committed.unreadable))
     return {"corrections": committed.corrections, "reviews": committed.reviews}

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nightscribe.airflow.failures import failures_of, reported
+from nightscribe.airflow.lineage import note_lineage
 from nightscribe.airflow.metrics import count_batch, count_ingested, show_pending, show_plan
 from nightscribe.airflow.pools import pools_of
 from nightscribe.airflow.run_conf import check_conf
@@ -164,8 +165,9 @@ def run_scan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any) -> 
     """Scan the archives. Returns the ingest specs: paths in the lake."""
     settings = Settings()
     order = _checked_order(params, dag, dag_run, settings)
+    lake = lake_of(settings)
     scanned = scan(
-        lake_of(settings),
+        lake,
         order.archives,
         run_id,
         settings=settings,
@@ -175,6 +177,7 @@ def run_scan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any) -> 
     )
     for line in scanned.summary().splitlines():
         log.info(line)
+    note_lineage(lake, order.archives)
     return scanned.specs
 
 
@@ -182,9 +185,11 @@ def run_scan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any) -> 
 def run_ingest(spec: str, run_id: str) -> dict[str, Any]:
     """Ingest the files of one spec. Returns counts."""
     settings = Settings()
-    ingested = ingest_scanned(lake_of(settings), spec, run_id, settings=settings)
+    lake = lake_of(settings)
+    ingested = ingest_scanned(lake, spec, run_id, settings=settings)
     log.info(ingested.summary())
     count_ingested(ingested, socket.gethostname())
+    note_lineage(lake, ingested.accounts)
     return {
         "files": ingested.files,
         "recordings": ingested.recordings,
@@ -200,9 +205,11 @@ def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti:
     order = _checked_order(params, dag, dag_run, settings)
     pools = pools_of(ti)
     workers = max(1, pools.slots.get(settings.pool, 1))
-    planned = plan_run(lake_of(settings), order, run_id, settings, _max_mapped_tasks(), workers)
+    lake = lake_of(settings)
+    planned = plan_run(lake, order, run_id, settings, _max_mapped_tasks(), workers)
     log.info(planned.summary())
     show_plan(planned)
+    note_lineage(lake)
     if planned.specs:
         pools.check()
     if settings.done_by:
@@ -250,11 +257,11 @@ def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     begun = time.monotonic()
     settings = Settings()
     engine = engine_named(settings.engine, slots=settings.slots)
-    batch = transcribe_batch(
-        lake_of(settings), spec, run_id, model_loader(settings), engine, settings=settings
-    )
+    lake = lake_of(settings)
+    batch = transcribe_batch(lake, spec, run_id, model_loader(settings), engine, settings=settings)
     log.info(batch.summary())
     count_batch(batch, socket.gethostname(), time.monotonic() - begun)
+    note_lineage(lake)
     return {
         "batch_id": batch.batch_id,
         "transcripts": batch.transcripts,
@@ -290,6 +297,7 @@ def run_publish(params: Mapping[str, Any], run_id: str, dag_run: Any) -> dict[st
         log.info("%d transcripts of %d recordings are new", transcripts, recordings)
     else:
         log.info("nothing was transcribed: no transcript is pending")
+    note_lineage(lake)
     return {
         "lake": lake.uri,
         "catalog": catalog,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightscribe.airflow.failures import reported
+from nightscribe.airflow.lineage import note_lineage
 from nightscribe.airflow.pools import pools_of
 from nightscribe.airflow.run_conf import check_conf
 from nightscribe.airflow.tasks import check_model_here, lake_of, order_of
@@ -69,6 +70,7 @@ def ingest_upload(
     recording_of(lake, uri)
     planned = plan_run(lake, order, run_id, settings, 1)
     log.info(planned.summary())
+    note_lineage(lake, [uri])
     return planned.specs
 
 
@@ -132,6 +134,7 @@ def publish_upload(params: Mapping[str, Any]) -> dict[str, Any]:
             path = f"uploads/{recording_id}/{name}.{fmt}"
             files.append(lake.put_file(path, text.encode()))
     log.info(index_published(lake, settings))
+    note_lineage(lake)
     return {
         "recording_id": recording_id,
         "catalog": catalog,

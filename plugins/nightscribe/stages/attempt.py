@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from nightscribe.errors import Reason
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import read
@@ -158,7 +160,10 @@ class Attempt:
 
     def _add_failure(self, failure: Failure) -> None:
         reason, detail = failure.reason, failure.detail
-        log.warning("%s: %s: %s: %s", failure.recording_id, failure.job.task, reason.value, detail)
+        with bound_contextvars(recording_id=failure.recording_id, reason=reason.value):
+            log.warning(
+                "%s: %s: %s: %s", failure.recording_id, failure.job.task, reason.value, detail
+            )
         self._finish(failure.recording_id, failure.job)
         self.failures.append(self._rejected_row(failure.recording_id, failure.job, reason, detail))
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from structlog.contextvars import bound_contextvars
+
 from nightscribe.audio.decode import Inspected
 from nightscribe.audio.workers import Crashed, Workers
 from nightscribe.errors import AudioWarning, Reason, Rejected, WarningKind, warning_text
@@ -75,6 +77,12 @@ class _File:
     outcome: Inspected | Rejected | None = None
     waiting: bool = False  # a worker has yet to decode its content
     is_forgotten: bool = False
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """Fields of the lines that are logged about it, named as the columns of `rejected`."""
+        known = {"recording_id": self.recording_id} if self.recording_id else {}
+        return {"uri": self.uri, **known}
 
 
 @dataclass
@@ -203,7 +211,8 @@ class IngestQueue:
             self.commit()
 
     def _record_rejection(self, entry: _File, rejected: Rejected) -> None:
-        log.warning("%s: %s: %s", entry.uri, rejected.reason.value, rejected.detail)
+        with bound_contextvars(**entry.log_fields, reason=rejected.reason.value):
+            log.warning("%s: %s: %s", entry.uri, rejected.reason.value, rejected.detail)
         self.counts.rejected += 1
         if entry.account is not None:
             entry.account.rejected += 1
@@ -253,8 +262,9 @@ class IngestQueue:
             }
             self.rows["waveforms"].append(waveform)
             self.rows["warnings"].extend(_warnings(entry.recording_id, found.warnings))
-            for warning in found.warnings:
-                log.warning("%s: used with a warning: %s", entry.uri, warning.detail)
+            with bound_contextvars(**entry.log_fields):
+                for warning in found.warnings:
+                    log.warning("%s: used with a warning: %s", entry.uri, warning.detail)
         assert entry.account is not None
         entry.account.used += 1
         self.rows["sources"].append({**entry.source, "recording_id": entry.recording_id})

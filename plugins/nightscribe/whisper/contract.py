@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
+from structlog.contextvars import bound_contextvars
+
 from nightscribe.audio.workers import Crashed
 from nightscribe.errors import Reason, Rejected
 from nightscribe.whisper.options import Options
@@ -126,7 +128,8 @@ def failure_of(recording_id: str, job: Job, error: Exception) -> Failure:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError | torch.AcceleratorError):
         raise error
-    log.error("transcribing %s failed", recording_id, exc_info=error)
+    with bound_contextvars(recording_id=recording_id):
+        log.error("transcribing %s failed", recording_id, exc_info=error)
     detail = f"{type(error).__name__}: {error}"
     return Failure(recording_id, job, Reason.TRANSCRIPTION_FAILED, detail)
 
