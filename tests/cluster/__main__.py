@@ -1,11 +1,15 @@
 """Ten nights of a cluster, each disturbed on a schedule of its own, against a quiet one.
 
-    python -m tests.cluster [--nights 10] [--recordings 300] [--out FILE]
+    python -m tests.cluster [--nights 10] [--recordings 300] [--lake S3] [--out FILE]
 
-Nights with an even number have their lake on S3 (a server of moto), those with an odd one in a
-folder; in every third, the clock of one worker is five minutes ahead. A night must end by itself,
-within twice the time of the quiet one and the outages, with the same tables. Exit code 1 if one
-does not.
+Nights with an even number have lake and archive on S3 (a server of moto), and two of their three
+workers on a second machine that shares the servers with the first and no folder. Those with an odd
+number have them in folders of one machine. In every third, the clock of one worker is five minutes
+ahead. A night must end by itself, within twice the time of the quiet one and the outages, with the
+same tables. Exit code 1 if one does not.
+
+After them, a night whose tasks are killed at every failpoint, see `tests.failpoints`, and triggered
+until it ends well.
 """
 
 from __future__ import annotations
@@ -31,11 +35,16 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.orphans import find_orphans
 from nightscribe.settings import Settings
 from nightscribe.stages.maintain import maintain
-from tests.cluster import container
+from nightscribe.stages.night import run
+from nightscribe.stages.order import Order
+from tests.cluster import container, host
 from tests.cluster.archive import write_archive
-from tests.cluster.cluster import NIGHTLY, Cluster
+from tests.cluster.cluster import NIGHTLY, WORKERS, Cluster
 from tests.cluster.disturbances import disturb, schedule
 from tests.cluster.host import clock_ahead
+from tests.cluster.scaling import AT_START
+from tests.compose_file import REPOSITORY
+from tests.failpoints import FAILPOINTS
 from tests.faulty_requests import FaultyRequests
 from tests.nights import assert_same_tables, contents
 
@@ -73,11 +82,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
     parser.add_argument("--nights", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, help="number of the first night")
+    parser.add_argument("--lake", choices=["folder", "S3"], help="only nights with such a lake")
     parser.add_argument("--recordings", type=int, default=300)
     parser.add_argument("--out", type=Path, help="also write the nights as JSON to this file")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all processes are ended
-    if why := container.missing():
+    if why := container.missing() or host.missing():
         print(f"error: {why}", file=sys.stderr)
         return 2
     folder = Path(tempfile.mkdtemp(prefix="nightscribe-cluster-"))
@@ -88,14 +98,19 @@ def main() -> int:
     try:
         archive = write_archive(folder / "archive", given.recordings)
         quiet = {}
-        for on_store in (False, True):
+        places = {"folder": (False,), "S3": (True,)}.get(given.lake, (False, True))
+        for on_store in places:
             night, tables = _night(folder, archive, "quiet", None, on_store, None)
             nights.append(night)
             quiet[on_store] = night.seconds, tables
         for number in range(given.first, given.first + given.nights):
             on_store = number % 2 == 0
+            if on_store not in places:
+                continue
             night, _ = _night(folder, archive, str(number), number, on_store, quiet[on_store])
             nights.append(night)
+        (folder / "failpoints").mkdir(mode=0o755)
+        nights.append(_failpoint_night(folder / "failpoints"))
     finally:
         shutil.rmtree(folder)
     print("\n| night | lake | disturbed by | s | limit, s | tries again | result |")
@@ -121,14 +136,16 @@ def _night(
     folder = folder / f"{name}-{on_store}"
     with _lake(folder, on_store) as (lake, store):
         more = dict(BATCHES)
+        place = _uploaded(archive) if on_store else str(archive)
         if store is not None:
             more |= {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
         one = {}
         if seed is not None and seed % 3 == 0 and (ahead := clock_ahead()):
             one = {"gpu-worker": ahead}
             night.disturbances.append("clock 5 min ahead")
+        away = ("cpu-worker-2", "gpu-worker") if on_store else ()
         with Cluster(
-            folder / name / "cluster", lake, archive, more, store=store, one=one
+            folder / name / "cluster", lake, place, more, store=store, one=one, away=away
         ) as cluster:
             cluster.wait_for_dag(NIGHTLY)
             cluster.unpause(NIGHTLY)
@@ -156,6 +173,52 @@ def _night(
             night.faults += _differences(lake, found, quiet[1])
     print(night.row(), flush=True)
     return night, found
+
+
+def _uploaded(archive: Path) -> str:
+    """Copy an archive into the store; returns its URI."""
+    import boto3
+
+    s3 = boto3.client("s3")
+    for path in archive.rglob("*.wav"):
+        s3.upload_file(str(path), BUCKET, f"archive/{path.relative_to(archive)}")
+    return f"s3://{BUCKET}/archive"
+
+
+def _failpoint_night(folder: Path) -> Night:
+    """Kill a task at every failpoint, and trigger the night until it ends well."""
+    night = Night("failpoints", "folder", [f"{len(FAILPOINTS)} failpoints"])
+    archive = write_archive(folder / "archive", 12)
+    (archive / "notes.mp3").write_text("milk, eggs, flour")
+    (archive / "manifest.csv").write_text("path,language,text\n0/0000.wav,en,Hello.\n")
+    quiet = open_lake(str(folder / "quiet"))
+    run(quiet, Order((str(archive),), "demo"), Settings(device="cpu", threads=1))
+    died = folder / "died"
+    died.mkdir()
+    lake = str(folder / "lake")
+    path = os.pathsep.join(map(str, (AT_START, REPOSITORY / "plugins", REPOSITORY)))
+    dying = {
+        "PYTHONPATH": path,
+        "DIE_ONCE_AT": ",".join(map(str, FAILPOINTS)),
+        "DIED_AT": str(died),
+    }
+    one = dict.fromkeys(WORKERS, dying)
+    begun = time.monotonic()
+    with Cluster(folder / "cluster", lake, str(archive), BATCHES, one=one) as cluster:
+        cluster.wait_for_dag(NIGHTLY)
+        cluster.unpause(NIGHTLY)
+        state = ""
+        while state != "success" and night.again < len(FAILPOINTS):
+            state = cluster.wait_for_run(NIGHTLY, cluster.trigger(NIGHTLY), PATIENCE_S)
+            night.again += 1
+    night.seconds = time.monotonic() - begun
+    if left := [str(one) for one in FAILPOINTS if not (died / str(one)).exists()]:
+        night.faults.append(f"nothing was killed at {', '.join(left)}")
+    if state != "success":
+        night.faults.append("no run ended well")
+    night.faults += _differences(lake, contents(lake), contents(quiet.uri))
+    print(night.row(), flush=True)
+    return night
 
 
 def _differences(

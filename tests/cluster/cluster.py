@@ -44,6 +44,7 @@ class Cluster(RestApi):
         one: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
         workers: Mapping[str, str] = WORKERS,
         away: Collection[str] = (),
+        **variables: str,
     ) -> None:
         """Nothing is started yet.
 
@@ -55,16 +56,20 @@ class Cluster(RestApi):
             one: variables of a single worker, by its name
             workers: their services, by their names
             away: workers on a second machine, which shares the servers with the first and no folder
+            variables: of `.env`
         """
         self.store, self.queued_s = store, queued_s
         self.services = Services(
             folder,
             lake,
             archives,
-            WHISPER_MODEL="demo",
-            GPU_SLOTS=str(len(workers)),
-            CPU_WORKER_CONCURRENCY="1",
             ARCHIVES_DIR=archives,
+            **{
+                "WHISPER_MODEL": "demo",
+                "GPU_SLOTS": str(len(workers)),
+                "CPU_WORKER_CONCURRENCY": "1",
+                **variables,
+            },
         )
         # Computing with one thread, since the workers share this machine's cores.
         more = {

@@ -1,10 +1,11 @@
-"""How a night becomes shorter with more workers, with an engine of fixed speed that computes nothing.
+"""How much faster a night is with more workers, with an engine of fixed speed.
 
     python -m tests.cluster.scaling [--workers 1 2 4 8 16] [--minutes 5]
 
-For each number of workers, a cluster is started and a night with that many times as many recordings:
-each worker has so many minutes of work. So every night would take equally long if workers were
-independent of each other. Prints what the workers did with their time.
+The engine computes nothing, so that many workers fit on one machine. For each number of workers, a
+cluster is started, and a night with so many times as many recordings: each worker has so many
+minutes of work, so that every night would take equally long if workers did not wait for each other.
+Prints what they did with their time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -28,8 +28,10 @@ from nightscribe.lake.reading import read
 from nightscribe.text_tables import markdown_table
 from tests.cluster import container
 from tests.cluster.cluster import NIGHTLY, Cluster
+from tests.compose_file import REPOSITORY
 from tests.nights import write_noise
 
+AT_START = Path(__file__).with_name("at_start")
 RTFX = 0.1
 """Seconds of audio a second of the stand-in's: so slow that archives are small."""
 RECORDING_S = 0.5
@@ -64,37 +66,39 @@ def _measured(folder: Path, workers: int, minutes: float) -> dict[str, str]:
     archive = folder / "archive"
     for number in range(round(workers * minutes * 60 * RTFX / RECORDING_S)):
         write_noise(archive / f"{number % 100}" / f"{number}.wav", number, RECORDING_S)
-    names = {f"worker-{number}": "gpu-worker" for number in range(workers)}
-    beginning = Path(__file__).with_name("at_start")
-    one = {name: {"STAND_IN_RTFX": str(RTFX), "BEFORE": str(beginning)} for name in names}
-    more = {"NIGHTSCRIBE_EXPECTED_RTFX": str(RTFX), "NIGHTSCRIBE_LANGUAGE": "en"}
+    gpu_workers = {f"worker-{number}": "gpu-worker" for number in range(workers)}
+    path = os.pathsep.join(map(str, (AT_START, REPOSITORY / "plugins", REPOSITORY)))
+    stand_in = {"STAND_IN_RTFX": str(RTFX), "PYTHONPATH": path}
     lake = str(folder / "lake")
     with Cluster(
         folder / "cluster",
         lake,
         str(archive),
-        more,
-        workers={**names, "cpu-worker": "cpu-worker"},
-        one=one,
-        slots=workers,
-        queues="default",
+        {"NIGHTSCRIBE_EXPECTED_RTFX": str(RTFX), "NIGHTSCRIBE_LANGUAGE": "en"},
+        one=dict.fromkeys(gpu_workers, stand_in),
+        workers={**gpu_workers, "cpu-worker": "cpu-worker"},
+        GPU_SLOTS=str(workers),
+        CPU_WORKER_QUEUES="default",
     ) as cluster:
         cluster.wait_for_dag(NIGHTLY)
         cluster.unpause(NIGHTLY)
-        _wait_for_calm()
-        busy = _cpu_seconds()
+        for container in cluster.workers.values():
+            container.wait_until_healthy(300)
+        busy_s = _busy_s()
         begun = time.monotonic()
         run_id = cluster.trigger(NIGHTLY)
         state = cluster.wait_for_run(NIGHTLY, run_id, PATIENCE_S)
         night_s = time.monotonic() - begun
-        busy = _cpu_seconds() - busy
+        busy_s = _busy_s() - busy_s
         tasks = cluster.tasks(NIGHTLY, run_id)
     if state != "success":
         raise RuntimeError(f"the night of {workers} workers failed")
     batches = [task for task in tasks if task["task_id"] == "transcribe"]
-    begins, ends, queued = (
-        [_time(task[name]) for task in batches] for name in ("start_date", "end_date", "queued_when")
+    times = ("queued_when", "start_date", "end_date")
+    queued, begins, ends = (
+        [datetime.fromisoformat(task[name]).timestamp() for task in batches] for name in times
     )
+    waits = [begin - since for begin, since in zip(begins, queued, strict=True)]
     engine_s = sum(read(open_lake(lake), "SELECT wall_s FROM batches")["wall_s"].to_pylist())
     span_s = max(ends) - min(begins)
     task_s = sum(end - begin for begin, end in zip(begins, ends, strict=True))
@@ -105,6 +109,16 @@ def _measured(folder: Path, workers: int, minutes: float) -> dict[str, str]:
         "from the first batch to the last, s": f"{span_s:.0f}",
         "engines at work": f"{engine_s / (workers * span_s):.1%}",
         "a batch besides, s": f"{(task_s - engine_s) / len(batches):.1f}",
-        "a batch queued, s": f"{statistics.median(b - q for b, q in zip(begins, queued, strict=True)):.1f}",
-        "cores at work": f"{busy / night_s:.2f} of {os.cpu_count()}",
+        "a batch waits, s": f"{statistics.median(waits):.1f}",
+        "cores busy": f"{busy_s / night_s:.2f} of {os.cpu_count()}",
     }
+
+
+def _busy_s() -> float:
+    """Seconds that the machine's cores have computed since it was started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -55,7 +55,9 @@ def cluster(folder: Path, archive: Path) -> Iterator[Cluster]:
     if why and not os.environ.get("CLUSTER_REQUIRED"):
         pytest.skip(why)
     assert why is None
-    with Cluster(folder / "cluster", str(folder / "lake"), archive, BATCHES, queued_s=2) as made:
+    with Cluster(
+        folder / "cluster", str(folder / "lake"), str(archive), BATCHES, queued_s=2
+    ) as made:
         made.wait_for_dag(NIGHTLY)
         made.unpause(NIGHTLY)
         yield made
