@@ -11,15 +11,12 @@ import ctypes
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-SOURCE = Path(__file__).with_suffix(".c")
 
 
 @dataclass(frozen=True)
@@ -67,16 +64,6 @@ class FaultyCalls:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
-
-
-def compiled(folder: Path) -> Path | None:
-    """The shim as a library; None without a C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        return None
-    library = folder / "faulty_calls.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
-    return library
 
 
 def made_up(requests: Any, model: Any, **_: Any) -> Iterator[Any]:

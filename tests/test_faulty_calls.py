@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faulty_calls import FaultyCalls, Ran, compiled
+from tests.faulty_calls import FaultyCalls, Ran
 from tests.nights import write_noise
+from tests.preloaded import FAULTY_CALLS, compiled
 
 SAMPLE = 2  # calls of each command
 COUNTS = """SELECT (SELECT count(*) FROM recordings) AS recordings,
@@ -29,7 +30,7 @@ COUNTS = """SELECT (SELECT count(*) FROM recordings) AS recordings,
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[FaultyCalls]:
     folder = tmp_path_factory.mktemp("faulty-calls")
-    library = compiled(folder)
+    library = compiled(FAULTY_CALLS, folder)
     if library is None:
         pytest.skip("no C compiler is installed")
     program = FaultyCalls(library, environment(repository))

@@ -41,12 +41,12 @@ from tests.cluster import container, host
 from tests.cluster.archive import write_archive
 from tests.cluster.cluster import NIGHTLY, WORKERS, Cluster
 from tests.cluster.disturbances import disturb, schedule
-from tests.cluster.host import clock_ahead
 from tests.cluster.scaling import AT_START
 from tests.compose_file import REPOSITORY
 from tests.failpoints import FAILPOINTS
 from tests.faulty_requests import FaultyRequests
 from tests.nights import assert_same_tables, contents
+from tests.preloaded import clock_ahead
 
 BUCKET = "nights"
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
@@ -134,13 +134,14 @@ def _night(
     night = Night(name, "S3" if on_store else "folder")
     print(f"night {name}, lake in {night.place}", flush=True)
     folder = folder / f"{name}-{on_store}"
+    folder.mkdir()
     with _lake(folder, on_store) as (lake, store):
         more = dict(BATCHES)
         place = _uploaded(archive) if on_store else str(archive)
         if store is not None:
             more |= {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
         one = {}
-        if seed is not None and seed % 3 == 0 and (ahead := clock_ahead()):
+        if seed is not None and seed % 3 == 0 and (ahead := clock_ahead(folder)):
             one = {"gpu-worker": ahead}
             night.disturbances.append("clock 5 min ahead")
         away = ("cpu-worker-2", "gpu-worker") if on_store else ()

@@ -28,17 +28,6 @@ echo ready; exec sleep infinity
 """
 
 
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-
-
-def clock_ahead() -> dict[str, str]:
-    """Variables of processes whose clock is 5 minutes ahead; none where faketime is missing."""
-    if not _FAKETIME.exists():
-        return {}
-    preload = {"LD_PRELOAD": str(_FAKETIME), "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    return {**preload, "FAKETIME": "+5m"}
-
-
 def missing() -> str | None:
     """Which program a second machine needs and this one lacks, or None."""
     absent = [name for name in ("ip", "socat") if shutil.which(name) is None]

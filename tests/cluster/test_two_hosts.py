@@ -31,10 +31,11 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import count_rows, read
 from tests.cluster import container, host
 from tests.cluster.container import Container
-from tests.cluster.host import Host, clock_ahead
+from tests.cluster.host import Host
 from tests.compose_file import REPOSITORY
 from tests.faulty_requests import FaultyRequests
 from tests.nights import SAMPLES, archive_of, assert_same_tables, contents, visible_batches
+from tests.preloaded import clock_ahead
 
 CLIPS = ("english/en-01.flac", "english/en-02.mp3", "english/en-03.ogg", "english/en-04.wav")
 KILLS = 3
@@ -49,11 +50,12 @@ SEVERAL_BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES"
 
 @dataclass
 class Machines:
-    """Two machines, and the store that they share."""
+    """Two machines, the store that they share, and variables of the second one's clock."""
 
     folder: Path
     hosts: list[Host]
     s3: Any
+    ahead: Mapping[str, str]
     begun: list[Container] = field(default_factory=list)
 
     def start(
@@ -70,7 +72,7 @@ class Machines:
             "HOME": str(home),
             "NIGHTSCRIBE_MODEL_DIR": str(home),
             "NIGHTSCRIBE_THREADS": "1",
-            **(clock_ahead() if machine else {}),
+            **(self.ahead if machine else {}),
             **more,
         }
         arguments = ["--archives", archive, "--lake", lake, "--model", "demo", "--language", "en"]
@@ -132,7 +134,9 @@ def machines() -> Iterator[Machines]:
         (folder / "hosts").write_text("127.0.0.1 localhost\n")
         port = int(store.url.rpartition(":")[2])
         hosts = [stack.enter_context(Host(name, folder, [port])) for name in ("first", "second")]
-        yield Machines(folder, hosts, s3)
+        libraries = Path(tempfile.mkdtemp(prefix="nightscribe-clock-"))
+        stack.callback(shutil.rmtree, libraries)
+        yield Machines(folder, hosts, s3, clock_ahead(libraries))
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +242,6 @@ def test_7_memory_does_not_grow_with_the_length_of_a_recording(
             machines.start(machine, f"s3://lakes/long-{minutes}", archive) for machine in (0, 1)
         ]
         peaks.append(peak_bytes(nights[0]))
-        print(peaks)
         machines.finish(*nights)
     assert peaks[1] < peaks[0] + 40 * 2**20, [round(peak / 2**20) for peak in peaks]
 
