@@ -36,7 +36,7 @@ demo-model: setup ## Train the demo checkpoint into build/demo_model (needs espe
 test: setup-dev ## Run all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-cluster-test: setup-dev ## Run ten disturbed nights on a cluster of this machine (needs root, Postgres 15, Redis, takes an hour)
+cluster-test: setup-dev ## Run ten disturbed nights on a cluster of this machine (needs root, Postgres 15, Redis, socat, takes an hour)
 	@PYTHONPATH=plugins:. $(BIN)/python -m tests.cluster --out build/cluster.json
 
 up: setup ## Start Airflow in the background, with its UI on http://127.0.0.1:8080

@@ -53,28 +53,31 @@ FAILPOINTS = (
 def arrange_death(moments: Collection[KillAt], died: Path | None = None) -> None:
     """Kill this process when it comes to one of the moments.
 
-    With `died`, a folder, a moment that any process has come to is gone.
+    With `died`, a folder for the names of moments at which processes were killed, it goes on at a
+    moment whose name is there. `amid` may be missed, if the commit is too fast: then a process goes
+    on, so that the next one is killed there; without `died`, it is killed after the commit.
     """
 
-    def claim(table: str, when: str) -> bool:
-        moment = KillAt(table, when)
-        if moment not in moments:
-            return False
+    def is_next(moment: KillAt) -> bool:
+        return moment in moments and (died is None or not (died / str(moment)).exists())
+
+    def die(moment: KillAt) -> None:
         if died is not None:
-            try:
-                (died / str(moment)).touch(exist_ok=False)
-            except FileExistsError:
-                return False
-        return True
+            (died / str(moment)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def commit_and_die(lake: Lake, table: str, commit: Callable[[], Any]) -> Any:
-        if claim(table, "before"):
-            _die()
-        if claim(table, "amid"):
-            _die_when_a_file_appears(Path(lake.uri) / table)
+        before, amid, after = (KillAt(table, when) for when in _THRICE)
+        if is_next(before):
+            die(before)
+        committed = threading.Event()
+        waits = is_next(amid)
+        if waits:
+            _when_a_file_appears(Path(lake.uri) / table, committed, lambda: die(amid))
         result = commit()
-        if claim(table, "after"):
-            _die()
+        committed.set()
+        if is_next(after) or (waits and died is None):
+            die(after)
         return result
 
     around_commits(commit_and_die)
@@ -100,16 +103,13 @@ def around_commits(wrap: Callable[[Lake, str, Callable[[], Any]], Any]) -> None:
         setattr(Lake, name, wrapped(getattr(Lake, name)))
 
 
-def _die_when_a_file_appears(table: Path) -> None:
+def _when_a_file_appears(table: Path, over: threading.Event, act: Callable[[], None]) -> None:
     there = set(os.listdir(table))
 
     def watch() -> None:
         while there.issuperset(os.listdir(table)):
-            pass
-        _die()
+            if over.is_set():
+                return
+        act()
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)

@@ -405,7 +405,7 @@ def test_no_variable_is_set_twice(pods: dict[str, Manifest]) -> None:
             assert len(names) == len(set(names)), name
 
 
-def test_workers_hold_no_key_to_airflows_database(
+def test_workers_hold_no_key_to_airflows_own_role_in_its_database(
     values: Manifest, pods: dict[str, Manifest]
 ) -> None:
     switched_off = {name for name, on in values["enableBuiltInSecretEnvVars"].items() if not on}
@@ -418,6 +418,12 @@ def test_workers_hold_no_key_to_airflows_database(
             ("nightscribe-s3", "AWS_ACCESS_KEY_ID"),
             ("nightscribe-s3", "AWS_SECRET_ACCESS_KEY"),
         }
+
+
+def test_only_workers_can_write_the_lake(pods: dict[str, Manifest]) -> None:
+    for name in ("triggerer", "apiServer"):
+        held = {one for one in environment_of(pods[name]).values() if type(one) is tuple}
+        assert {secret for secret, _ in held if "s3" in secret} == {"nightscribe-s3-read"}, name
 
 
 def test_every_secret_is_made_by_the_documented_commands(

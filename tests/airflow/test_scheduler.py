@@ -325,7 +325,7 @@ def test_log_lines_carry_run_batch_and_recording_as_fields(
     assert rejected["recording_id"] == hashlib.sha256(notes.read_bytes()).hexdigest()
 
     if shutil.which("jq") is None:
-        return
+        pytest.skip("all but the query: jq is not installed")
     guide = (repository / "docs" / "deployment.md").read_text(encoding="utf-8")
     [query] = re.findall(r"^jq .*$", guide, re.M)
     listed = subprocess.run(

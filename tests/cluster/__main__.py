@@ -30,6 +30,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from nightscribe.errors import NightscribeError
 from nightscribe.lake.invariants import check
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.orphans import find_orphans
@@ -41,8 +42,7 @@ from tests.cluster import container, host
 from tests.cluster.archive import write_archive
 from tests.cluster.cluster import NIGHTLY, WORKERS, Cluster
 from tests.cluster.disturbances import disturb, schedule
-from tests.cluster.scaling import AT_START
-from tests.compose_file import REPOSITORY
+from tests.cluster.services import WITH_CHANGES
 from tests.failpoints import FAILPOINTS
 from tests.faulty_requests import FaultyRequests
 from tests.nights import assert_same_tables, contents
@@ -109,18 +109,26 @@ def main() -> int:
                 continue
             night, _ = _night(folder, archive, str(number), number, on_store, quiet[on_store])
             nights.append(night)
+            _write(given.out, nights)
         (folder / "failpoints").mkdir(mode=0o755)
         nights.append(_failpoint_night(folder / "failpoints"))
+        _write(given.out, nights)
     finally:
-        shutil.rmtree(folder)
+        if nights and not any(night.faults for night in nights):
+            shutil.rmtree(folder)
+        else:
+            print(f"kept with its logs: {folder}", file=sys.stderr)
     print("\n| night | lake | disturbed by | s | limit, s | tries again | result |")
     print("| --- | --- | --- | --: | --: | --: | --- |")
     for night in nights:
         print(night.row())
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps([asdict(night) for night in nights], indent=2))
     return 1 if any(night.faults for night in nights) else 0
+
+
+def _write(out: Path | None, nights: list[Night]) -> None:
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps([asdict(night) for night in nights], indent=2))
 
 
 def _night(
@@ -156,7 +164,10 @@ def _night(
                 planned = schedule(seed, DISTURBANCES, quiet[0], on_store=on_store)
                 night.disturbances += [name for _, name in planned]
                 night.limit_s = 2 * quiet[0] + disturb(cluster, seed, planned)
-            state = cluster.wait_for_run(NIGHTLY, run_id, PATIENCE_S)
+            try:
+                state = cluster.wait_for_run(NIGHTLY, run_id, PATIENCE_S)
+            except NightscribeError as error:  # that of the next night may end
+                state = str(error)
             night.seconds = time.monotonic() - begun
             tasks = cluster.tasks(NIGHTLY, run_id)
             night.again = sum(max(0, task["try_number"] - 1) for task in tasks)
@@ -164,9 +175,10 @@ def _night(
                 failed = [
                     f"{t['task_id']} {t['map_index']}" for t in tasks if t["state"] == "failed"
                 ]
-                night.faults.append(f"the run failed: {', '.join(failed)}")
-            for other in cluster.runs(NIGHTLY):
-                cluster.wait_for_run(NIGHTLY, other["dag_run_id"], PATIENCE_S)
+                night.faults.append(f"the run ended as {state}: {', '.join(failed)}")
+            else:
+                for other in cluster.runs(NIGHTLY):
+                    cluster.wait_for_run(NIGHTLY, other["dag_run_id"], PATIENCE_S)
         if night.limit_s and night.seconds > night.limit_s:
             night.faults.append("too late")
         found = contents(lake)
@@ -197,12 +209,8 @@ def _failpoint_night(folder: Path) -> Night:
     died = folder / "died"
     died.mkdir()
     lake = str(folder / "lake")
-    path = os.pathsep.join(map(str, (AT_START, REPOSITORY / "plugins", REPOSITORY)))
-    dying = {
-        "PYTHONPATH": path,
-        "DIE_ONCE_AT": ",".join(map(str, FAILPOINTS)),
-        "DIED_AT": str(died),
-    }
+    named = ",".join(map(str, FAILPOINTS))
+    dying = {**WITH_CHANGES, "DIE_ONCE_AT": named, "DIED_AT": str(died)}
     one = dict.fromkeys(WORKERS, dying)
     begun = time.monotonic()
     with Cluster(folder / "cluster", lake, str(archive), BATCHES, one=one) as cluster:

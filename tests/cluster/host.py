@@ -1,13 +1,14 @@
 """A second machine: namespaces with a network, a disk and a name of their own.
 
-All that it shares with the first are servers that it is told of, and software, which it may only
-read. Its network is a loopback interface and nothing else; a server is reached there on the same
-address and port as on the first machine, by a pipe through a socket in the file system, to which
-namespaces of networks do not apply (unix(7)).
+All that it shares with the first are the servers whose ports it is given, and software, which it
+may only read. Its network is a loopback interface and nothing else; a server is reached there on
+the same address and port as on the first machine, by a pipe through a socket in the file system, to
+which namespaces of networks do not apply (unix(7)).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,12 +19,17 @@ from types import TracebackType
 
 ADDRESS = "127.0.0.1"
 
-# The folder gets a disk of its own; nothing else can be written.
+# Everything on a disk can only be read; then the folder gets a disk of its own.
 _BEGIN = """
 set -e
 hostname "$1"; ip link set lo up
+findmnt -rno TARGET | while read -r place; do
+  case "$place" in
+    /dev|/dev/*|/proc|/proc/*|/sys|/sys/*) ;;
+    *) mount -o remount,bind,ro "$place" ;;
+  esac
+done
 mount -t tmpfs -o mode=755 disk "$2"; mount -t tmpfs shared-memory /dev/shm
-mount -o remount,bind,ro /
 echo ready; exec sleep infinity
 """
 
@@ -35,7 +41,7 @@ def missing() -> str | None:
 
 
 class Host:
-    """Use it as a context: at its end, all that ran on it has ended."""
+    """Use it as a context. Who has started something on it ends that first."""
 
     def __init__(self, name: str, folder: Path, ports: Iterable[int]) -> None:
         """`folder` is empty there whatever it holds here; on `ports`, servers of this machine."""
@@ -45,7 +51,7 @@ class Host:
 
     @property
     def enter(self) -> list[str]:
-        """The beginning of a command that shall run there."""
+        """The beginning of a command that runs there."""
         inside = str(self._processes[0].pid)
         return ["nsenter", "--target", inside, "--net", "--mount", "--uts"]
 
@@ -80,17 +86,23 @@ class Host:
 
     def _start(self) -> None:
         self._sockets.mkdir()
+        self._log = (self._sockets / "log").open("w+")
         namespaces = ["unshare", "--net", "--mount", "--uts"]
         machine = self._run([*namespaces, "sh", "-c", _BEGIN, "sh", self.name, str(self._folder)])
         assert machine.stdout is not None
         if machine.stdout.readline() != "ready\n":
-            raise RuntimeError(f"host {self.name} cannot be made")
+            self._log.seek(0)
+            raise RuntimeError(f"host {self.name} cannot be made: {self._log.read()}")
         network = ["nsenter", "--target", str(machine.pid), "--net"]
         for port in self._ports:
             socket = self._sockets / str(port)
             self._run(["socat", f"UNIX-LISTEN:{socket},fork", f"TCP:{ADDRESS}:{port}"])
             listen = f"TCP-LISTEN:{port},bind={ADDRESS},reuseaddr,fork"
             self._run([*network, "socat", listen, f"UNIX-CONNECT:{socket}"])
+        for process in self._processes:
+            if process.poll() is not None:
+                self._log.seek(0)
+                raise RuntimeError(f"host {self.name} ended: {self._log.read()}")
 
     def _run(self, command: list[str]) -> subprocess.Popen[str]:
         # Whatever ends the test ends the machine.
@@ -98,7 +110,7 @@ class Host:
             ["setpriv", "--pdeathsig", "KILL", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._log,
             text=True,
             start_new_session=True,
         )
@@ -107,9 +119,11 @@ class Host:
 
     def _end(self) -> None:
         for process in reversed(self._processes):
-            os.killpg(process.pid, signal.SIGKILL)  # socat has a process for each connection
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # socat has a process for each connection
             process.wait(30)
             assert process.stdout is not None
             process.stdout.close()
         self._processes.clear()
+        self._log.close()
         shutil.rmtree(self._sockets, ignore_errors=True)

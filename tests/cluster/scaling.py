@@ -28,10 +28,9 @@ from nightscribe.lake.reading import read
 from nightscribe.text_tables import markdown_table
 from tests.cluster import container
 from tests.cluster.cluster import NIGHTLY, Cluster
-from tests.compose_file import REPOSITORY
+from tests.cluster.services import WITH_CHANGES
 from tests.nights import write_noise
 
-AT_START = Path(__file__).with_name("at_start")
 RTFX = 0.1
 """Seconds of audio a second of the stand-in's: so slow that archives are small."""
 RECORDING_S = 0.5
@@ -67,8 +66,7 @@ def _measured(folder: Path, workers: int, minutes: float) -> dict[str, str]:
     for number in range(round(workers * minutes * 60 * RTFX / RECORDING_S)):
         write_noise(archive / f"{number % 100}" / f"{number}.wav", number, RECORDING_S)
     gpu_workers = {f"worker-{number}": "gpu-worker" for number in range(workers)}
-    path = os.pathsep.join(map(str, (AT_START, REPOSITORY / "plugins", REPOSITORY)))
-    stand_in = {"STAND_IN_RTFX": str(RTFX), "PYTHONPATH": path}
+    stand_in = {**WITH_CHANGES, "STAND_IN_RTFX": str(RTFX)}
     lake = str(folder / "lake")
     with Cluster(
         folder / "cluster",

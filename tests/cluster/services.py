@@ -26,6 +26,13 @@ from tests.compose_file import REPOSITORY, SECRETS, example_variables, interpola
 
 HOST = "127.0.0.1"
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
+WITH_CHANGES = {
+    "PYTHONPATH": os.pathsep.join(
+        str(folder)
+        for folder in (Path(__file__).with_name("at_start"), REPOSITORY / "plugins", REPOSITORY)
+    )
+}
+"""Variables of processes that import `at_start/sitecustomize.py` first."""
 OURS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 

@@ -1,7 +1,7 @@
 """What each task reads and writes, for Airflow's lineage: archives, and tables of the lake.
 
-Airflow's own collector takes it. Whoever has registered a reader passes it on, such as the provider
-for OpenLineage; without one, nothing is collected.
+Airflow's own collector takes it. A registered reader, such as the provider for OpenLineage, sends
+it on; without one, nothing is collected.
 """
 
 from __future__ import annotations

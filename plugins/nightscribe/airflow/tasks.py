@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from structlog.contextvars import unbind_contextvars
+
 from nightscribe.airflow.failures import failures_of, reported
 from nightscribe.airflow.lineage import note_lineage
 from nightscribe.airflow.metrics import count_batch, count_ingested, show_pending, show_plan
@@ -257,11 +259,14 @@ def run_batch(spec: str, run_id: str) -> dict[str, Any]:
     begun = time.monotonic()
     settings = Settings()
     engine = engine_named(settings.engine, slots=settings.slots)
-    lake = lake_of(settings)
-    batch = transcribe_batch(lake, spec, run_id, model_loader(settings), engine, settings=settings)
-    log.info(batch.summary())
-    count_batch(batch, socket.gethostname(), time.monotonic() - begun)
-    note_lineage(lake)
+    lake, load = lake_of(settings), model_loader(settings)
+    try:
+        batch = transcribe_batch(lake, spec, run_id, load, engine, settings=settings)
+        log.info(batch.summary())
+        count_batch(batch, socket.gethostname(), time.monotonic() - begun)
+        note_lineage(lake)
+    finally:
+        unbind_contextvars("batch_id")  # `airflow dags test` runs all tasks in one process
     return {
         "batch_id": batch.batch_id,
         "transcripts": batch.transcripts,

@@ -77,7 +77,7 @@ def transcribe_batch(
     if not rows:  # all of its recordings have been forgotten since it was planned
         return Transcribed("", 0, 0, 0, 0, 0.0, 0.0)
     batch_id, force = rows[0]["batch_id"], rows[0]["force"]
-    bind_contextvars(batch_id=batch_id)  # a field of every line that the task logs from here on
+    bind_contextvars(batch_id=batch_id)  # a field of every line that this task logs from here on
     transaction = f"batch:{batch_id}"
     todo = _todo(lake, rows, transaction)
     skipped = len(rows) - len(todo.rows)
