@@ -26,7 +26,7 @@ hostname "$1"; ip link set lo up
 findmnt -rno TARGET | while read -r place; do
   case "$place" in
     /dev|/dev/*|/proc|/proc/*|/sys|/sys/*) ;;
-    *) mount -o remount,bind,ro "$place" ;;
+    *) mount -o remount,bind,ro "$place" || true ;;
   esac
 done
 mount -t tmpfs -o mode=755 disk "$2"; mount -t tmpfs shared-memory /dev/shm
