@@ -113,11 +113,13 @@ def main() -> int:
         (folder / "failpoints").mkdir(mode=0o755)
         nights.append(_failpoint_night(folder / "failpoints"))
         _write(given.out, nights)
-    finally:
-        if nights and not any(night.faults for night in nights):
-            shutil.rmtree(folder)
-        else:
-            print(f"kept with its logs: {folder}", file=sys.stderr)
+    except BaseException:
+        print(f"kept with its logs: {folder}", file=sys.stderr)
+        raise
+    if any(night.faults for night in nights):
+        print(f"kept with its logs: {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
     print("\n| night | lake | disturbed by | s | limit, s | tries again | result |")
     print("| --- | --- | --- | --: | --: | --: | --- |")
     for night in nights:
@@ -263,6 +265,7 @@ def _lake(folder: Path, on_store: bool) -> Iterator[tuple[str, FaultyRequests | 
         yield str(folder / "lake"), None
         return
     import boto3
+    from s3fs import S3FileSystem
 
     store = FaultyRequests()
     os.environ["AWS_ENDPOINT_URL"] = store.url
@@ -272,6 +275,7 @@ def _lake(folder: Path, on_store: bool) -> Iterator[tuple[str, FaultyRequests | 
     finally:
         store.close()
         del os.environ["AWS_ENDPOINT_URL"]
+        S3FileSystem.clear_instance_cache()  # it keeps the address of this server
 
 
 if __name__ == "__main__":
