@@ -39,7 +39,7 @@ from nightscribe.stages.maintain import maintain
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from tests.cluster import container, host
-from tests.cluster.archive import write_archive
+from tests.cluster.archive import KEYS, uploaded, write_archive
 from tests.cluster.cluster import NIGHTLY, WORKERS, Cluster
 from tests.cluster.disturbances import disturb, schedule
 from tests.cluster.services import WITH_CHANGES
@@ -49,7 +49,6 @@ from tests.nights import assert_same_tables, contents
 from tests.preloaded import clock_ahead
 
 BUCKET = "nights"
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "1"}
 AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0})
 DISTURBANCES = 4
@@ -93,7 +92,6 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="nightscribe-cluster-"))
     folder.chmod(0o755)  # for the user of Postgres
     os.environ.update(KEYS)
-    os.environ["AWS_ALLOW_HTTP"] = "true"
     nights: list[Night] = []
     try:
         archive = write_archive(folder / "archive", given.recordings)
@@ -147,9 +145,9 @@ def _night(
     folder.mkdir()
     with _lake(folder, on_store) as (lake, store):
         more = dict(BATCHES)
-        place = _uploaded(archive) if on_store else str(archive)
+        place = uploaded(archive, BUCKET, "archive") if on_store else str(archive)
         if store is not None:
-            more |= {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
+            more |= {**KEYS, "AWS_ENDPOINT_URL": store.url}
         one = {}
         if seed is not None and seed % 3 == 0 and (ahead := clock_ahead(folder)):
             one = {"gpu-worker": ahead}
@@ -188,16 +186,6 @@ def _night(
             night.faults += _differences(lake, found, quiet[1])
     print(night.row(), flush=True)
     return night, found
-
-
-def _uploaded(archive: Path) -> str:
-    """Copy an archive into the store; returns its URI."""
-    import boto3
-
-    s3 = boto3.client("s3")
-    for path in archive.rglob("*.wav"):
-        s3.upload_file(str(path), BUCKET, f"archive/{path.relative_to(archive)}")
-    return f"s3://{BUCKET}/archive"
 
 
 def _failpoint_night(folder: Path) -> Night:

@@ -11,6 +11,13 @@ import numpy
 
 from tests.nights import SAMPLES
 
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_ALLOW_HTTP": "true",
+}
+"""Variables for a store that checks no keys."""
 _SHORT = sorted(
     path for name in ("english", "german", "chinese") for path in (SAMPLES / name).glob("*.*")
 )
@@ -28,6 +35,17 @@ def write_archive(folder: Path, recordings: int, seed: int = 0) -> Path:
         samples = voice[start : start + length] * rng.uniform(0.3, 0.9)
         _write(folder / f"{number % 10}" / f"{number:04}.wav", samples)
     return folder
+
+
+def uploaded(folder: Path, bucket: str, prefix: str) -> str:
+    """Copy the files of a folder into the store that the environment names; returns their URI."""
+    import boto3
+
+    s3 = boto3.client("s3")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            s3.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder)}")
+    return f"s3://{bucket}/{prefix}"
 
 
 def _decoded(path: Path) -> numpy.ndarray:

@@ -31,6 +31,7 @@ from nightscribe.lake.invariants import check
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import count_rows, read
 from tests.cluster import container, host
+from tests.cluster.archive import KEYS, uploaded
 from tests.cluster.container import Container
 from tests.cluster.host import Host
 from tests.compose_file import REPOSITORY
@@ -39,12 +40,6 @@ from tests.nights import SAMPLES, archive_of, assert_same_tables, contents, visi
 from tests.preloaded import clock_ahead
 
 CLIPS = ("english/en-01.flac", "english/en-02.mp3", "english/en-03.ogg", "english/en-04.wav")
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_REGION": "us-east-1",
-    "AWS_ALLOW_HTTP": "true",
-}
 SEVERAL_BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "0.15"}
 
 
@@ -105,13 +100,6 @@ class Machines:
         for night in self.begun:
             night.kill(restart=False)
 
-    def put(self, folder: Path, prefix: str) -> str:
-        """Copy a folder into the store; returns its URI."""
-        for path in folder.rglob("*"):
-            if path.is_file():
-                self.s3.upload_file(str(path), "archives", f"{prefix}/{path.relative_to(folder)}")
-        return f"s3://archives/{prefix}"
-
     def state(self) -> dict[str, str]:
         """All objects of the archives, with their digests."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket="archives")
@@ -157,7 +145,7 @@ def archive(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> str
     (folder / "manifest.csv").write_text(
         "path,language,text,speaker\nen-01.flac,en,The doctor is looking.,a\nlost.wav,en,Gone.,b\n"
     )
-    return machines.put(folder, "all")
+    return uploaded(folder, "archives", "all")
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +171,7 @@ def test_the_clock_of_the_second_machine_is_ahead(machines: Machines) -> None:
 
 def test_1_recordings_are_known_by_their_content(machines: Machines, tmp_path: Path) -> None:
     """The same two recordings, each machine finds them under other names."""
-    plain = machines.put(archive_of(tmp_path / "plain", CLIPS[:2]), "plain")
+    plain = uploaded(archive_of(tmp_path / "plain", CLIPS[:2]), "archives", "plain")
     with tarfile.open(tmp_path / "packed.tar.gz", "w:gz") as packed:
         packed.add(SAMPLES / CLIPS[0], "renamed.flac")
         packed.add(SAMPLES / CLIPS[1], "deep/er/moved.mp3")
@@ -257,7 +245,7 @@ def test_7_memory_does_not_grow_with_the_length_of_a_recording(
         folder = tmp_path / str(minutes)
         folder.mkdir()
         write_hum(folder / "long.wav", minutes)
-        archive = machines.put(folder, f"long-{minutes}")
+        archive = uploaded(folder, "archives", f"long-{minutes}")
         lake = f"s3://lakes/long-{minutes}"
         nights = [machines.start(machine, lake, archive) for machine in (0, 1)]
         peaks.append(peak_bytes(nights))
