@@ -1,9 +1,8 @@
 """What a lake is like after many nights, before and after maintenance.
 
-Makes a lake of nights as a run leaves them, with rows that are made up: every batch commits its
-segments, its attempt and its transcripts. One batch in a hundred is killed before its last commit,
-and one in fifty replaces the transcripts of an earlier one. Then everything is measured in new
-processes, maintained as if it were older than `NIGHTSCRIBE_KEEP_DAYS`, and measured again.
+Makes a lake of nights (`tools.made_up_nights`) that nobody has maintained. Then everything is
+measured in new processes, maintained as if all of it were older than `NIGHTSCRIBE_KEEP_DAYS`, and
+measured again.
 
     python tools/measure_nights.py [--nights N] [--batches N] [--recordings N] [--folder FOLDER]
 """
@@ -19,14 +18,10 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from nightscribe.lake.tables import Lake
+from typing import Any
 
 TIMES = (
     "open one table",
@@ -35,137 +30,15 @@ TIMES = (
     "one recording's segments",
     "plan",
     "publish",
+    "commit a batch",
 )
-SEGMENTS = 10
-"""Of a transcript."""
 
 
-def make_lake(uri: str, nights: int, batches: int, recordings: int) -> None:
-    """Commit so many nights of so many batches of so many recordings."""
-    from nightscribe.lake.keys import KEYS
-    from nightscribe.lake.opening import open_lake
-    from nightscribe.lake.replaced import note_replaced
-    from nightscribe.lake.rows import rows_of
-    from nightscribe.stages.publish import publish
+def made(uri: str, *numbers: str) -> None:
+    """Make a lake, see `make_lake`."""
+    from tools.made_up_nights import make_lake
 
-    lake = open_lake(uri)
-    started = time.monotonic()
-    for night in range(nights):
-        ids = [uuid.uuid4().hex * 2 for _ in range(batches * recordings)]
-        lake.append("recordings", rows_of("recordings", map(_recording, ids), "night"))
-        lake.append(
-            "sources",
-            rows_of("sources", (_source(night, i, one) for i, one in enumerate(ids)), "night"),
-        )
-        for batch in range(batches):
-            number = night * batches + batch
-            mine = ids[batch * recordings : (batch + 1) * recordings]
-            table = _attempt(lake, mine)
-            if number % 100 != 7:
-                lake.append("transcripts", table)
-            if number % 50 == 3:
-                again = _attempt(lake, mine[:1])
-                note = note_replaced(lake, again)
-                lake.upsert("transcripts", again, KEYS["transcripts"], note=note)
-        if night % 10 == 9 or night == nights - 1:
-            publish(lake)
-            took = time.monotonic() - started
-            print(f"{night + 1} nights, {took:.0f} s", file=sys.stderr, flush=True)
-
-
-def _attempt(lake: Lake, ids: Sequence[str]) -> pa.Table:
-    """Commit the segments of an attempt, and the attempt. Returns its transcripts."""
-    from nightscribe.lake.rows import rows_of
-
-    attempt = uuid.uuid4().hex
-    rows = [_transcript(one, attempt) for one in ids]
-    segments = [_segment(row, index) for row in rows for index in range(SEGMENTS)]
-    lake.append("segments", rows_of("segments", segments))
-    lake.append("batches", rows_of("batches", [_batch(attempt, len(rows))], "night"))
-    return rows_of("transcripts", rows, "night")
-
-
-def _recording(recording_id: str) -> dict[str, Any]:
-    return {
-        "recording_id": recording_id,
-        "duration_s": 60.0,
-        "container": "flac",
-        "codec": "flac",
-        "sample_rate": 16_000,
-        "channels": 1,
-        "size_bytes": 1_000_000,
-    }
-
-
-def _source(night: int, number: int, recording_id: str) -> dict[str, Any]:
-    return {
-        "archive": "file:///archives/radio",
-        "member": f"{night:04}/{number:05}.flac",
-        "recording_id": recording_id,
-        "collection": "file:///archives/radio",
-        "position": 0,
-        "size_bytes": 1_000_000,
-        "version": "1",
-    }
-
-
-def _transcript(recording_id: str, attempt: str) -> dict[str, Any]:
-    return {
-        "transcript_id": uuid.uuid4().hex,
-        "recording_id": recording_id,
-        "model_id": "m" * 64,
-        "task": "transcribe",
-        "options_key": "0123456789abcdef",
-        "model": "turbo",
-        "options": "{}",
-        "language": "en",
-        "language_probability": 0.9,
-        "text": f"What recording {recording_id} says, in about as many words as a minute has.",
-        "duration_s": 60.0,
-        "avg_logprob": -0.2,
-        "temperature": 0.0,
-        "segment_count": SEGMENTS,
-        "engine": "batched",
-        "precision": "float16",
-        "versions": "{}",
-        "batch_id": attempt,
-        "attempt_id": attempt,
-    }
-
-
-def _segment(transcript: dict[str, Any], index: int) -> dict[str, Any]:
-    return {
-        "transcript_id": transcript["transcript_id"],
-        "recording_id": transcript["recording_id"],
-        "index": index,
-        "seek": 0,
-        "start_s": 6.0 * index,
-        "end_s": 6.0 * index + 5,
-        "text": f" This is what was said in part {index}, or something like it.",
-        "tokens": [50364, *range(index, index + 14), 50564],
-        "temperature": 0.0,
-        "avg_logprob": -0.2,
-        "compression_ratio": 1.2,
-        "no_speech_prob": 0.1,
-        "words": None,
-    }
-
-
-def _batch(attempt: str, transcripts: int) -> dict[str, Any]:
-    return {
-        "attempt_id": attempt,
-        "batch_id": attempt,
-        "model_id": "m" * 64,
-        "recordings": transcripts,
-        "transcripts": transcripts,
-        "rejections": 0,
-        "device": "GPU",
-        "audio_s": 60.0 * transcripts,
-        "wall_s": 60.0,
-        "rtfx": float(transcripts),
-        "peak_memory_bytes": 0,
-        "worker": "w",
-    }
+    make_lake(uri, *map(int, numbers))
 
 
 def measured(uri: str) -> dict[str, float]:
@@ -173,6 +46,7 @@ def measured(uri: str) -> dict[str, float]:
     from nightscribe.lake.opening import open_lake
     from nightscribe.lake.reading import connect
     from nightscribe.stages.publish import publish
+    from tools.made_up_nights import Pattern
     from tools.measure_plan import peak_mb, plan_once
 
     lake = open_lake(uri)
@@ -199,6 +73,11 @@ def measured(uri: str) -> dict[str, float]:
     timed("one recording's segments", sql(one, "segments", "recordings"))
     timed("plan", lambda: plan_once(uri, "new-model", "file:///archives/radio"))
     timed("publish", lambda: publish(lake))
+    with connect(lake, views=["recordings"]) as connection:
+        found = connection.execute("SELECT recording_id FROM recordings LIMIT 10").fetchall()
+    ids = [recording_id for (recording_id,) in found]
+    of_new_model = Pattern(len(ids)).attempt(ids, datetime.now(UTC), model_id=uuid.uuid4().hex)
+    timed("commit a batch", lambda: of_new_model.commit_all(lake))
     folder = Path(uri)
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {
@@ -227,7 +106,7 @@ def maintained(uri: str) -> dict[str, float]:
 
 
 STEPS: dict[str, Callable[..., Any]] = {
-    "make": lambda uri, *numbers: make_lake(uri, *map(int, numbers)),
+    "make": made,
     "measure": measured,
     "maintain": maintained,
 }

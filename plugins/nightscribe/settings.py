@@ -223,8 +223,8 @@ class Settings(_FromEnvironment):
     )
     retention: Annotated[dict[str, float], NoDecode] = Field(
         {},
-        description="days after which maintenance forgets the recordings of a collection, such as "
-        "`s3://calls=365,/data/interviews=30`; those of other collections stay",
+        description="days after which maintenance forgets the recordings of a collection, or of "
+        "all below a folder, such as `s3://calls=365,/data/interviews=30`; those of others stay",
     )
     gate: str = Field(
         "",

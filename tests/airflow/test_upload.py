@@ -17,6 +17,7 @@ from nightscribe.lake.tables import Lake
 from nightscribe.recordings import content_id
 from nightscribe.settings import Settings
 from nightscribe.stages.ingest import ingest
+from nightscribe.stages.maintain import maintain
 from nightscribe.stages.run_ids import new_run_id, work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.uris import canonical_uri
@@ -104,6 +105,25 @@ def test_an_archive_of_several_recordings_is_refused(lake: Lake, samples: Path) 
     take_in(lake, samples / "spanish.zip")
     with pytest.raises(ConfigurationError, match="it holds 6 recordings; give one audio file"):
         recording_of(lake, (samples / "spanish.zip").as_uri())
+
+
+def test_an_upload_past_its_time_is_removed_and_who_sends_it_again_is_told(
+    lake: Lake, samples: Path, tmp_path: Path
+) -> None:
+    talk = samples / "english" / "en-01.flac"
+    file = tmp_path / "uploads" / id_of(talk) / "talk.flac"
+    file.parent.mkdir(parents=True)
+    shutil.copyfile(talk, file)
+    take_in(lake, file)
+    uploads = str(tmp_path / "uploads")
+    settings = Settings().model_copy(update={"uploads": uploads, "retention": {uploads: 1e-9}})
+    assert maintain(lake, settings, "run").forgotten == 1
+    assert not file.exists()
+    shutil.copyfile(talk, file.with_name("again.flac"))
+    take_in(lake, file.with_name("again.flac"))
+    command = f"`nightscribe forget --recording {id_of(talk)} --undo --yes` lets it be read again"
+    with pytest.raises(ConfigurationError, match=f"was forgotten on .*{command}"):
+        recording_of(lake, canonical_uri(str(file.with_name("again.flac"))))
 
 
 def test_account_of_an_upload_has_nothing_unfinished(

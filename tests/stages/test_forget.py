@@ -269,6 +269,34 @@ def test_a_collection_is_kept_for_as_long_as_its_rule_says(lake: Lake) -> None:
     assert traces(lake, SECRET) == []
 
 
+def test_a_rule_is_for_all_below_its_place_and_the_longest_place_counts(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    collections = {
+        "of the rule": "file:///data",
+        "below": "file:///data/uploads/7/talk.wav",
+        "below, another rule": "file:///data/kept/calls",
+        "beside": "file:///database",
+        "elsewhere": "s3://data",
+    }
+    for recording, collection in collections.items():
+        add(lake, "recordings", filled("recordings", recording_id=recording))
+        place = {"archive": collection, "member": "m", "collection": collection}
+        add(lake, "sources", filled("sources", recording_id=recording, **place))
+    old = read(lake, "FROM recordings").to_pylist()
+    for row in old:
+        row["created_at"] = datetime.now(UTC) - timedelta(days=10)
+    lake.upsert("recordings", rows_of("recordings", old), ["recording_id"], restamp=True)
+
+    def of(**rules: float) -> list[str]:
+        return expired(lake, SETTINGS.model_copy(update={"retention": rules}))
+
+    assert of(**{"/data": 9}) == ["below", "below, another rule", "of the rule"]
+    assert of(**{"/data/": 9, "/data/kept": 11}) == ["below", "of the rule"]
+    assert of(**{"/data": 11, "/data/kept": 9}) == ["below, another rule"]
+    assert of(**{"/": 9}) == ["below", "below, another rule", "beside", "of the rule"]
+    assert of(**{"s3://data": 9}) == ["elsewhere"]
+
+
 @pytest.mark.parametrize("wrong", ["s3://calls", "=3", "s3://calls=soon", "s3://calls=0"])
 def test_a_wrong_rule_of_retention_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSCRIBE_RETENTION", f"/data=2, {wrong}")

@@ -24,7 +24,8 @@ from nightscribe.settings import Settings
 from nightscribe.stages.maintain import maintain
 from nightscribe.stages.publish import publish
 from tests.lake.made_up import add, commit, filled
-from tools.measure_nights import maintained, make_lake, measured
+from tools.made_up_nights import make_lake
+from tools.measure_nights import maintained, measured
 
 RECORDINGS = "abcdefgh"
 # Not validated, so that nothing has to wait for days.
@@ -169,7 +170,7 @@ def test_the_measured_lake_is_one_that_nights_could_have_left(tmp_path: Path) ->
     assert before.keys() == after.keys()
     assert after["files"] < before["files"]
     lake = open_lake(uri)
-    assert len(lake.files("segments", lake.table("segments"))) == 1
+    assert len(lake.files("segments", lake.table("segments"))) == 2  # one is of the measurement
     assert check(lake) == []
 
 

@@ -22,7 +22,7 @@ from nightscribe.lake.specs import read_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
-from nightscribe.stages.expected_speed import CPU_RTFX, GPU_RTFX, batch_audio_s, expected_rtfx
+from nightscribe.stages.expected_speed import CPU_RTFX, GPU_RTFX, batch_audio_s, speed_of
 from nightscribe.stages.ingest import ingest
 from nightscribe.stages.pending import Wanted
 from nightscribe.stages.plan import (
@@ -414,33 +414,33 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_speed_that_was_measured_sizes_the_next_batches(lake: Lake) -> None:
-    assert expected_rtfx(lake, DEMO.model_id, "cpu") == CPU_RTFX
-    assert expected_rtfx(lake, DEMO.model_id, "cuda:1") == GPU_RTFX
+    assert speed_of(lake, DEMO.model_id, "cpu").expected == CPU_RTFX
+    assert speed_of(lake, DEMO.model_id, "cuda:1").expected == GPU_RTFX
     add_attempts(lake, ("cpu", 0.0, 0), ("cpu", 7.0, 1))
-    assert expected_rtfx(lake, DEMO.model_id, "cpu") == 7.0
-    assert expected_rtfx(lake, "n" * 64, "cpu") == CPU_RTFX
+    assert speed_of(lake, DEMO.model_id, "cpu").expected == 7.0
+    assert speed_of(lake, "n" * 64, "cpu").expected == CPU_RTFX
 
 
 def test_speed_is_expected_of_the_kind_of_device_that_reached_it(lake: Lake) -> None:
     on_cpu = (("cpu", 2.0, 1), ("cpu", 3.0, 1), ("cpu", 4.0, 1))
     on_gpu = (("NVIDIA H200", 90.0, 1), ("NVIDIA A100", 50.0, 1), ("NVIDIA H200", 100.0, 1))
     add_attempts(lake, *on_cpu, *on_gpu)
-    assert expected_rtfx(lake, DEMO.model_id, "cpu") == 3.0
-    assert expected_rtfx(lake, DEMO.model_id, "cuda") == 90.0
-    assert expected_rtfx(lake, DEMO.model_id, "cuda:1") == 90.0
+    assert speed_of(lake, DEMO.model_id, "cpu").expected == 3.0
+    assert speed_of(lake, DEMO.model_id, "cuda").expected == 90.0
+    assert speed_of(lake, DEMO.model_id, "cuda:1").expected == 90.0
 
 
 def test_automatic_device_is_expected_to_be_the_kind_that_ran_last(
     lake: Lake, gpu: Path, no_gpu: Path
 ) -> None:
     add_attempts(lake, ("cpu", 2.0, 1), ("NVIDIA H200", 100.0, 1))
-    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=no_gpu) == 100.0
+    assert speed_of(lake, DEMO.model_id, "auto", gpus=no_gpu).expected == 100.0
     add_attempts(lake, ("cpu", 0.0, 0))
-    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=gpu) == 2.0
+    assert speed_of(lake, DEMO.model_id, "auto", gpus=gpu).expected == 2.0
 
 
 def test_first_night_on_an_automatic_device_is_cut_for_the_gpu_of_this_machine(
     lake: Lake, gpu: Path, no_gpu: Path
 ) -> None:
-    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=gpu) == GPU_RTFX
-    assert expected_rtfx(lake, DEMO.model_id, "auto", gpus=no_gpu) == CPU_RTFX
+    assert speed_of(lake, DEMO.model_id, "auto", gpus=gpu).expected == GPU_RTFX
+    assert speed_of(lake, DEMO.model_id, "auto", gpus=no_gpu).expected == CPU_RTFX

@@ -51,7 +51,7 @@ LINEAGE = {
             *("batches", "recordings", "reference_texts", "rejected", "source_states", "sources"),
             "transcripts",
         ),
-        ("annotations", "reference_texts", "rejected", "scans", "sources"),
+        ("annotations", "plans", "reference_texts", "rejected", "scans", "sources"),
     ),
     "transcribe_archives.transcribe": _TRANSCRIBE,
     "transcribe_archives.publish": Lineage(_ALL_TABLES, (CATALOG,)),
@@ -63,7 +63,7 @@ LINEAGE = {
         ("reports", "scores", "utterance_errors", "verdicts"),
     ),
     "evaluate_transcripts.publish": Lineage(_ALL_TABLES, (CATALOG,)),
-    "transcribe_upload.ingest": Lineage(("archives",), _INGESTED),
+    "transcribe_upload.ingest": Lineage(("archives",), tuple(sorted((*_INGESTED, "plans")))),
     "transcribe_upload.transcribe": _TRANSCRIBE,
     "transcribe_upload.publish": Lineage(_ALL_TABLES, (CATALOG, "uploads")),
     "commit_reviews.commit": Lineage(

@@ -26,7 +26,6 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
-from nightscribe.stages.expected_speed import measured_rtfx
 from nightscribe.stages.forecast import forecast
 from nightscribe.stages.index import index_published
 from nightscribe.stages.ingest import ingest_scanned
@@ -215,7 +214,7 @@ def run_plan(params: Mapping[str, Any], run_id: str, dag: Any, dag_run: Any, ti:
     if planned.specs:
         pools.check()
     if settings.done_by:
-        _leave_forecast(planned, order, settings, workers, dag_run, ti)
+        _leave_forecast(planned, settings.done_by, workers, dag_run, ti)
     return planned.specs
 
 
@@ -223,17 +222,13 @@ _FORECAST = "forecast"
 """Key of the XCom of `plan` with the sentence, if the night will be late."""
 
 
-def _leave_forecast(
-    planned: Plan, order: Order, settings: Settings, workers: int, dag_run: Any, ti: Any
-) -> None:
+def _leave_forecast(planned: Plan, done_by: str, workers: int, dag_run: Any, ti: Any) -> None:
     """Tell the task `forecast` when the night will be done, if the model's speed is known."""
-    model_id = order.wanted(settings).model_id
-    rtfx = settings.expected_rtfx or measured_rtfx(lake_of(settings), model_id, settings.device)
-    if rtfx is None:
+    if planned.rtfx is None:
         log.info("no batch of this model was measured yet, so the end of this run is not known")
         return
     now = datetime.now(UTC)
-    found = forecast(planned.audio_s, rtfx, workers, settings.done_by, dag_run.start_date, now)
+    found = forecast(planned.audio_s, planned.rtfx, workers, done_by, dag_run.start_date, now)
     log.info(found.sentence())
     if found.late:
         ti.xcom_push(key=_FORECAST, value=found.sentence())

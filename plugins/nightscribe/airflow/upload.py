@@ -16,6 +16,7 @@ from nightscribe.archives.single import check_single_file
 from nightscribe.errors import ConfigurationError, ModelError, NightscribeError
 from nightscribe.export import formats
 from nightscribe.export.names import name_in_own_folder
+from nightscribe.lake.forgetting import place_id
 from nightscribe.lake.reading import connect
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.transcripts import result_of, transcripts_of
@@ -152,7 +153,7 @@ def recording_of(lake: Lake, uri: str) -> str:
         ConfigurationError: the file holds no recording, or several; the message says why.
     """
     folder, name = places_of(uri)[0]
-    with connect(lake, views=["sources", "rejected"]) as connection:
+    with connect(lake, views=["sources", "rejected", "forgotten"]) as connection:
         recordings = connection.execute(
             """SELECT DISTINCT recording_id FROM sources
                WHERE $uri IN (collection, archive) OR (archive, member) = ($folder, $name)""",
@@ -163,11 +164,22 @@ def recording_of(lake: Lake, uri: str) -> str:
                ORDER BY created_at DESC""",
             {"archive": join_uri(uri, ""), "member": join_uri(folder, name)},
         ).fetchall()
+        forgotten = connection.execute(
+            """SELECT recording_id, created_at FROM forgotten WHERE list_contains(places, $place)
+               ORDER BY created_at DESC""",
+            {"place": place_id({"archive": folder, "member": name})},
+        ).fetchall()
     if len(recordings) == 1:
         return str(recordings[0][0])
     if rejections:
         reason, detail = rejections[0]
         raise ConfigurationError(f"{uri} cannot be transcribed: {reason}: {detail}")
+    if not recordings and forgotten:
+        recording_id, at = forgotten[0]
+        raise ConfigurationError(
+            f"{uri} cannot be transcribed: this recording was forgotten on {at:%Y-%m-%d}. "
+            f"`nightscribe forget --recording {recording_id} --undo --yes` lets it be read again"
+        )
     raise ConfigurationError(
         f"{uri} cannot be transcribed: it holds {len(recordings)} recordings; give one audio file"
     )

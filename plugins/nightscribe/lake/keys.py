@@ -11,6 +11,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "rejected": ("uri", "version", "reason", "recording_id", "model_id", "task", "options_key"),
     "reference_texts": ("recording_id", "task", "dataset"),
     "annotations": ("manifest", "archive", "member"),
+    "plans": ("run_id",),
     "account_parts": ("run_id", "collection", "part"),
     "warnings": ("recording_id", "kind"),
     "waveforms": ("recording_id",),

@@ -249,6 +249,26 @@ BATCHES = pa.schema(
     ]
 )
 
+PLANS = pa.schema(
+    [
+        _MODEL_ID,
+        _required("model", pa.string(), "name or path"),
+        _required("recordings", pa.int64(), "recordings that lack a transcript"),
+        _required("transcripts", pa.int64(), "transcripts to make, one per recording and task"),
+        _required("audio_s", pa.float64(), "length of their audio, counted once per task, s"),
+        _required("batches", pa.int64(), "batches into which they are divided"),
+        _required("workers", pa.int64(), "batches that are transcribed at once"),
+        _column(
+            "rtfx",
+            pa.float64(),
+            "seconds of audio per second of one worker, as measured before; null if the model has "
+            "never run",
+        ),
+        _RUN_ID,
+        _CREATED_AT,
+    ]
+)
+
 SCORES = pa.schema(
     [
         _required("score_id", pa.string(), "identifies the evaluation"),
@@ -545,6 +565,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "annotations": ANNOTATIONS,
     "transcripts": TRANSCRIPTS,
     "segments": SEGMENTS,
+    "plans": PLANS,
     "batches": BATCHES,
     "scores": SCORES,
     "verdicts": VERDICTS,
@@ -573,6 +594,7 @@ ADDED_LATER = frozenset(
         "verdicts",
         "utterance_errors",
         "forgotten",
+        "plans",
     }
 )
 """Tables that an older lake of the same format may not have."""

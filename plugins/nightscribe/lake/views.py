@@ -172,6 +172,34 @@ VIEWS: dict[str, tuple[str, str]] = {
         "Sources that have disappeared at some time, and whether they are back.",
         "SELECT * FROM files.source_states",
     ),
+    "plans": ("What runs were to transcribe.", "SELECT * FROM files.plans"),
+    "runs": (
+        "How far each run is that had something to transcribe, and about when it is done. At first "
+        "that follows from the speed of a worker, later from what the run has done a second.",
+        """SELECT run_id, planned_at, model, batches, batches_done, transcripts, transcripts_done,
+             rejections, audio_s, audio_done_s, workers, expected_rtfx, rtfx,
+             CASE WHEN batches_done >= batches THEN last_commit
+               WHEN batches_done >= 3 * workers THEN last_commit + to_seconds(
+                 left_s * epoch(last_commit - first_begun) / nullif(audio_done_s, 0))
+               ELSE coalesce(last_commit, planned_at) + to_seconds(
+                 left_s / coalesce(rtfx, expected_rtfx) / least(workers, batches - batches_done))
+             END AS done_at
+           FROM (
+             SELECT run_id, p.created_at AS planned_at, model, batches, transcripts, p.audio_s,
+               workers, p.rtfx AS expected_rtfx, coalesce(batches_done, 0) AS batches_done,
+               coalesce(transcripts_done, 0)::BIGINT AS transcripts_done,
+               coalesce(b.rejections, 0)::BIGINT AS rejections,
+               coalesce(b.audio_s, 0.0) AS audio_done_s, first_begun, last_commit,
+               nullif(b.audio_s, 0) / nullif(b.wall_s, 0) AS rtfx,
+               greatest(p.audio_s - audio_done_s, 0.0) AS left_s
+             FROM files.plans AS p LEFT JOIN (
+               SELECT run_id, count(DISTINCT batch_id) AS batches_done,
+                 sum(transcripts) AS transcripts_done, sum(rejections) AS rejections,
+                 sum(audio_s) AS audio_s, sum(wall_s) AS wall_s,
+                 min(created_at - to_seconds(wall_s)) AS first_begun,
+                 max(created_at) AS last_commit
+               FROM batches GROUP BY run_id) AS b USING (run_id))""",
+    ),
     "accounts": (
         "What became of every file, by collection and run.",
         """SELECT run_id, collection, min(created_at) AS created_at, sum(found)::BIGINT AS found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,7 @@ from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
 from nightscribe.whisper.devices import NVIDIA_GPUS, has_nvidia_gpu
 
-__all__ = ["CPU_RTFX", "GPU_RTFX", "batch_audio_s", "expected_rtfx", "measured_rtfx"]
+__all__ = ["CPU_RTFX", "GPU_RTFX", "Speed", "batch_audio_s", "speed_of"]
 
 CPU_RTFX, GPU_RTFX = 1.0, 20.0
 """Assumed speed of a model that has no batch in the lake yet; it only sizes the first batches.
@@ -19,19 +20,21 @@ CPU_RTFX, GPU_RTFX = 1.0, 20.0
 It is about the speed of openai-whisper's larger models."""
 
 
-def expected_rtfx(lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA_GPUS) -> float:
-    """Expected speed of a model on a device, in seconds of audio per second.
+@dataclass(frozen=True)
+class Speed:
+    """How many seconds of audio a worker transcribes in a second.
 
-    It is `measured_rtfx`, or `CPU_RTFX` or `GPU_RTFX` if nothing was measured.
+    Attributes:
+        expected: `measured`, or `CPU_RTFX` or `GPU_RTFX` if nothing was measured
+        measured: None if the model never ran
     """
-    measured, on_gpu = _measured(lake, model_id, device, gpus)
-    return measured or (GPU_RTFX if on_gpu else CPU_RTFX)
+
+    expected: float
+    measured: float | None
 
 
-def measured_rtfx(
-    lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA_GPUS
-) -> float | None:
-    """Measured speed of a model on a device, in seconds of audio per second; None if it never ran.
+def speed_of(lake: Lake, model_id: str, device: str, *, gpus: Path = NVIDIA_GPUS) -> Speed:
+    """The speed of a model on a device.
 
     It is the median of the model's last 20 batches in this lake on the same kind of device (CPU or
     GPU).
@@ -41,20 +44,16 @@ def measured_rtfx(
             batch; without a batch, a GPU if this machine has one (see `has_nvidia_gpu`).
         gpus: where the driver lists the machine's GPUs
     """
-    return _measured(lake, model_id, device, gpus)[0]
-
-
-def _measured(lake: Lake, model_id: str, device: str, gpus: Path) -> tuple[float | None, bool]:
-    """The speed, and whether it is a GPU's."""
     with connect(lake, views=["batches"]) as connection:
         on_gpu = _will_use_gpu(connection, model_id, device, gpus)
-        [(measured,)] = connection.execute(
+        [(median,)] = connection.execute(
             """SELECT median(rtfx) FROM (SELECT rtfx FROM batches
                  WHERE model_id = ? AND transcripts > 0 AND (device <> 'cpu') = ?
                  ORDER BY created_at DESC LIMIT 20)""",
             [model_id, on_gpu],
         ).fetchall()
-    return (float(measured) if measured else None), on_gpu
+    measured = float(median) if median else None
+    return Speed(measured or (GPU_RTFX if on_gpu else CPU_RTFX), measured)
 
 
 def _will_use_gpu(

@@ -209,17 +209,23 @@ def finish(lake: Lake, settings: Settings) -> Forgotten:
 def expired(lake: Lake, settings: Settings) -> list[str]:
     """Recordings that `NIGHTSCRIBE_RETENTION` does not let the lake keep any longer.
 
-    A recording in several collections is kept for as long as any of them says, and for ever if one
-    has no rule. It counts from the day on which the lake came to know it.
+    Of a collection below several places that have rules, the longest place counts. A recording in
+    several collections is kept for as long as any of them says, and for ever if one has no rule. It
+    counts from the day on which the lake came to know it.
     """
     if not settings.retention:
         return []
     rules = [(canonical_uri(uri), days) for uri, days in settings.retention.items()]
     with connect(lake, views=["recordings", "sources"]) as connection:
-        connection.execute("CREATE TEMP TABLE rules (collection VARCHAR, days DOUBLE)")
+        connection.execute("CREATE TEMP TABLE rules (place VARCHAR, days DOUBLE)")
         connection.executemany("INSERT INTO rules VALUES (?, ?)", rules)
         rows = connection.execute(
-            """SELECT recording_id FROM sources LEFT JOIN rules USING (collection)
+            """WITH kept AS (
+                 SELECT collection, max_by(days, length(place)) AS days
+                 FROM (SELECT DISTINCT collection FROM sources) LEFT JOIN rules
+                   ON collection = place OR starts_with(collection, rtrim(place, '/') || '/')
+                 GROUP BY collection)
+               SELECT recording_id FROM sources JOIN kept USING (collection)
                JOIN (SELECT recording_id, created_at AS since FROM recordings) USING (recording_id)
                GROUP BY recording_id
                HAVING count(*) = count(days)

@@ -16,17 +16,19 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from nightscribe.lake.damage import explains
+from nightscribe.lake.keys import KEYS
+from nightscribe.lake.rows import rows_of
 from nightscribe.lake.specs import write_spec
 from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
 from nightscribe.stages.cutting import cut_rows
-from nightscribe.stages.expected_speed import batch_audio_s, expected_rtfx
+from nightscribe.stages.expected_speed import batch_audio_s, speed_of
 from nightscribe.stages.order import Order
 from nightscribe.stages.pending import PENDING, Wanted, pending
 from nightscribe.stages.run_ids import work_folder
@@ -58,6 +60,7 @@ class Plan:
     transcripts: int
     audio_s: float  # counted once per task
     already_done: int  # wanted transcripts that exist
+    rtfx: float | None = None  # of a worker, if it is known
 
     def summary(self) -> str:
         """One line for people."""
@@ -114,21 +117,38 @@ def plan_run(
 ) -> Plan:
     """Apply the manifests that the scan has read, then plan the pending transcripts.
 
-    `workers`: how many batches are transcribed at once.
+    If there are any, the table `plans` gets a row, which the progress of the run is compared with.
+
+    Args:
+        workers: how many batches are transcribed at once
     """
     wanted = order.wanted(settings)
     folder = work_folder(run_id)
     finish_manifests(lake, folder, run_id)
-    rtfx = expected_rtfx(lake, wanted.model_id, settings.device)
-    return plan(
+    speed = speed_of(lake, wanted.model_id, settings.device)
+    planned = plan(
         lake,
         wanted,
         folder=folder,
         run_id=run_id,
-        batch_audio_s=batch_audio_s(settings, rtfx),
+        batch_audio_s=batch_audio_s(settings, speed.expected),
         max_batches=max_batches,
         workers=workers,
     )
+    planned = replace(planned, rtfx=settings.expected_rtfx or speed.measured)
+    if planned.specs:
+        row = {
+            "model_id": wanted.model_id,
+            "model": wanted.model,
+            "recordings": planned.recordings,
+            "transcripts": planned.transcripts,
+            "audio_s": planned.audio_s,
+            "batches": len(planned.specs),
+            "workers": workers,
+            "rtfx": planned.rtfx,
+        }
+        lake.upsert("plans", rows_of("plans", [row], run_id), KEYS["plans"])
+    return planned
 
 
 def cut(

@@ -24,8 +24,9 @@ _MAP_INDEX = re.compile(r"\d{1,9}")
 
 @router.get("/runs/{dag_id}/{run_id}", response_class=HTMLResponse)
 def run(request: Request, dag_id: str, run_id: str, site: SiteHere) -> HTMLResponse:
-    """The account, the transcripts and the rejections of a run."""
+    """How far a run is, on which workers; its account, transcripts and rejections."""
     snapshots = site.snapshots
+    progress = snapshots.rows("FROM runs WHERE run_id = ?", [run_id])
     return page(
         request,
         "run.html",
@@ -33,6 +34,14 @@ def run(request: Request, dag_id: str, run_id: str, site: SiteHere) -> HTMLRespo
         run_id=run_id,
         task="",
         batches=[],
+        progress=progress[0] if progress else None,
+        workers=snapshots.rows(
+            """SELECT split_part(worker, ':', 1) AS worker, device, count(*) AS batches,
+                 sum(transcripts)::BIGINT AS transcripts, sum(audio_s) AS audio_s,
+                 sum(audio_s) / nullif(sum(wall_s), 0) AS rtfx, max(created_at) AS newest
+               FROM batches WHERE run_id = ? GROUP BY ALL ORDER BY worker, device""",
+            [run_id],
+        ),
         accounts=snapshots.rows("FROM accounts WHERE run_id = ? ORDER BY collection", [run_id]),
         transcripts=_transcripts(snapshots, "run_id = ?", [run_id]),
         rejections=snapshots.rows(
@@ -76,6 +85,8 @@ def _of_batches(
                ORDER BY created_at""",
             [run_id, batches],
         ),
+        progress=None,
+        workers=[],
         accounts=[],
         transcripts=_transcripts(
             snapshots, "run_id = ? AND batch_id IN (SELECT unnest(?))", [run_id, batches]
