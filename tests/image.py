@@ -6,7 +6,7 @@ import re
 
 from tests.compose_file import REPOSITORY
 
-__all__ = ["copied", "dockerfile_text", "has_path", "instructions"]
+__all__ = ["copied", "dockerfile_text", "has_path", "instructions", "variables"]
 
 
 def dockerfile_text() -> str:
@@ -21,6 +21,17 @@ def instructions() -> list[tuple[str, str]]:
         (word.upper(), rest)
         for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line.strip())
     ]
+
+
+def variables() -> dict[str, str]:
+    """The variables of the image: those of the Dockerfile's last stage."""
+    found: dict[str, str] = {}
+    for word, rest in instructions():
+        if word == "FROM":
+            found = {}
+        elif word == "ENV":
+            found |= (pair.split("=", 1) for pair in rest.split())
+    return found
 
 
 def copied() -> list[str]:

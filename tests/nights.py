@@ -145,6 +145,10 @@ def assert_same_tables(found: dict[str, pa.Table], expected: dict[str, pa.Table]
             assert all(a == b or math.isclose(a, b, abs_tol=1e-4) for a, b in pairs), (name, column)
 
 
+AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0})
+"""With which maintenance keeps nothing for later; not validated, since that would refuse them."""
+
+
 def visible_batches(lake: Lake) -> tuple[int, int, int]:
     """Batches in the lake; transcripts that lack segments; batches that lack transcripts."""
     with connect(lake) as connection:

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import gzip
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from tests.airflow.receiver import Receiver
 
-class Collector:
-    """Receives OTLP over HTTP while it is open. `metrics` is name → kind, as they arrive."""
+
+class Collector(Receiver):
+    """Receives OTLP. `metrics` is name → kind, as they arrive."""
+
+    answer_type = "application/x-protobuf"
 
     def __init__(self) -> None:
         self.metrics: dict[str, str] = {}
         self.tags: dict[str, set[str]] = {}
-        received = self._received
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                received(body)
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *values: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        super().__init__()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,17 +25,12 @@ class Collector:
         return {
             "AIRFLOW__METRICS__OTEL_ON": "True",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://127.0.0.1:{self._server.server_port}",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": self.url,
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         }
 
-    def close(self) -> None:
-        """Stop receiving."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _received(self, body: bytes) -> None:
+    def received(self, body: bytes) -> None:
         request = ExportMetricsServiceRequest.FromString(body)
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:

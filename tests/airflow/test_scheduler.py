@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from nightscribe.settings import Settings
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
 from tests.airflow.otlp import Collector
+from tests.waiting import until
 from tools.airflow_api import AirflowApi
 
 NIGHTLY, EVALUATE, UPLOAD = "transcribe_archives", "evaluate_transcripts", "transcribe_upload"
@@ -113,7 +113,7 @@ def night(airflow: AirflowApi, archive: Path) -> Night:
     airflow.unpause(EVALUATE)
     run_id = airflow.trigger(NIGHTLY)
     assert airflow.wait_for_run(NIGHTLY, run_id, 180) == "success"
-    [evaluation] = _until("a run of the evaluation", lambda: airflow.runs(EVALUATE))
+    [evaluation] = until("a run of the evaluation", lambda: airflow.runs(EVALUATE))
     assert airflow.wait_for_run(EVALUATE, evaluation["dag_run_id"], 120) == "success"
     airflow.api("PATCH", f"/dags/{EVALUATE}", json={"is_paused": True})
     return Night(archive, run_id, evaluation)
@@ -122,7 +122,7 @@ def night(airflow: AirflowApi, archive: Path) -> Night:
 def test_every_metric_is_sent_and_the_dashboard_asks_for_no_other(
     night: Night, collector: Collector, repository: Path
 ) -> None:
-    sent = _until(
+    sent = until(
         "the metrics of all tasks",
         lambda: (found := _own(collector.metrics)).keys() >= METRICS.keys() and found,
     )
@@ -178,14 +178,6 @@ def _told(airflow: AirflowApi, run_id: str) -> dict[str, Any]:
     [event] = airflow.api("GET", "/assets/events", params={"source_run_id": run_id})["asset_events"]
     extra: dict[str, Any] = event["extra"]
     return extra
-
-
-def _until(what: str, look: Callable[[], Any], timeout_s: float = 90, every_s: float = 0.3) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
-        time.sleep(every_s)
-    return found
 
 
 def _processes(airflow: AirflowApi) -> list[int]:
@@ -291,7 +283,6 @@ def test_log_lines_carry_run_batch_and_recording_as_fields(
     night: Night,
     folder: Path,
     lake: Path,
-    repository: Path,
     make_archive: Callable[..., Path],
     ask: Ask,
 ) -> None:
@@ -300,7 +291,7 @@ def test_log_lines_carry_run_batch_and_recording_as_fields(
     _slots(airflow, 0)
     try:
         run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "transcribe"})
-        _until("the plan", lambda: _states(airflow, NIGHTLY, run_id).get("plan") == "success")
+        until("the plan", lambda: _states(airflow, NIGHTLY, run_id).get("plan") == "success")
         (archive / "german" / "de-04.wav").write_bytes(b"RIFF")
     finally:
         _slots(airflow, 1)
@@ -324,14 +315,18 @@ def test_log_lines_carry_run_batch_and_recording_as_fields(
     assert rejected["uri"] == f"{night.archive.as_uri()}!/bad/notes.mp3"
     assert rejected["recording_id"] == hashlib.sha256(notes.read_bytes()).hexdigest()
 
-    if shutil.which("jq") is None:
-        pytest.skip("all but the query: jq is not installed")
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_query_of_the_guide_lists_what_was_rejected(
+    airflow: AirflowApi, night: Night, repository: Path
+) -> None:
     guide = (repository / "docs" / "deployment.md").read_text(encoding="utf-8")
     [query] = re.findall(r"^jq .*$", guide, re.M)
     listed = subprocess.run(
         query, shell=True, cwd=airflow.home, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert [run_id, "changed", recording_id] in [line.split("\t")[:3] for line in listed]
+    notes = hashlib.sha256((night.archive / "bad" / "notes.mp3").read_bytes()).hexdigest()
+    assert [night.run_id, "not_audio", notes] in [line.split("\t")[:3] for line in listed]
 
 
 def test_new_transcripts_start_the_evaluation(night: Night, lake: Path, ask: Ask) -> None:
@@ -381,15 +376,15 @@ def test_killed_transcribe_task_is_finished_by_its_retries(
     archive = make_archive(folder / "killed", *(f"english/{clip}" for clip in clips))
     run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "both"})
 
-    pid = _until("the first try", lambda: _task_process(airflow, run_id, 1))
-    _until("the engine at work", lambda: _has_decoder(pid), every_s=0.005)
+    pid = until("the first try", lambda: _task_process(airflow, run_id, 1))
+    until("the engine at work", lambda: _has_decoder(pid), every_s=0.005)
     os.kill(pid, signal.SIGKILL)
     assert content(lake, archive)["transcripts"] == []
 
     log = lake / "segments" / "_delta_log"
     committed = len(list(log.glob("*.json")))
-    pid = _until("the second try", lambda: _task_process(airflow, run_id, 2))
-    _until("its segments", lambda: len(list(log.glob("*.json"))) > committed, every_s=0.001)
+    pid = until("the second try", lambda: _task_process(airflow, run_id, 2))
+    until("its segments", lambda: len(list(log.glob("*.json"))) > committed, every_s=0.001)
     os.kill(pid, signal.SIGKILL)
     assert content(lake, archive)["transcripts"] == []
 
@@ -419,7 +414,7 @@ def test_batch_that_fails_for_good_fails_the_run_and_publishes_the_rest(
     _slots(airflow, 0)
     try:
         run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "model": str(model)})
-        _until("the plan", lambda: _states(airflow, NIGHTLY, run_id).get("plan") == "success")
+        until("the plan", lambda: _states(airflow, NIGHTLY, run_id).get("plan") == "success")
         checkpoint = torch.load(model, weights_only=True)
         next(iter(checkpoint["model_state_dict"].values())).view(-1)[0] += 1
         torch.save(checkpoint, model)
@@ -542,7 +537,7 @@ def test_stopped_airflow_leaves_no_process_and_listened_on_loopback_alone(
     """Stopped amid a task, whose process has a group of its own."""
     archive = make_archive(folder / "long", "long/long-es.mp3")
     run_id = airflow.trigger(NIGHTLY, {"archives": [str(archive)], "task": "both"})
-    task = _until("the task", lambda: _task_process(airflow, run_id, 1))
+    task = until("the task", lambda: _task_process(airflow, run_id, 1))
     processes = _processes(airflow)
     assert task in processes
     assert len(processes) >= 5  # api-server, scheduler, dag-processor, triggerer, their parent

@@ -45,12 +45,11 @@ from tests.cluster.disturbances import disturb, schedule
 from tests.cluster.services import WITH_CHANGES
 from tests.failpoints import FAILPOINTS
 from tests.faulty_requests import FaultyRequests
-from tests.nights import assert_same_tables, contents
+from tests.nights import AT_ONCE, assert_same_tables, contents
 from tests.preloaded import clock_ahead
 
 BUCKET = "nights"
 BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "1"}
-AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0})
 DISTURBANCES = 4
 PATIENCE_S = 1800
 

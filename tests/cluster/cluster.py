@@ -106,6 +106,7 @@ class Cluster(RestApi):
         self._machines = ExitStack()
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._not_kept: Exception | None = None
 
     def __enter__(self) -> Cluster:
         try:
@@ -122,6 +123,8 @@ class Cluster(RestApi):
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(Container.stop, reversed(self.containers.values())))
         self._machines.close()
+        if self._not_kept is not None:
+            raise RuntimeError("services were not restarted any more") from self._not_kept
 
     @property
     def url(self) -> str:
@@ -171,6 +174,9 @@ class Cluster(RestApi):
         self._keeper.start()
 
     def _keep(self) -> None:
-        while not self._over.wait(0.5):
-            for container in self.containers.values():
-                container.keep()
+        try:
+            while not self._over.wait(0.5):
+                for container in self.containers.values():
+                    container.keep()
+        except Exception as error:  # raised at the end: this is a thread of its own
+            self._not_kept = error

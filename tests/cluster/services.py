@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from nightscribe.airflow.standalone import free_port
 from tests.cluster.container import Container
 from tests.cluster.host import Host
 from tests.compose_file import REPOSITORY, SECRETS, example_variables, interpolated, raw_compose
+from tests.image import variables
 
 HOST = "127.0.0.1"
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
@@ -123,7 +123,7 @@ class Services:
     def _environment(self, service: Mapping[str, Any], home: Path) -> dict[str, str]:
         """The image's variables, those of the service, and what one machine for all needs."""
         own = {key: str(value) for key, value in service.get("environment", {}).items()}
-        image = _variables_of_the_image() if service["image"] == "nightscribe:local" else {}
+        image = variables() if service["image"] == "nightscribe:local" else {}
         ports = {
             "PGPORT": str(self.ports["postgres"]),
             "PGHOST": HOST,
@@ -182,12 +182,3 @@ class Services:
         finally:
             run(*control, "--mode", "fast", "stop")
         return [*unprivileged, "postgres", "-D", str(data), *listen.split()]
-
-
-def _variables_of_the_image() -> dict[str, str]:
-    """The variables of the Dockerfile's last stage."""
-    stage = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
-    instructions = re.findall(r"^ENV ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
-    return dict(
-        pair.split("=", 1) for one in instructions for pair in one.replace("\\\n", "").split()
-    )

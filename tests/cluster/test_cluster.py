@@ -9,11 +9,9 @@ import os
 import random
 import shutil
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,6 +25,7 @@ from tests.cluster.archive import write_archive
 from tests.cluster.cluster import NIGHTLY, Cluster
 from tests.cluster.services import POSTGRES
 from tests.nights import assert_same_tables, contents
+from tests.waiting import until
 
 RECORDINGS = 16
 BATCHES = {"NIGHTSCRIBE_EXPECTED_RTFX": "1", "NIGHTSCRIBE_BATCH_MINUTES": "1"}
@@ -75,7 +74,7 @@ def test_a_night_of_which_everything_is_killed_makes_the_tables_of_a_quiet_one(
 ) -> None:
     rng = random.Random(0)
     night = cluster.trigger(NIGHTLY)
-    _until("a batch at work", cluster.worker_at_work)
+    until("a batch at work", cluster.worker_at_work)
     for disturb in (
         disturbances.worker_killed,
         disturbances.redis_without_memory,
@@ -101,7 +100,7 @@ def test_a_task_may_wait_for_a_free_worker_for_longer_than_airflow_lets_it(
     for worker in cluster.workers.values():
         worker.freeze()
     night = cluster.trigger(NIGHTLY, {"force": True, "limit": 1})
-    _until("a task that was queued again for the fourth time", lambda: _queued_again(cluster) > 3)
+    until("a task that was queued again for the fourth time", lambda: _queued_again(cluster) > 3)
     for worker in cluster.workers.values():
         worker.thaw()
     assert cluster.wait_for_run(NIGHTLY, night, 120) == "success"
@@ -148,11 +147,3 @@ def test_a_database_that_cannot_store_the_dags_is_named(cluster: Cluster) -> Non
     assert "has the encoding SQL_ASCII" in found.stdout, found.stderr
     sound = api.inside(["python", "-P", "-m", "nightscribe.airflow.readiness"], 60)
     assert "the database is readable" in sound.stdout, sound.stderr
-
-
-def _until(what: str, look: Callable[[], Any], timeout_s: float = 120) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
-        time.sleep(0.3)
-    return found

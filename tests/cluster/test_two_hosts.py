@@ -244,9 +244,9 @@ def test_4_a_machine_loses_power_and_the_other_goes_on(
 def test_7_memory_does_not_grow_with_the_length_of_a_recording(
     machines: Machines, tmp_path: Path
 ) -> None:
-    """20 minutes are 77 MB as Whisper takes them, 1 minute 4 MB."""
+    """40 minutes are 154 MB as Whisper takes them, 10 minutes 38 MB."""
     peaks = []
-    for minutes in (1, 20):
+    for minutes in (10, 40):
         folder = tmp_path / str(minutes)
         folder.mkdir()
         write_hum(folder / "long.wav", minutes)
@@ -257,7 +257,7 @@ def test_7_memory_does_not_grow_with_the_length_of_a_recording(
         machines.finish(*nights)
         assert count_rows(open_lake(lake), ("transcripts",)) == {"transcripts": 1}
     assert peaks[0] > 100 * 2**20, "this is no night"
-    assert peaks[1] < peaks[0] + 40 * 2**20, [round(peak / 2**20) for peak in peaks]
+    assert peaks[1] < peaks[0] + 60 * 2**20, [round(peak / 2**20) for peak in peaks]
 
 
 def write_hum(path: Path, minutes: float) -> None:

@@ -24,12 +24,11 @@ from nightscribe.settings import Settings
 from nightscribe.stages.maintain import maintain
 from nightscribe.stages.publish import publish
 from tests.lake.made_up import add, commit, filled
+from tests.nights import AT_ONCE
 from tools.made_up_nights import make_lake
 from tools.measure_nights import maintained, measured
 
 RECORDINGS = "abcdefgh"
-# Not validated, so that nothing has to wait for days.
-AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0})
 
 
 def commits(lake: Lake, count: int, first: int = 0) -> None:
