@@ -29,12 +29,15 @@ _CHARACTERS = 32
 
 
 class DatedCommits:
-    """Commits to a table of a local lake."""
+    """Commits to a table of a local lake, which are older than now."""
 
-    def __init__(self, lake: Lake, name: str) -> None:
+    def __init__(self, lake: Lake, name: str, made_at: datetime) -> None:
+        """`made_at`: when the table is said to be made: no commit can be older than that."""
         self._folder = Path(lake.path(name))
         self._lake, self._name = lake, name
         self.version: int = lake.table(name).version()
+        for entry in self._log.iterdir():
+            os.utime(entry, (made_at.timestamp(), made_at.timestamp()))
 
     def commit(self, rows: pa.Table, at: datetime, *, instead_of: str | None = None) -> str:
         """Add rows, in one file. Returns the file's name.

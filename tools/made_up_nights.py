@@ -98,10 +98,10 @@ def make_lake(uri: str, nights: int, batches: int, recordings: int) -> None:
     from nightscribe.stages.publish import publish
 
     lake = open_lake(uri)
-    tables = {name: DatedCommits(lake, name) for name in _TABLES}
+    first = datetime.now(UTC) - timedelta(days=nights)
+    tables = {name: DatedCommits(lake, name, first) for name in _TABLES}
     whole, one = Pattern(recordings), Pattern(1)
     started = time.monotonic()
-    first = datetime.now(UTC) - timedelta(days=nights)
     for night in range(nights):
         at = first + timedelta(days=night)
         ids = [uuid.uuid4().hex * 2 for _ in range(batches * recordings)]
