@@ -105,15 +105,55 @@ def maintained(uri: str) -> dict[str, float]:
     return {"seconds": time.monotonic() - started, "peak memory, MB": peak_mb()}
 
 
+def checked(uri: str) -> dict[str, float]:
+    """Check the lake's invariants. RuntimeError if one does not hold."""
+    from nightscribe.lake.invariants import check
+    from nightscribe.lake.opening import open_lake
+    from tools.measure_plan import peak_mb
+
+    started = time.monotonic()
+    if findings := check(open_lake(uri)):
+        raise RuntimeError(f"this lake is damaged: {findings}")
+    return {"seconds": time.monotonic() - started, "peak memory, MB": peak_mb()}
+
+
+def forgotten(uri: str, recordings: str) -> dict[str, float]:
+    """Forget so many recordings. Returns seconds, memory, and the files that were removed."""
+    from nightscribe.lake.opening import open_lake
+    from nightscribe.lake.reading import read
+    from nightscribe.settings import Settings
+    from nightscribe.stages.forget import forget
+    from tools.measure_plan import peak_mb
+
+    lake = open_lake(uri)
+    query = "SELECT recording_id FROM recordings ORDER BY recording_id LIMIT $n"
+    ids = read(lake, query, n=int(recordings))["recording_id"].to_pylist()
+    started = time.monotonic()
+    done = forget(lake, ids, Settings(), "measure")
+    seconds = time.monotonic() - started
+    print(done.summary(), file=sys.stderr)
+    left = read(
+        lake,
+        """SELECT count(*) AS n FROM files.segments
+           WHERE recording_id IN (SELECT unnest($ids))""",
+        ids=ids,
+    )
+    if left["n"][0].as_py():
+        raise RuntimeError("it is not forgotten")
+    return {"seconds": seconds, "peak memory, MB": peak_mb(), "files": done.table_files}
+
+
 STEPS: dict[str, Callable[..., Any]] = {
     "make": made,
     "measure": measured,
     "maintain": maintained,
+    "check": checked,
+    "forget": forgotten,
 }
 
 
 def main(folder: str, nights: int, batches: int, recordings: int) -> None:
-    """Make a lake, measure, maintain, measure; print a table."""
+    """Make a lake, measure, maintain, measure, check, forget; print a table."""
     from nightscribe.text_tables import markdown_table
     from tools.measure_plan import in_own_process
 
@@ -132,10 +172,19 @@ def main(folder: str, nights: int, batches: int, recordings: int) -> None:
         cells = (f"{found[name]:,.{digits}f}" for found in (before, after))
         lines.append([f"{name}{unit}", *cells])
     print(markdown_table(["what", "before", "after"], lines))
-    print(
-        f"\nmaintenance: {maintenance['seconds']:.1f} s, {maintenance['peak memory, MB']:.0f} MB; "
-        f"once more, with nothing to do: {again['seconds']:.1f} s"
-    )
+    print()
+    alone = {
+        "maintenance": maintenance,
+        "maintenance once more, with nothing to do": again,
+        "check": run("--check", lake),
+        "forget one recording": run("--forget", lake, 1),
+        f"forget {recordings * batches} recordings": run("--forget", lake, recordings * batches),
+    }
+    lines = [
+        [what, f"{took['seconds']:,.1f}", f"{took['peak memory, MB']:,.0f}"]
+        for what, took in alone.items()
+    ]
+    print(markdown_table(["afterwards, in this order", "s", "peak memory, MB"], lines))
 
 
 if __name__ == "__main__":

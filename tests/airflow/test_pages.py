@@ -17,8 +17,10 @@ import pytest
 from evaluation.lake import evaluate_lake
 from nightscribe.airflow.plugin import POOLS_PREFIX
 from nightscribe.airflow.standalone import Standalone, free_port
+from nightscribe.lake.keys import KEYS
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
+from nightscribe.lake.rows import rows_of
 from nightscribe.settings import Settings
 from nightscribe.stages.night import run
 from nightscribe.stages.order import Order
@@ -225,6 +227,30 @@ def test_a_recording_and_the_run_that_made_it_lead_to_each_other(
     viewer = clients["vera"].get(f"/nightscribe/airflow/runs/{run[1]}")
     assert viewer.status_code == 303
     assert clients["admin"].get("/nightscribe/airflow/runs/nothing").status_code == 404
+
+
+@needs_browser
+def test_the_page_of_a_run_follows_it_until_it_is_done(
+    open_page: Callable[..., Any], lake: Path
+) -> None:
+    opened = open_lake(str(lake))
+    [first, *_] = read(opened, "FROM plans ORDER BY created_at").to_pylist()
+
+    def plan(batches: int) -> None:
+        lengthened = rows_of("plans", [first | {"batches": batches}])
+        opened.upsert("plans", lengthened, KEYS["plans"])
+
+    plan(2)
+    page = open_page("/nightscribe/", viewport={"width": 390, "height": 800})
+    page.clock.install()
+    page.goto(f"{page.url}runs/transcribe_archives/{first['run_id']}")
+    progress = page.locator("#progress")
+    assert "1 of 2 batches, done at about" in progress.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    plan(first["batches"])
+    page.clock.fast_forward(25_000)
+    page.get_by_text("1 of 1 batches, done at").wait_for()
+    assert "UTC" not in progress.inner_text()  # in the reader's zone
 
 
 @needs_browser

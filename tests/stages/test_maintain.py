@@ -16,7 +16,7 @@ import pytest
 from nightscribe.errors import ConfigurationError
 from nightscribe.lake.invariants import check
 from nightscribe.lake.opening import open_lake
-from nightscribe.lake.reading import connect
+from nightscribe.lake.reading import connect, count_rows
 from nightscribe.lake.schema import SCHEMAS
 from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import VIEWS
@@ -26,7 +26,7 @@ from nightscribe.stages.publish import publish
 from tests.lake.made_up import add, commit, filled
 from tests.nights import AT_ONCE
 from tools.made_up_nights import make_lake
-from tools.measure_nights import maintained, measured
+from tools.measure_nights import checked, forgotten, maintained, measured
 
 RECORDINGS = "abcdefgh"
 
@@ -171,6 +171,9 @@ def test_the_measured_lake_is_one_that_nights_could_have_left(tmp_path: Path) ->
     lake = open_lake(uri)
     assert len(lake.files("segments", lake.table("segments"))) == 2  # one is of the measurement
     assert check(lake) == []
+    assert checked(uri)["seconds"] > 0
+    assert forgotten(uri, "2")["files"] > 0
+    assert count_rows(open_lake(uri))["recordings"] == 22
 
 
 def die(*_: object, **__: object) -> None:

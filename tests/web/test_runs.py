@@ -45,7 +45,7 @@ def test_a_run_that_goes_on(half_done: Lake, tmp_path: Path) -> None:
     assert "static/refresh.js" in answer
     said = text_of(answer)
     # 3600 s are left for two workers that do 2 s a second each.
-    assert "2 of 4 batches, about to be done at 2026-11-28 02:30 UTC" in said
+    assert "2 of 4 batches, done at about 2026-11-28 02:30 UTC" in said
     assert "2 of 4 transcripts, 1.0 h of 2.0 h of audio by demo" in said
     assert "for 2 workers at RTFx 1.0 each" in said
     rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", answer)

@@ -7,6 +7,7 @@ const look = async () => {
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const [old, now] = [document, page].map((one) => one.getElementById("progress"));
       if (now) old.replaceWith(now);
+      dispatchEvent(new Event("refreshed")); // for theme.js
       if (!page.querySelector('script[src$="/refresh.js"]')) return;
     }
   } catch {

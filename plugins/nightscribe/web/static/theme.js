@@ -20,8 +20,8 @@
   } catch {
     // As above.
   }
-  addEventListener("DOMContentLoaded", () => {
-    for (const time of document.querySelectorAll("time[datetime]")) {
+  const showLocalTimes = () => {
+    for (const time of document.querySelectorAll("time[datetime]:not([title])")) {
       time.title = time.textContent;
       const local = new Date(time.dateTime);
       time.textContent = local.toLocaleString([], {
@@ -29,7 +29,9 @@
         timeStyle: "short",
       });
     }
-  });
+  };
+  addEventListener("DOMContentLoaded", showLocalTimes);
+  addEventListener("refreshed", showLocalTimes);
   // The frame's sandbox lets nothing in it move the page around it, so a link there does it.
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[target=_top]");
