@@ -25,7 +25,7 @@ $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 # Without a target, nothing is installed.
 .DEFAULT_GOAL := help
 
-.PHONY: demo demo-model test cluster-test up down lint clean setup constraints help
+.PHONY: demo demo-model test cluster-test up down lint wheel clean setup constraints help
 
 demo: setup ## Run the nightly job on the sample archive in a private Airflow
 	@$(BIN)/python -m tools.demo
@@ -48,9 +48,13 @@ down: ## Stop the Airflow that `make up` started
 lint: setup-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && PYTHONPATH=plugins:. $(BIN)/lint-imports
 
+wheel: setup ## Build the wheel into dist/
+	@$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	@rm -rf build nightscribe.egg-info # a second list of the same plugin, for Airflow
+
 clean: ## Remove the virtual environment, the demo's lake, its Airflow and all caches
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down || true; fi
-	rm -rf $(VENV) .nightscribe .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info plugins/*.egg-info
+	rm -rf $(VENV) .nightscribe .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info plugins/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(VENV)/.demo ## Create .venv and install Nightscribe

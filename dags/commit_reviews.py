@@ -36,4 +36,4 @@ def commit_reviews() -> None:
     commit()
 
 
-commit_reviews()
+DAG = commit_reviews()

@@ -115,4 +115,4 @@ def evaluate_transcripts() -> None:
     publish(scored) >> gate(scored)
 
 
-evaluate_transcripts()
+DAG = evaluate_transcripts()

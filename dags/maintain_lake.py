@@ -39,4 +39,4 @@ def maintain_lake() -> None:
     maintain()
 
 
-maintain_lake()
+DAG = maintain_lake()

@@ -115,4 +115,4 @@ def transcribe_archives() -> None:
         batches >> forecast() >> checked
 
 
-transcribe_archives()
+DAG = transcribe_archives()

@@ -71,4 +71,4 @@ def transcribe_upload() -> None:
     transcribe(specs) >> publish()
 
 
-transcribe_upload()
+DAG = transcribe_upload()

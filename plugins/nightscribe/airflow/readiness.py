@@ -62,7 +62,7 @@ def airflow_findings(home: str, settings: Settings) -> Iterator[Finding]:
         yield fail(
             "airflow dags",
             f"{folder} lacks {', '.join(missing)}",
-            "copy Nightscribe's dags/ there, or set AIRFLOW__CORE__DAGS_FOLDER",
+            f"nightscribe airflow install --dags-folder {folder}",
         )
     else:
         yield ok("airflow dags", f"{folder} has {', '.join(DAGS)}")

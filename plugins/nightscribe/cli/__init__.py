@@ -54,6 +54,7 @@ COMMANDS = (
     "models",
     "bench",
     "doctor",
+    "airflow",
 )
 """Each is a module of this package with `add_arguments(parser)` and `execute(arguments)`.
 

@@ -167,7 +167,11 @@ def _folder(model_dir: str | None) -> Path:
 
 def _demo_path() -> Path:
     given = os.environ.get(DEMO_VARIABLE, "").strip()
-    return Path(given) if given else Path(__file__).resolve().parents[3] / "models" / "demo.pt"
+    if given:
+        return Path(given)
+    here = Path(__file__).resolve()
+    installed = here.parents[1] / "demo_model" / "demo.pt"
+    return installed if installed.is_file() else here.parents[3] / "models" / "demo.pt"
 
 
 def _locate(name: str, folder: Path, catalog: Mapping[str, str] | None) -> tuple[str | None, Path]:
@@ -180,7 +184,7 @@ def _locate(name: str, folder: Path, catalog: Mapping[str, str] | None) -> tuple
         path = _demo_path()
         if not path.is_file():
             raise ModelError(
-                f"the demo model is not at {path}: run from a checkout of the repository, or set "
+                f"the demo model is not at {path}: install Nightscribe again, or set "
                 f"{DEMO_VARIABLE} to the path of demo.pt"
             )
         return None, path
