@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nightscribe.airflow.readiness import DAGS
+from nightscribe.cli.airflow import dag_names
 from tests.nights import archive_of
 
 pytest.importorskip("setuptools", minversion="77", reason="needs setuptools to build a wheel")
@@ -69,6 +70,10 @@ def nightscribe(installed: Path, tmp_path: Path) -> Callable[..., subprocess.Com
         return done
 
     return run
+
+
+def test_a_checkout_that_is_installed_has_the_dags_as_a_package_too() -> None:
+    assert dag_names() == sorted(DAGS)
 
 
 def test_every_file_of_the_library_is_in_the_wheel_and_nothing_else(

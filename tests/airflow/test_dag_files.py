@@ -25,7 +25,7 @@ from nightscribe.airflow.standalone import POOLS
 from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
 
-DAG_FILES = sorted(path.name for path in (Path(__file__).parents[2] / "dags").glob("*.py"))
+DAG_FILES = sorted(path.name for path in (Path(__file__).parents[2] / "dags").glob("[!_]*.py"))
 HEAVY = {"torch", "whisper", "duckdb", "pyarrow", "deltalake", "av", "matplotlib", "numba"}
 
 # As the DAG processor does it: a process that has Airflow's authoring names loaded is forked

@@ -1,0 +1,1 @@
+"""What runs when. In an installed package, these modules are `nightscribe.dags`."""
