@@ -45,7 +45,7 @@ from tests.cluster.disturbances import disturb, schedule
 from tests.cluster.services import WITH_CHANGES
 from tests.failpoints import FAILPOINTS
 from tests.faulty_requests import FaultyRequests
-from tests.nights import AT_ONCE, assert_same_tables, contents
+from tests.nights import AT_ONCE, assert_same_tables, contents, write_noise
 from tests.preloaded import clock_ahead
 
 BUCKET = "nights"
@@ -188,13 +188,15 @@ def _night(
 
 
 def _failpoint_night(folder: Path) -> Night:
-    """Kill a task at every failpoint, and trigger the night until it ends well."""
+    """Kill a task at every failpoint, and trigger the night until it ends well.
+
+    A task may miss a moment amid a commit, and what is committed is not committed again. So as long
+    as there is such a moment, the archive gets more files, and another night.
+    """
     night = Night("failpoints", "folder", [f"{len(FAILPOINTS)} failpoints"])
     archive = write_archive(folder / "archive", 12)
-    (archive / "notes.mp3").write_text("milk, eggs, flour")
-    (archive / "manifest.csv").write_text("path,language,text\n0/0000.wav,en,Hello.\n")
-    quiet = open_lake(str(folder / "quiet"))
-    run(quiet, Order((str(archive),), "demo"), Settings(device="cpu", threads=1))
+    (archive / "manifest.csv").write_text("path,language,text\n")
+    _add_of_each_kind(archive, 0)
     died = folder / "died"
     died.mkdir()
     lake = str(folder / "lake")
@@ -205,18 +207,31 @@ def _failpoint_night(folder: Path) -> Night:
     with Cluster(folder / "cluster", lake, str(archive), BATCHES, one=one) as cluster:
         cluster.wait_for_dag(NIGHTLY)
         cluster.unpause(NIGHTLY)
-        state = ""
-        while state != "success" and night.again < len(FAILPOINTS):
+        state, left = "", [*FAILPOINTS]
+        while (state != "success" or left) and night.again < len(FAILPOINTS):
+            if state == "success":
+                _add_of_each_kind(archive, night.again)
             state = cluster.wait_for_run(NIGHTLY, cluster.trigger(NIGHTLY), PATIENCE_S)
             night.again += 1
+            left = [one for one in FAILPOINTS if not (died / str(one)).exists()]
     night.seconds = time.monotonic() - begun
-    if left := [str(one) for one in FAILPOINTS if not (died / str(one)).exists()]:
-        night.faults.append(f"nothing was killed at {', '.join(left)}")
+    if left:
+        night.faults.append(f"nothing was killed at {', '.join(map(str, left))}")
     if state != "success":
         night.faults.append("no run ended well")
+    quiet = open_lake(str(folder / "quiet"))
+    run(quiet, Order((str(archive),), "demo"), Settings(device="cpu", threads=1))
     night.faults += _differences(lake, contents(lake), contents(quiet.uri))
     print(night.row(), flush=True)
     return night
+
+
+def _add_of_each_kind(archive: Path, number: int) -> None:
+    """Add a recording with a reference, and a file that is none."""
+    write_noise(archive / f"noise-{number}.wav", number)
+    (archive / f"notes-{number}.mp3").write_text(f"milk, eggs, {number} kg flour")
+    with (archive / "manifest.csv").open("a") as manifest:
+        manifest.write(f"noise-{number}.wav,en,Hello {number}.\n")
 
 
 def _differences(
