@@ -151,7 +151,7 @@ AT_ONCE = Settings().model_copy(update={"keep_days": 0.0, "batch_hours_max": 0.0
 
 def visible_batches(lake: Lake) -> tuple[int, int, int]:
     """Batches in the lake; transcripts that lack segments; batches that lack transcripts."""
-    with connect(lake) as connection:
+    with connect(lake, views=["batches", "transcripts", "segments"]) as connection:
         [(visible,)] = connection.execute("SELECT count(*) FROM batches").fetchall()
         [(torn,)] = connection.execute(
             """SELECT count(*) FROM transcripts AS t WHERE segment_count <>
