@@ -7,7 +7,7 @@ plan.
 
 If several workers share the batches, the last ones are smaller, so that no worker is idle for long
 while another works on the last batch: each has at most half of one worker's share of the rest, down
-to an eighth of the size. This is guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE
+to a sixteenth of the size. This is guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE
 Transactions on Computers C-36(12), pp. 1425-1439), here with half of their share.
 """
 
@@ -36,7 +36,7 @@ from nightscribe.stages.run_ids import work_folder
 __all__ = ["BATCH", "Plan", "cut", "plan", "plan_run"]
 
 
-_SMALLEST = 8
+_SMALLEST = 16
 """The smallest batches have this part of the size: each loads the model, which takes seconds."""
 
 BATCH = pa.schema(
