@@ -9,7 +9,7 @@ ahead. A night must end by itself, within twice the time of the quiet one and th
 same tables. Exit code 1 if one does not.
 
 After them, a night whose tasks are killed at every failpoint, see `tests.failpoints`, and triggered
-until it ends well.
+until it ends well. With `--nights 0`, that is all.
 """
 
 from __future__ import annotations
@@ -96,14 +96,17 @@ def main() -> int:
         archive = write_archive(folder / "archive", given.recordings)
         quiet = {}
         places = {"folder": (False,), "S3": (True,)}.get(given.lake, (False, True))
-        for on_store in places:
+        numbers = [
+            number
+            for number in range(given.first, given.first + given.nights)
+            if (number % 2 == 0) in places
+        ]
+        for on_store in sorted({number % 2 == 0 for number in numbers}):
             night, tables = _night(folder, archive, "quiet", None, on_store, None)
             nights.append(night)
             quiet[on_store] = night.seconds, tables
-        for number in range(given.first, given.first + given.nights):
+        for number in numbers:
             on_store = number % 2 == 0
-            if on_store not in places:
-                continue
             night, _ = _night(folder, archive, str(number), number, on_store, quiet[on_store])
             nights.append(night)
             _write(given.out, nights)
@@ -227,11 +230,15 @@ def _failpoint_night(folder: Path) -> Night:
 
 
 def _add_of_each_kind(archive: Path, number: int) -> None:
-    """Add a recording with a reference, and a file that is none."""
-    write_noise(archive / f"noise-{number}.wav", number)
-    (archive / f"notes-{number}.mp3").write_text(f"milk, eggs, {number} kg flour")
+    """Add a recording with a reference, and a file that is none, after all others of the archive.
+
+    The table `sources` has the position of a file among the others, as it was first seen.
+    """
+    place = f"z{number:02}"
+    write_noise(archive / place / "noise.wav", number)
+    (archive / place / "notes.mp3").write_text(f"milk, eggs, {number} kg flour")
     with (archive / "manifest.csv").open("a") as manifest:
-        manifest.write(f"noise-{number}.wav,en,Hello {number}.\n")
+        manifest.write(f"{place}/noise.wav,en,Hello {number}.\n")
 
 
 def _differences(
