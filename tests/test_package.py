@@ -1,134 +1,180 @@
-"""The wheel has all that Nightscribe needs outside its repository."""
+"""The package as a whole: its public face, what imports what, and what is pinned."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
+import re
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable
+import tomllib
+from fnmatch import fnmatch
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from nightscribe.airflow.readiness import DAGS
-from nightscribe.cli.airflow import dag_names
-from tests.nights import archive_of
+import nightscribe
+from nightscribe.__main__ import command
 
-pytest.importorskip("setuptools", minversion="77", reason="needs setuptools to build a wheel")
+# What imports what: `make lint` holds the contracts in pyproject.toml
 
-SOURCES = {"plugins/nightscribe": "nightscribe", "dags": "nightscribe/dags"}
-SOURCES |= {"models": "nightscribe/demo_model", "evaluation": "evaluation"}
 
-BAG = """
-import json, sys
-from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(sys.argv[1])
-print(json.dumps({"errors": bag.import_errors, "dags": {
-    dag_id: [dag.fileloc, len(dag.tasks)] for dag_id, dag in bag.dags.items()}}))
+def test_every_public_name_is_there() -> None:
+    assert sorted(nightscribe._MODULES) == sorted(nightscribe.__all__)
+    for name in nightscribe.__all__:
+        assert getattr(nightscribe, name).__module__.startswith("nightscribe.")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = nightscribe.nothing  # type: ignore[attr-defined]
+
+
+def test_importing_the_package_imports_nothing_heavy(repository: Path) -> None:
+    program = """
+import sys
+import nightscribe
+from nightscribe import Settings
+heavy = {"airflow", "duckdb", "numpy", "pyarrow", "torch", "whisper"}
+print(*sorted(heavy & sys.modules.keys()))
 """
+    assert python(repository, program).split() == []
 
 
-@pytest.fixture(scope="module")
-def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, since a build leaves files beside its sources."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for name in ("plugins", "dags", "models", "evaluation"):
-        leave = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(repository / name, folder / "copy" / name, ignore=leave)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(repository / name, folder / "copy")
-    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    command = [sys.executable, "-m", *build, f"--wheel-dir={folder}", "."]
-    subprocess.run(command, cwd=folder / "copy", check=True)
-    [built] = folder.glob("nightscribe-*-py3-none-any.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path) -> Path:
-    """The wheel's content, as pip puts it into a folder."""
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(wheel.parent / "installed")
-    return wheel.parent / "installed"
-
-
-@pytest.fixture
-def nightscribe(installed: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command of the wheel in an empty folder."""
-    kept = {name: value for name, value in os.environ.items() if "NIGHTSCRIBE" not in name}
-    environment = {**kept, "PYTHONPATH": str(installed), "AIRFLOW_HOME": str(tmp_path / "airflow")}
-
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-P", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == code, done.stderr
-        return done
-
-    return run
-
-
-def test_a_checkout_that_is_installed_has_the_dags_as_a_package_too() -> None:
-    assert dag_names() == sorted(DAGS)
-
-
-def test_every_file_of_the_library_is_in_the_wheel_and_nothing_else(
-    wheel: Path, repository: Path
-) -> None:
-    wanted = {
-        f"{target}/{path.relative_to(repository / source)}"
-        for source, target in SOURCES.items()
-        for path in (repository / source).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
-    }
-    with zipfile.ZipFile(wheel) as packed:
-        found = {name for name in packed.namelist() if ".dist-info/" not in name}
-    assert found == wanted
-
-
-def test_a_night_without_a_checkout(
-    nightscribe: Callable[..., subprocess.CompletedProcess[str]], installed: Path, tmp_path: Path
-) -> None:
-    archive = archive_of(tmp_path / "archive", ["english/en-01.flac", "german/de-01.flac"])
-    (archive / "manifest.csv").write_text("path,language,text\nen-01.flac,en,The doctor looks.\n")
-    place = nightscribe("-c", "import nightscribe; print(nightscribe.__file__)").stdout
-    assert place.startswith(str(installed))
-    command = ("-m", "nightscribe")
-    clip = str(archive / "en-01.flac")
-    nightscribe(*command, "transcribe", clip, "--model", "demo", "--output_format", "srt")
-    assert "doctor" in (tmp_path / "en-01.srt").read_text()
-    lake = ("--lake", str(tmp_path / "lake"))
-    nightscribe(*command, "run", "--archives", str(archive), *lake, "--model", "demo")
-    asked = nightscribe(
-        *command, "sql", *lake, "--format", "json", "SELECT count(*) AS n FROM transcripts"
+def python(repository: Path, program: str) -> str:
+    """What a program prints in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PYTHONPATH": str(repository / "plugins"), "PATH": "/usr/bin:/bin"},
     )
-    assert json.loads(asked.stdout) == [{"n": 2}]
-    assert "wer" in nightscribe(*command, "evaluate", *lake).stdout.lower()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_dag_files_that_import_the_package(
-    nightscribe: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+def test_the_command_line_starts_without_airflow_torch_and_whisper(repository: Path) -> None:
+    program = """
+import contextlib, io, sys
+import nightscribe, nightscribe.cli
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    nightscribe.cli.main(["--help"])  # imports every command
+assert "nightscribe.cli.transcribe" in sys.modules
+print(*sorted({"airflow", "torch", "whisper"} & sys.modules.keys()))
+"""
+    assert python(repository, program).split() == []
+
+
+def test_a_run_of_the_demo_is_planned_without_torch_and_whisper(repository: Path) -> None:
+    program = f"""
+import sys
+from nightscribe.stages.order import Order
+from nightscribe.settings import Settings
+Order(({str(repository / "samples")!r},), "demo", task="both").wanted(Settings())
+print(*sorted({{"torch", "whisper"}} & sys.modules.keys()))
+"""
+    assert python(repository, program).split() == []
+
+
+INNER = "nightscribe.whisper.batched."
+"""Modules of the batched engine, which are imported when it is called: they may import torch."""
+
+
+def test_every_module_imports_where_there_is_no_airflow(repository: Path) -> None:
+    program = f"""
+import importlib, pkgutil, sys
+sys.modules["airflow"] = None  # importing it fails
+import nightscribe
+names = [m.name for m in pkgutil.walk_packages(nightscribe.__path__, "nightscribe.")]
+names = [name for name in names if not name.startswith("nightscribe.airflow.")]
+inner = [name for name in names if name.startswith({INNER!r})]
+assert inner
+for name in sorted(set(names) - set(inner)):
+    importlib.import_module(name)
+print(len(names), *sorted({{"torch", "whisper"}} & sys.modules.keys()))
+for name in inner:
+    importlib.import_module(name)
+"""
+    count, *heavy = python(repository, program).split()
+    assert int(count) > 25
+    assert heavy == []
+
+
+# What is installed
+
+
+@pytest.fixture(scope="module")
+def project(repository: Path) -> dict[str, Any]:
+    """pyproject.toml."""
+    return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_direct_dependency_is_pinned_to_a_version_that_fits(
+    repository: Path, project: dict[str, Any]
 ) -> None:
-    folder = tmp_path / "dags"
-    install = ("-m", "nightscribe", "airflow", "install", "--dags-folder", str(folder))
-    assert "there is no folder" in nightscribe(*install, code=2).stderr
-    folder.mkdir()
-    assert nightscribe(*install, "--check", code=1).stdout.count("missing: ") == len(DAGS)
-    assert list(folder.iterdir()) == []
-    nightscribe(*install)
-    nightscribe(*install)
-    assert "5 of 5 files" in nightscribe(*install, "--check").stdout
-    found = json.loads(nightscribe("-c", BAG, str(folder)).stdout.splitlines()[-1])
-    assert found["errors"] == {}
-    assert found["dags"].keys() == set(DAGS)
-    for dag_id, (file, tasks) in found["dags"].items():
-        assert Path(file) == folder / f"{dag_id}.py"
-        assert tasks > 0
-    own = folder / "transcribe_upload.py"
-    own.write_text("# mine")
-    assert f"{own}: there already" in nightscribe(*install, code=2).stderr
-    assert own.read_text() == "# mine"
+    pins: dict[str, Version] = {}
+    for line in (repository / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, equals, version = line.partition("==")
+            assert equals, f"constraints.txt: {line!r} is no pin"
+            pins[canonicalize_name(name)] = Version(version)
+    table = project["project"]
+    extras = table["optional-dependencies"].values()
+    wanted = [Requirement(text) for group in (table["dependencies"], *extras) for text in group]
+    assert len(wanted) > 20
+    unpinned = [one.name for one in wanted if canonicalize_name(one.name) not in pins]
+    assert unpinned == []
+    misfits = [str(one) for one in wanted if pins[canonicalize_name(one.name)] not in one.specifier]
+    assert misfits == []
+
+
+def test_every_package_is_listed_for_installation(
+    repository: Path, project: dict[str, Any]
+) -> None:
+    listed = set(project["tool"]["setuptools"]["packages"])
+    found = {
+        ".".join(path.parent.relative_to(root).parts)
+        for root, package in roots_of(repository)
+        for path in (root / package).rglob("__init__.py")
+    }
+    # setuptools takes a folder of data for a package, too; the others lie at the top.
+    assert listed - found == {
+        *("nightscribe.web.static", "nightscribe.web.templates"),
+        *("nightscribe.dags", "nightscribe.demo_model"),
+    }
+    assert found <= listed
+
+
+def test_every_data_file_is_listed_for_installation(
+    repository: Path, project: dict[str, Any]
+) -> None:
+    listed = project["tool"]["setuptools"]["package-data"]
+    found = [
+        (".".join(path.parent.relative_to(root).parts), path.name)
+        for root, package in roots_of(repository)
+        for path in (root / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    assert ("evaluation.report", "report.html") in found
+    missing = [
+        (package, name)
+        for package, name in found
+        if not any(fnmatch(name, pattern) for pattern in listed.get(package, []))
+    ]
+    assert missing == []
+
+
+def roots_of(repository: Path) -> list[tuple[Path, str]]:
+    """Each package, with the folder that it lies in."""
+    return [(repository / "plugins", "nightscribe"), (repository, "evaluation")]
+
+
+def test_the_console_script_is_installed_and_tells_the_version(repository: Path) -> None:
+    [script] = entry_points(group="console_scripts", name="nightscribe")
+    assert script.load() is command
+    program = Path(sys.executable).parent / "nightscribe"
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"nightscribe {nightscribe.__version__}\n"
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", nightscribe.__version__)
