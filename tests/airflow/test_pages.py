@@ -243,11 +243,13 @@ def test_the_page_of_a_run_follows_it_until_it_is_done(
     plan(2)
     page = open_page("/nightscribe/", viewport={"width": 390, "height": 800})
     page.clock.install()
+    page.wait_for_timeout(2_500)  # the server looks for new rows every two seconds
     page.goto(f"{page.url}runs/transcribe_archives/{first['run_id']}")
     progress = page.locator("#progress")
     assert "1 of 2 batches, done at about" in progress.inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     plan(first["batches"])
+    page.wait_for_timeout(2_500)
     page.clock.fast_forward(25_000)
     page.get_by_text("1 of 1 batches, done at").wait_for()
     assert "UTC" not in progress.inner_text()  # in the reader's zone
