@@ -25,6 +25,12 @@ def test_rows_come_as_arrow_with_parameters(lake: Lake) -> None:
     assert read(lake, "SELECT $text AS said", text="hello").to_pylist() == [{"said": "hello"}]
 
 
+def test_a_parameter_may_be_called_like_a_view_which_is_then_not_opened(lake: Lake) -> None:
+    opened = "SELECT view_name FROM duckdb_views() WHERE view_name = $runs"
+    assert read(lake, opened, runs="runs").to_pylist() == []
+    assert read(lake, f"{opened} -- runs", runs="runs").num_rows == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -175,7 +175,8 @@ def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
         ConfigurationError: the text is not one statement, or the statement is not a query.
         duckdb.Error: the query fails.
     """
-    with connect(lake, views=re.findall(r"\w+", text)) as connection:
+    words = re.findall(r"(?<![$\w])\w+", text)  # a parameter may be called like a view
+    with connect(lake, views=words) as connection:
         return query(connection, text, parameters or None).to_arrow_table()
 
 
