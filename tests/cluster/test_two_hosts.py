@@ -206,7 +206,7 @@ def test_2_3_5_6_runs_that_race_make_the_tables_of_one_run(
         assert torn == 0, "transcripts without all of their segments"
         assert unfinished == 0, "batches without all of their transcripts"
         seen.add(visible)
-        time.sleep(1)
+        time.sleep(2)  # less than the nights need for two batches
     machines.finish(*racing)
     assert_same_tables(contents(lake), undisturbed[0])
     assert check(opened) == []
