@@ -185,6 +185,7 @@ def test_1_recordings_are_known_by_their_content(machines: Machines, tmp_path: P
     assert counts == {"recordings": 2, "transcripts": 2, "sources": 4}
 
 
+@pytest.mark.timeout(900)  # the nights wait while the reader looks
 def test_2_3_5_6_runs_that_race_make_the_tables_of_one_run(
     machines: Machines, archive: str, undisturbed: tuple[dict[str, pa.Table], float]
 ) -> None:
