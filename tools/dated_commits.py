@@ -1,4 +1,4 @@
-"""Commit rows to a Delta table at a time of one's choice, some fifty times as fast as delta-rs.
+"""Commit rows to a Delta table at a time of one's choice, some twenty times as fast as delta-rs.
 
 For lakes of many nights that are made in minutes: the file, its entry of the log and the times of
 both are as delta-rs would have written them then, see Delta's protocol

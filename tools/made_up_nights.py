@@ -51,10 +51,10 @@ class Pattern:
     def __init__(self, recordings: int) -> None:
         from nightscribe.lake.rows import rows_of
 
-        transcripts = [_transcript(f"{number:064}", "") for number in range(recordings)]
+        transcripts = [_transcript(f"{number:064}") for number in range(recordings)]
         segments = [_segment(row, index) for row in transcripts for index in range(SEGMENTS)]
         self._segments = rows_of("segments", segments)
-        self._batches = rows_of("batches", [_batch("", recordings)], "night")
+        self._batches = rows_of("batches", [_batch(recordings)], "night")
         self._transcripts = rows_of("transcripts", transcripts, "night")
 
     def attempt(
@@ -69,9 +69,6 @@ class Pattern:
             "created_at": [at],
         }
         transcripts = [uuid.uuid4().hex for _ in ids]
-        texts = [
-            f"What recording {one} says, in about as many words as a minute has." for one in ids
-        ]
         of_each = {name: values * len(ids) for name, values in own.items()}
         return Attempt(
             _with(
@@ -84,7 +81,7 @@ class Pattern:
                 self._transcripts,
                 transcript_id=transcripts,
                 recording_id=[*ids],
-                text=texts,
+                text=[_text(one) for one in ids],
                 sequence=[sequence] * len(ids),
                 **of_each,
             ),
@@ -191,9 +188,13 @@ def _source(night: int, number: int, recording_id: str) -> dict[str, Any]:
     }
 
 
-def _transcript(recording_id: str, attempt: str) -> dict[str, Any]:
+def _text(recording_id: str) -> str:
+    return f"What recording {recording_id} says, in about as many words as a minute has."
+
+
+def _transcript(recording_id: str) -> dict[str, Any]:
     return {
-        "transcript_id": uuid.uuid4().hex,
+        "transcript_id": "",
         "recording_id": recording_id,
         "model_id": MODEL,
         "task": "transcribe",
@@ -202,7 +203,7 @@ def _transcript(recording_id: str, attempt: str) -> dict[str, Any]:
         "options": "{}",
         "language": "en",
         "language_probability": 0.9,
-        "text": f"What recording {recording_id} says, in about as many words as a minute has.",
+        "text": _text(recording_id),
         "duration_s": 60.0,
         "avg_logprob": -0.2,
         "temperature": 0.0,
@@ -210,8 +211,8 @@ def _transcript(recording_id: str, attempt: str) -> dict[str, Any]:
         "engine": "batched",
         "precision": "float16",
         "versions": "{}",
-        "batch_id": attempt,
-        "attempt_id": attempt,
+        "batch_id": "",
+        "attempt_id": "",
     }
 
 
@@ -233,10 +234,10 @@ def _segment(transcript: dict[str, Any], index: int) -> dict[str, Any]:
     }
 
 
-def _batch(attempt: str, transcripts: int) -> dict[str, Any]:
+def _batch(transcripts: int) -> dict[str, Any]:
     return {
-        "attempt_id": attempt,
-        "batch_id": attempt,
+        "attempt_id": "",
+        "batch_id": "",
         "model_id": MODEL,
         "recordings": transcripts,
         "transcripts": transcripts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -83,6 +84,21 @@ def filled(name: str, **values: Any) -> dict[str, Any]:
 def add(lake: Lake, name: str, *rows: dict[str, Any]) -> None:
     """Commit rows, whatever else the table has."""
     lake.append(name, rows_of(name, list(rows), "run"))
+
+
+def add_plan(lake: Lake, at: datetime, **values: Any) -> None:
+    """Plan a run, `run`, at a time."""
+    row = filled("plans", **values) | {"run_id": "run", "created_at": at}
+    lake.append("plans", rows_of("plans", [row]))
+
+
+def add_batch(lake: Lake, name: str, at: datetime, **changes: Any) -> None:
+    """Commit a batch of that run, with a transcript, at a time."""
+    stamp = {"run_id": "run", "created_at": at}
+    row = attempt(f"attempt {name}", 1) | {"batch_id": name} | stamp | changes
+    lake.append("batches", rows_of("batches", [row]))
+    made = transcript(f"t-{name}", f"r-{name}", attempt_id=f"attempt {name}", batch_id=name)
+    lake.append("transcripts", rows_of("transcripts", [made | stamp]))
 
 
 def commit(lake: Lake, name: str, recordings: str, *, finish: bool = True) -> None:

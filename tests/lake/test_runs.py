@@ -12,7 +12,7 @@ from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
 from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import Lake
-from tests.lake.made_up import attempt, filled, transcript
+from tests.lake.made_up import add_batch, add_plan, attempt
 
 BEGUN = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)
 
@@ -25,17 +25,13 @@ def lake(tmp_path: Path) -> Lake:
 def planned(lake: Lake, **changes: Any) -> None:
     """A plan of 10 batches of 100 s each, for two workers of which each does 10 s a second."""
     values = {"model": "m", "transcripts": 10, "audio_s": 1_000.0, "batches": 10, "workers": 2}
-    row = filled("plans", **values | {"rtfx": 10.0} | changes)
-    lake.append("plans", rows_of("plans", [row | {"run_id": "run", "created_at": BEGUN}]))
+    add_plan(lake, BEGUN, **values | {"rtfx": 10.0} | changes)
 
 
 def done(lake: Lake, number: int, after_s: float, wall_s: float, **changes: Any) -> None:
     """A batch of the run that was committed so long after the plan."""
-    at = {"run_id": "run", "created_at": BEGUN + timedelta(seconds=after_s)}
-    row = attempt(f"a{number}", 1) | {"batch_id": f"b{number}", "wall_s": wall_s, "audio_s": 100.0}
-    lake.append("batches", rows_of("batches", [row | at | changes]))
-    made = transcript(f"t{number}", f"r{number}", attempt_id=f"a{number}", batch_id=f"b{number}")
-    lake.append("transcripts", rows_of("transcripts", [made | at]))
+    at = BEGUN + timedelta(seconds=after_s)
+    add_batch(lake, f"b{number}", at, **{"wall_s": wall_s, "audio_s": 100.0} | changes)
 
 
 def state(lake: Lake) -> dict[str, Any]:

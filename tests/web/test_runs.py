@@ -10,9 +10,8 @@ import pytest
 
 from nightscribe.lake.opening import open_lake
 from nightscribe.lake.reading import read
-from nightscribe.lake.rows import rows_of
 from nightscribe.lake.tables import Lake
-from tests.lake.made_up import attempt, filled, transcript
+from tests.lake.made_up import add_batch, add_plan
 from tests.web.conftest import Pages
 
 BEGUN = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)
@@ -22,15 +21,11 @@ BEGUN = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)
 def half_done(tmp_path: Path) -> Lake:
     """A lake in which a run of four batches has done two, on two workers."""
     lake = open_lake(str(tmp_path / "lake"))
-    plan = filled("plans", model="demo", transcripts=4, audio_s=7_200.0, batches=4, workers=2)
-    plan |= {"rtfx": 1.0, "run_id": "night", "created_at": BEGUN}
-    lake.append("plans", rows_of("plans", [plan]))
+    values = {"model": "demo", "transcripts": 4, "audio_s": 7_200.0, "batches": 4, "workers": 2}
+    add_plan(lake, BEGUN, **values, rtfx=1.0)
     for worker in ("first", "second"):
-        done = {"run_id": "night", "created_at": BEGUN + timedelta(seconds=900)}
-        row = attempt(worker, 1) | {"worker": f"{worker}:17", "audio_s": 1_800.0, "wall_s": 900.0}
-        lake.append("batches", rows_of("batches", [row | {"batch_id": worker} | done]))
-        made = transcript(f"t-{worker}", worker, attempt_id=worker) | done
-        lake.append("transcripts", rows_of("transcripts", [made]))
+        took = {"audio_s": 1_800.0, "wall_s": 900.0}
+        add_batch(lake, worker, BEGUN + timedelta(seconds=900), worker=f"{worker}:17", **took)
     return lake
 
 
@@ -40,7 +35,7 @@ def text_of(html: str) -> str:
 
 def test_a_run_that_goes_on(half_done: Lake, tmp_path: Path) -> None:
     client = Pages(tmp_path, half_done.uri).client
-    answer = client.get("/runs/transcribe_archives/night").text
+    answer = client.get("/runs/transcribe_archives/run").text
     assert '<progress max="4" value="2">' in answer
     assert "static/refresh.js" in answer
     said = text_of(answer)

@@ -45,8 +45,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
     lake = lake_of(arguments)
     wanted = """(len($kinds) = 0 OR list_contains($kinds, kind))
-        AND (len($run_ids) = 0 OR list_contains($run_ids, w.run_id))"""
-    chosen = {"kinds": arguments.kind, "run_ids": arguments.run}
+        AND (len($runs) = 0 OR list_contains($runs, w.run_id))"""
+    chosen = {"kinds": arguments.kind, "runs": arguments.run}
     rows = read(
         lake,
         f"""SELECT w.kind, w.missing_s, r.duration_s, w.detail, w.recording_id, archive, member
