@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nightscribe.errors import NightscribeError, Rejected
+    from nightscribe.evaluating import evaluate
+    from nightscribe.export.formats import render
     from nightscribe.lake.opening import open_lake
     from nightscribe.lake.reading import connect, read
     from nightscribe.lake.tables import Lake
@@ -27,35 +29,50 @@ if TYPE_CHECKING:
     from nightscribe.settings import Settings
     from nightscribe.stages.night import Night, run
     from nightscribe.stages.order import Order
+    from nightscribe.transcribing import transcribe
+    from nightscribe.whisper.contract import Failure, Transcript
+    from nightscribe.whisper.engines import load_model
 
 __all__ = [
+    "Failure",
     "Lake",
     "Night",
     "NightscribeError",
     "Order",
     "Rejected",
     "Settings",
+    "Transcript",
     "connect",
+    "evaluate",
+    "load_model",
     "open_lake",
     "open_recording",
     "read",
+    "render",
     "run",
+    "transcribe",
 ]
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Failure": "whisper.contract",
     "Lake": "lake.tables",
     "Night": "stages.night",
     "NightscribeError": "errors",
     "Order": "stages.order",
     "Rejected": "errors",
     "Settings": "settings",
+    "Transcript": "whisper.contract",
     "connect": "lake.reading",
+    "evaluate": "evaluating",
+    "load_model": "whisper.engines",
     "open_lake": "lake.opening",
     "open_recording": "recordings",
     "read": "lake.reading",
+    "render": "export.formats",
     "run": "stages.night",
+    "transcribe": "transcribing",
 }
 
 

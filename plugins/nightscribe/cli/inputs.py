@@ -25,7 +25,7 @@ from nightscribe.uris import is_web_url, shown_url
 if TYPE_CHECKING:
     from nightscribe.whisper.contract import Job, Request
 
-__all__ = ["Inputs", "require_distinct_stems", "shown", "stem_of"]
+__all__ = ["Inputs", "opened", "require_distinct_stems", "shown", "stem_of"]
 
 _STANDARD_INPUT = "-"
 # FFmpeg's protocols that need no slashes; the whisper command would hand these names to it.
@@ -51,7 +51,7 @@ class Inputs:
         for name in self._names:
             with ExitStack() as stack:
                 try:
-                    file = stack.enter_context(_opened(name, self._limits))
+                    file = stack.enter_context(opened(name, self._limits))
                     recording_id = content_id(file)
                 except Rejected as rejected:
                     self.skip(name, str(rejected))
@@ -104,7 +104,7 @@ def require_distinct_stems(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _opened(name: str, limits: ArchiveLimits) -> Iterator[BinaryIO]:
+def opened(name: str, limits: ArchiveLimits) -> Iterator[BinaryIO]:
     """Open an input as a seekable file, at its start.
 
     Raises:

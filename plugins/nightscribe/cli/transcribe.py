@@ -79,10 +79,9 @@ def execute(arguments: argparse.Namespace) -> int:
             continue
         if result.warning:
             print(f"{shown(name)}: {result.warning}", file=sys.stderr)
-        content = {"text": result.text, "segments": result.segments, "language": result.language}
         try:
             for fmt in chosen:
-                formats.write(content, fmt, stem_of(name), folder, word_options)
+                formats.write(result, fmt, stem_of(name), folder, word_options)
         except OSError as error:
             inputs.skip(name, f"{stem_of(name)}.{fmt} cannot be written: {error.strerror}")
     return 1 if inputs.skipped else 0

@@ -1,6 +1,7 @@
 """Transcripts as text, subtitles, TSV or JSON: the files that the `whisper` command writes.
 
-A transcript is what `whisper.transcribe` returns: a mapping with `text`, `language` and `segments`.
+A transcript is what `whisper.transcribe` returns, a mapping with `text`, `language` and `segments`,
+or a `Transcript`.
 A segment has `start` and `end` in seconds, `text` and, with word timestamps, `words`. For the same
 transcript and options, the files equal those of openai-whisper's writers (`whisper/utils.py`) byte
 for byte.
@@ -18,9 +19,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nightscribe.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from nightscribe.whisper.contract import Transcript
 
 __all__ = ["FORMATS", "Cue", "Word", "WordOptions", "cues", "render", "write"]
 
@@ -69,7 +73,9 @@ class Cue(NamedTuple):
 NO_WORD_OPTIONS = WordOptions()
 
 
-def render(result: Mapping[str, Any], fmt: str, options: WordOptions = NO_WORD_OPTIONS) -> str:
+def render(
+    result: Mapping[str, Any] | Transcript, fmt: str, options: WordOptions = NO_WORD_OPTIONS
+) -> str:
     """Render a transcript in one of `FORMATS`; returns the content of the file.
 
     Raises:
@@ -81,11 +87,12 @@ def render(result: Mapping[str, Any], fmt: str, options: WordOptions = NO_WORD_O
     """
     if fmt not in _RENDERERS:
         raise ConfigurationError(f"there is no format {fmt!r}: choose one of {', '.join(FORMATS)}")
-    return _RENDERERS[fmt](result, options)
+    content = result if isinstance(result, Mapping) else result.as_dict()
+    return _RENDERERS[fmt](content, options)
 
 
 def write(
-    result: Mapping[str, Any],
+    result: Mapping[str, Any] | Transcript,
     fmt: str,
     stem: str,
     directory: str | os.PathLike[str],

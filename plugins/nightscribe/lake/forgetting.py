@@ -20,7 +20,8 @@ import pyarrow as pa
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.reading import connect, read
 from nightscribe.lake.rows import rows_of
-from nightscribe.lake.tables import FORGOTTEN, Lake, deleted_up_to
+from nightscribe.lake.tables import Lake, deleted_up_to
+from nightscribe.lake.transactions import FORGOTTEN
 from nightscribe.uris import join_uri
 
 __all__ = [

@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -17,10 +17,12 @@ from nightscribe.errors import ConfigurationError
 from nightscribe.interruption import interruptible
 from nightscribe.lake.damage import explains
 from nightscribe.lake.read_only import ReadOnly
-from nightscribe.lake.tables import Lake
 from nightscribe.lake.views import create_views
 
-__all__ = ["connect", "count_rows", "query", "read"]
+if TYPE_CHECKING:
+    from nightscribe.lake.tables import Lake
+
+__all__ = ["connect", "count_rows", "query", "read", "relation"]
 
 # DuckDB may write below an allowed folder (COPY, EXPORT and ATTACH, also after EXPLAIN ANALYZE, and
 # COPY as the body of a WITH). So only statements that are known to read are run.
@@ -175,9 +177,26 @@ def read(lake: Lake, text: str, /, **parameters: Any) -> pa.Table:
         ConfigurationError: the text is not one statement, or the statement is not a query.
         duckdb.Error: the query fails.
     """
-    words = re.findall(r"(?<![$\w])\w+", text)  # a parameter may be called like a view
-    with connect(lake, views=words) as connection:
+    with connect(lake, views=_names_in(text)) as connection:
         return query(connection, text, parameters or None).to_arrow_table()
+
+
+@explains
+def relation(
+    lake: Lake, text: str, parameters: dict[str, Any] | None = None
+) -> duckdb.DuckDBPyRelation:
+    """Like `read`, but returns a relation, which keeps its connection and reads when it is used."""
+    connection = connect(lake, views=_names_in(text))
+    try:
+        return query(connection, text, parameters)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _names_in(text: str) -> list[str]:
+    """The words of a query, some of which may be views; a parameter may be called like one."""
+    return re.findall(r"(?<![$\w])\w+", text)
 
 
 @explains

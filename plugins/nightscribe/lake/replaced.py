@@ -18,7 +18,8 @@ from deltalake import DeltaTable, Transaction
 
 from nightscribe.interruption import interruptible
 from nightscribe.lake.keys import KEYS
-from nightscribe.lake.tables import REPLACED, Lake, Note, deleted_up_to
+from nightscribe.lake.tables import Lake, Note, deleted_up_to
+from nightscribe.lake.transactions import REPLACED
 
 __all__ = ["delete_replaced", "note_replaced"]
 

@@ -41,16 +41,10 @@ from nightscribe.lake.damage import check_log, lost_versions, overlooked_entry, 
 from nightscribe.lake.location import LakeLocation
 from nightscribe.lake.log import read_log
 from nightscribe.lake.published import published_versions
+from nightscribe.lake.reading import relation
 from nightscribe.lake.schema import ADDED_LATER, SEQUENCE, WRITTEN_SCHEMAS
 
-__all__ = ["FORGOTTEN", "REPLACED", "Lake", "Note", "deleted_up_to"]
-
-REPLACED = "nightscribe.replaced"
-"""Application-transaction id of commits that replace rows of `transcripts`, and of those that
-delete what belonged to them. Its version is that of the table `transcripts`."""
-
-FORGOTTEN = "nightscribe.forgotten"
-"""The same for segments of transcripts that were deleted and not replaced."""
+__all__ = ["Lake", "Note", "deleted_up_to"]
 
 Note: TypeAlias = Callable[[DeltaTable], tuple[dict[str, str], list[Transaction]]]
 """From the state that a commit replaces: metadata and transactions to record with the commit."""
@@ -71,6 +65,23 @@ class Lake(LakeLocation):
 
     # Table → the newest version whose log was examined: a listing of an object store takes time.
     _examined: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def sql(self, query: str, /, **parameters: Any) -> duckdb.DuckDBPyRelation:
+        """The rows of one query over the lake's views, as they are now.
+
+        The relation converts itself: `.df()` (pandas), `.pl()` (polars), `.to_arrow_table()`,
+        `.fetchall()`; in a notebook it shows its first rows. The query can only read, and only the
+        lake.
+
+        Args:
+            parameters: values for `$name` in the query
+
+        Raises:
+            ConfigurationError: the text is not one statement, or the statement is not a query.
+            duckdb.Error: the query fails.
+            LakeError: a table that it reads is damaged.
+        """
+        return relation(self, query, parameters or None)
 
     def table(self, name: str) -> DeltaTable:
         """The Delta table at its newest version.

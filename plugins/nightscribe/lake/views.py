@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -21,7 +21,10 @@ from nightscribe.lake.damage import check_files, lost_versions
 from nightscribe.lake.doubtful import DOUBTFUL
 from nightscribe.lake.published import published_versions
 from nightscribe.lake.schema import ADDED_COLUMNS, SCHEMAS
-from nightscribe.lake.tables import FORGOTTEN, REPLACED, Lake
+from nightscribe.lake.transactions import FORGOTTEN, REPLACED
+
+if TYPE_CHECKING:
+    from nightscribe.lake.tables import Lake
 
 __all__ = ["ROOT", "VIEWS", "create_views"]
 

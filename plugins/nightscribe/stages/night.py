@@ -41,7 +41,7 @@ class Night:
 def run(
     lake: Lake,
     order: Order,
-    settings: Settings,
+    settings: Settings | None = None,
     *,
     run_id: str | None = None,
     say: Callable[[str], None] = log.info,
@@ -50,9 +50,11 @@ def run(
     """Run all stages in this process. Raises what the stages raise.
 
     Args:
+        settings: default: those of the environment
         say: called with the one-line summary of each stage; default: log it
         engine: default: the engine that the settings name
     """
+    settings = settings or Settings()
     run_id = run_id or new_run_id()
     engine = engine or engine_named(settings.engine, slots=settings.slots)
     order.wanted(settings)  # reports mistakes before the archives are read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from nightscribe.whisper.official import (
 )
 from nightscribe.whisper.options import LARGEST_VOCABULARY, Options, tasks_of
 
-__all__ = ["Order", "checked_language"]
+__all__ = ["Order", "checked_language", "checked_options"]
 
 
 @dataclass(frozen=True)
@@ -50,27 +50,10 @@ class Order:
             refuse_web_url(archive)
         if self.limit is not None and self.limit < 1:
             raise ConfigurationError(f"limit {self.limit}: must be at least 1")
-        options = Options.from_mapping(self.options or {})
-        if mistake := options.mistake():
-            raise ConfigurationError(f"option {mistake}")
-        if options.speech_only:
-            check_installed()
         tasks = tasks_of(self.task)
         check_device_name(settings.device)
         model_id = model_id_of(self.model, settings.model_dir)
-        # The table of official models imports whisper and torch, which takes seconds.
-        known = None if self.model == DEMO else official_name(model_id)
-        if "translate" in tasks and not can_translate(known or self.model):
-            raise ConfigurationError(
-                f"model {self.model} was not trained to translate: choose medium or large-v3, or "
-                "the task transcribe"
-            )
-        if options.language is not None:
-            raise ConfigurationError("give the language as the run's `language`, not in `options`")
-        if self.language not in {"auto", "manifest"}:
-            options = options.with_language(checked_language(self.language))
-        if known is not None:
-            _check_official(known, options)
+        options = checked_options(self.model, model_id, tasks, self.language, self.options or {})
         return Wanted(
             model=self.model,
             model_id=model_id,
@@ -82,6 +65,34 @@ class Order:
             limit=self.limit,
             force=self.force,
         )
+
+
+def checked_options(
+    model: str, model_id: str, tasks: Sequence[str], language: str, given: Mapping[str, Any]
+) -> Options:
+    """The options of a run, with its language, if the model can do what is asked.
+
+    `language`: `auto`, `manifest`, or a language. Raises `ConfigurationError`.
+    """
+    options = Options.from_mapping(given)
+    if mistake := options.mistake():
+        raise ConfigurationError(f"option {mistake}")
+    if options.speech_only:
+        check_installed()
+    # The table of official models imports whisper and torch, which takes seconds.
+    known = None if model == DEMO else official_name(model_id)
+    if "translate" in tasks and not can_translate(known or model):
+        raise ConfigurationError(
+            f"model {model} was not trained to translate: choose medium or large-v3, or "
+            "the task transcribe"
+        )
+    if options.language is not None:
+        raise ConfigurationError("give the language as the run's `language`, not in `options`")
+    if language not in {"auto", "manifest"}:
+        options = options.with_language(checked_language(language))
+    if known is not None:
+        _check_official(known, options)
+    return options
 
 
 def _check_official(name: str, options: Options) -> None:

@@ -72,6 +72,10 @@ class Transcript:
     duration_s: float
     warning: str | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """What `whisper.transcribe` returns: `text`, `segments` and `language`."""
+        return {"text": self.text, "segments": self.segments, "language": self.language}
+
 
 @dataclass(frozen=True)
 class Failure:
