@@ -25,7 +25,7 @@ $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 # Without a target, nothing is installed.
 .DEFAULT_GOAL := help
 
-.PHONY: demo demo-model test cluster-test up down lint wheel clean setup constraints help
+.PHONY: demo demo-model test cluster-test up down notebook docs lint wheel clean setup constraints help
 
 demo: setup ## Run the nightly job on the sample archive in a private Airflow
 	@$(BIN)/python -m tools.demo
@@ -45,8 +45,14 @@ up: setup ## Start Airflow in the background, with its UI on http://127.0.0.1:80
 down: ## Stop the Airflow that `make up` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down; else echo "Airflow was not running: nothing is installed here"; fi
 
+notebook: $(VENV)/.notebook ## Open the notebooks in JupyterLab
+	@cd notebooks && ../$(BIN)/jupyter lab first_steps.ipynb
+
 lint: setup-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && PYTHONPATH=plugins:. $(BIN)/lint-imports
+
+docs: setup-dev ## Build the documentation as a site in site/
+	@$(BIN)/python -m tools.build_site
 
 wheel: setup ## Build the wheel into dist/
 	@$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
@@ -54,7 +60,7 @@ wheel: setup ## Build the wheel into dist/
 
 clean: ## Remove the virtual environment, the demo's lake, its Airflow and all caches
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down || true; fi
-	rm -rf $(VENV) .nightscribe .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info plugins/*.egg-info
+	rm -rf $(VENV) site notebooks/lake notebooks/two-models notebooks/rounded.pt notebooks/gate.toml .nightscribe .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info plugins/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(VENV)/.demo ## Create .venv and install Nightscribe
@@ -81,6 +87,12 @@ $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[s3,gcs,celery,vad,dev]'
 	@rm -rf nightscribe.egg-info # a second list of the same plugin, for Airflow
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.notebook: $(VENV)/.demo
+	@echo "installing JupyterLab into $(VENV) …"
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[notebook]'
+	@rm -rf nightscribe.egg-info # a second list of the same plugin, for Airflow
+	@touch $@
 
 help: ## List these commands (also without a target)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -10,7 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 python3.11 -m venv "$folder"
 "$folder/bin/pip" install --quiet --upgrade pip
 "$folder/bin/pip" install --quiet "torch==$torch"
-"$folder/bin/pip" install --quiet "torch==$torch" -e '.[s3,gcs,celery,vad,bench,dev]'
+"$folder/bin/pip" install --quiet "torch==$torch" -e '.[s3,gcs,celery,vad,notebook,bench,dev]'
 {
     echo "# Every version that Nightscribe is tested with, on Python 3.11. Made by: make constraints"
     # "+cpu" is a build of torch, not a version: the same pin is for machines with a GPU. The pin of

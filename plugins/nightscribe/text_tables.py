@@ -42,7 +42,15 @@ def table_text(
     for row in cells:
         table.add_row(*row)
     written = io.StringIO()
-    plain = Console(file=written, width=width, markup=False, highlight=False, emoji=False)
+    plain = Console(
+        file=written,
+        width=width,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        force_jupyter=False,  # in a kernel, it would show the table and write nothing
+        force_terminal=False,
+    )
     plain.print(table)
     return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())
 

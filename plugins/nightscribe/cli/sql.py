@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from nightscribe.cli.arguments import add_lake, lake_of
 from nightscribe.errors import ConfigurationError, LakeError, NightscribeError
-from nightscribe.interruption import interruptible
 from nightscribe.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -93,12 +92,10 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _write(rows: pa.Table, path: Path, fmt: str) -> None:
     """Write rows to a file. Uses another connection: the lake's connection must not write files."""
-    import duckdb
+    from nightscribe.lake.connections import new_connection
 
     # It writes rows that are in memory as a stream, so it spills nothing.
-    with interruptible(duckdb.connect()) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
+    with new_connection() as connection:
         connection.register("result", rows)
         connection.execute(f"COPY result TO $path ({_COPY_OPTIONS[fmt]})", {"path": str(path)})
     if fmt == "json":

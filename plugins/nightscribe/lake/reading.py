@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from nightscribe.errors import ConfigurationError
-from nightscribe.interruption import interruptible
+from nightscribe.lake.connections import new_connection
 from nightscribe.lake.damage import explains
 from nightscribe.lake.read_only import ReadOnly
 from nightscribe.lake.views import create_views
@@ -57,10 +57,7 @@ def connect(
         spill_to: folder for these; default: a new one in the temporary folder
         spill_limit: size of that folder, such as "1GB"; a query that needs more fails
     """
-    connection = interruptible(duckdb.connect())
-    connection.execute("SET TimeZone = 'UTC'")
-    # DuckDB prints it among the rows on standard output, whoever reads them.
-    connection.execute("SET enable_progress_bar = false")
+    connection = new_connection()
     # DuckDB's default is `.tmp` in the working folder. It creates and removes the folder itself.
     folder = spill_to or Path(tempfile.gettempdir(), f"nightscribe-duckdb-{uuid.uuid4().hex}")
     connection.execute(f"SET temp_directory = {_quoted(str(folder))}")

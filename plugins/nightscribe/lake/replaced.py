@@ -12,11 +12,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable, Transaction
 
-from nightscribe.interruption import interruptible
+from nightscribe.lake.connections import new_connection
 from nightscribe.lake.keys import KEYS
 from nightscribe.lake.tables import Lake, Note, deleted_up_to
 from nightscribe.lake.transactions import REPLACED
@@ -96,8 +95,7 @@ def _rows(
     files = lake.files("transcripts", transcripts)
     if not files:
         return []
-    with interruptible(duckdb.connect()) as connection:
-        connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
+    with new_connection() as connection:
         if not lake.is_local:
             connection.register_filesystem(lake.filesystem)
         connection.register("given", given)

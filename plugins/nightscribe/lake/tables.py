@@ -36,7 +36,7 @@ from deltalake.table import TableMerger
 
 from nightscribe.errors import BusyError, LakeError
 from nightscribe.faults import reason_of
-from nightscribe.interruption import interruptible
+from nightscribe.lake.connections import new_connection
 from nightscribe.lake.damage import check_log, lost_versions, overlooked_entry, table_fault
 from nightscribe.lake.location import LakeLocation
 from nightscribe.lake.log import read_log
@@ -334,8 +334,7 @@ class Lake(LakeLocation):
             return rows
         same = " AND ".join(f'known."{c}" IS NOT DISTINCT FROM new_rows."{c}"' for c in key)
         columns = ", ".join(f'"{c}"' for c in key)
-        with interruptible(duckdb.connect()) as connection:
-            connection.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
+        with new_connection() as connection:
             if not self.is_local:
                 connection.register_filesystem(self.filesystem)
             connection.register("new_rows", rows)

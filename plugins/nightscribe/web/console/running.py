@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from nightscribe.lake.connections import new_connection
 from nightscribe.lake.reading import query
 from nightscribe.web.console.limits import QueryLimits
 
@@ -87,9 +88,7 @@ def _copy(
     rows: duckdb.DuckDBPyRelation, cells: list[str], options: str, path: Path, limits: QueryLimits
 ) -> None:
     """Write rows with another connection: the lake's connection must not write files."""
-    with duckdb.connect() as writer:
-        writer.execute("SET TimeZone = 'UTC'")
-        writer.execute("SET enable_progress_bar = false")  # see `lake.reading.connect`
+    with new_connection() as writer:
         writer.execute(f"SET memory_limit = '{limits.memory_mib // 2}MiB'")
         writer.execute("SET threads = 1")
         writer.register("result", rows.to_arrow_reader(_BATCH))
