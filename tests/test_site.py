@@ -10,7 +10,6 @@ import pytest
 import nightscribe
 from tools.build_site import BrokenLink, build, collect
 
-
 COPIED = {"docs", "zensical.toml"}
 """Not linked: the tests change the pages, and Zensical builds beside the file that it reads."""
 

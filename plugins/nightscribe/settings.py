@@ -35,6 +35,8 @@ DEVICE = re.compile(r"auto|cpu|cuda(?::\d+)?")
 CHOOSE_DEVICE = "choose auto, cpu, cuda or cuda:N"
 CHOOSE_LANGUAGE = "choose auto, manifest, or a language that Whisper knows, such as en or Spanish"
 
+TIME_OF_DAY = r"([01]\d|2[0-3]):[0-5]\d"
+
 MANUAL = "none"
 """Value of `NIGHTSCRIBE_SCHEDULE` for a DAG that only people start."""
 
@@ -199,7 +201,7 @@ class Settings(_FromEnvironment):
     )
     done_by: str = Field(
         "",
-        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        pattern=rf"^({TIME_OF_DAY})?$",
         description="time of day in UTC, such as `06:00`, by which a night should be done: "
         "transcribe_archives then has the task `forecast`, which fails if what is planned takes "
         "longer",

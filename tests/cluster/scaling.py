@@ -106,6 +106,7 @@ def _measured(folder: Path, workers: int, minutes: float) -> dict[str, str]:
         "night, s": f"{night_s:.0f}",
         "from the first batch to the last, s": f"{span_s:.0f}",
         "engines at work": f"{engine_s / (workers * span_s):.1%}",
+        "of the whole night": f"{engine_s / (workers * night_s):.1%}",
         "a batch besides, s": f"{(task_s - engine_s) / len(batches):.1f}",
         "a batch waits, s": f"{statistics.median(waits):.1f}",
         "cores busy": f"{busy_s / night_s:.2f} of {os.cpu_count()}",

@@ -88,7 +88,7 @@ def add(lake: Lake, name: str, *rows: dict[str, Any]) -> None:
 
 def add_plan(lake: Lake, at: datetime, **values: Any) -> None:
     """Plan a run, `run`, at a time."""
-    row = filled("plans", **values) | {"run_id": "run", "created_at": at}
+    row = {"run_id": "run", "created_at": at} | filled("plans", **values)
     lake.append("plans", rows_of("plans", [row]))
 
 

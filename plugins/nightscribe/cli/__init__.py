@@ -40,6 +40,7 @@ _CLOSED_PIPE = 141  # as of a program that SIGPIPE ends: 128 + 13
 COMMANDS = (
     "transcribe",
     "scan",
+    "plan",
     "run",
     "warnings",
     "doubtful",

@@ -264,6 +264,12 @@ PLANS = pa.schema(
             "seconds of audio per second of one worker, as measured before; null if the model has "
             "never run",
         ),
+        _column(
+            "expected_s",
+            pa.float64(),
+            "time from this row to the last commit, as it was expected from that speed and earlier "
+            "runs, s; null if the model has never run",
+        ),
         _RUN_ID,
         _CREATED_AT,
     ]
@@ -612,6 +618,7 @@ ADDED_COLUMNS: dict[str, frozenset[str]] = {
         {"variety", "limit_points", "sampling_unit", "sampling_units", "needed_units"}
     ),
     "utterance_errors": frozenset({"variety"}),
+    "plans": frozenset({"expected_s"}),
 }
 """Table → columns that the table of an older lake of the same format may not have.
 

@@ -180,7 +180,8 @@ VIEWS: dict[str, tuple[str, str]] = {
         "How far each run is that had something to transcribe, and about when it is done. At first "
         "that follows from the speed of a worker, later from what the run has done a second.",
         """SELECT run_id, planned_at, model, batches, batches_done, transcripts, transcripts_done,
-             rejections, audio_s, audio_done_s, workers, expected_rtfx, rtfx,
+             rejections, audio_s, audio_done_s, workers, expected_rtfx, rtfx, expected_s,
+             CASE WHEN batches_done >= batches THEN epoch(last_commit - planned_at) END AS took_s,
              CASE WHEN batches_done >= batches THEN last_commit
                WHEN batches_done >= 3 * workers THEN last_commit + to_seconds(
                  left_s * epoch(last_commit - first_begun) / nullif(audio_done_s, 0))
@@ -189,7 +190,8 @@ VIEWS: dict[str, tuple[str, str]] = {
              END AS done_at
            FROM (
              SELECT run_id, p.created_at AS planned_at, model, batches, transcripts, p.audio_s,
-               workers, p.rtfx AS expected_rtfx, coalesce(batches_done, 0) AS batches_done,
+               workers, p.rtfx AS expected_rtfx, expected_s,
+               coalesce(batches_done, 0) AS batches_done,
                coalesce(transcripts_done, 0)::BIGINT AS transcripts_done,
                coalesce(b.rejections, 0)::BIGINT AS rejections,
                coalesce(b.audio_s, 0.0) AS audio_done_s, first_begun, last_commit,

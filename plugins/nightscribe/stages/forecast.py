@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "due_at", "forecast"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,11 @@ def forecast(
         done_by: time of day in UTC, `HH:MM`; the night is due at the first one after it started
         started: when the run started
     """
+    return Forecast(audio_s, rtfx, workers, now.astimezone(UTC), due_at(done_by, started))
+
+
+def due_at(done_by: str, started: datetime) -> datetime:
+    """The first time of day `done_by` (UTC, `HH:MM`) after a run has started."""
     started = started.astimezone(UTC)
     due = datetime.combine(started.date(), time.fromisoformat(done_by), UTC)
-    if due <= started:
-        due += timedelta(days=1)
-    return Forecast(audio_s, rtfx, workers, now.astimezone(UTC), due)
+    return due if due > started else due + timedelta(days=1)

@@ -84,6 +84,46 @@ class Pending:
         for rows in _whole_groups(found.to_arrow_reader(_ROWS)):
             yield self._grouped(rows)
 
+    def by_language(self, edges_days: Sequence[float]) -> list[tuple[str | None, list[float]]]:
+        """Seconds of audio per language and age, counted once per task.
+
+        The language is that of a reference, of a transcript by any model, or of the manifest; None
+        if nothing says it. The age is the time since the lake first saw a source of the recording.
+
+        Args:
+            edges_days: ascending; the ages are below the first edge, …, from the last edge on
+
+        Returns:
+            for each language, the one with most audio first, the seconds of each age
+        """
+        ages = "1" + "".join(
+            f" + (age_s >= {86_400 * float(days)})::INTEGER" for days in edges_days
+        )
+        sums = ", ".join(
+            f"coalesce(sum(duration_s) FILTER (age = {number}), 0)"
+            for number in range(1, len(edges_days) + 2)
+        )
+        rows = self._connection.execute(
+            f"""WITH ids AS (SELECT recording_id, sum(duration_s) AS duration_s
+                             FROM described GROUP BY recording_id),
+                 seen AS (SELECT recording_id, epoch(now() - min(created_at)) AS age_s,
+                            min(language_hint) AS hint
+                          FROM present_sources SEMI JOIN ids USING (recording_id)
+                          GROUP BY recording_id),
+                 stated AS (SELECT recording_id, min(language) AS language FROM reference_texts
+                            SEMI JOIN ids USING (recording_id) GROUP BY recording_id),
+                 heard AS (SELECT recording_id, max_by(language, created_at) AS language
+                           FROM transcripts SEMI JOIN ids USING (recording_id)
+                           GROUP BY recording_id)
+                SELECT language, {sums} FROM (
+                  SELECT coalesce(stated.language, heard.language, hint) AS language, duration_s,
+                    {ages} AS age
+                  FROM ids JOIN seen USING (recording_id)
+                  LEFT JOIN stated USING (recording_id) LEFT JOIN heard USING (recording_id))
+                GROUP BY language ORDER BY sum(duration_s) DESC, language"""
+        ).fetchall()
+        return [(language, list(seconds)) for language, *seconds in rows]
+
     def _grouped(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """One row per transcript, from rows with one source of a transcript each."""
         starts = _starts(rows)

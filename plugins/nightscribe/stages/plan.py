@@ -28,6 +28,7 @@ from nightscribe.lake.tables import Lake
 from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
 from nightscribe.stages.cutting import cut_rows
+from nightscribe.stages.estimate import besides_s, estimate
 from nightscribe.stages.expected_speed import batch_audio_s, speed_of
 from nightscribe.stages.order import Order
 from nightscribe.stages.pending import PENDING, Wanted, pending
@@ -135,17 +136,24 @@ def plan_run(
         max_batches=max_batches,
         workers=workers,
     )
-    planned = replace(planned, rtfx=settings.expected_rtfx or speed.measured)
+    rtfx = settings.expected_rtfx or speed.measured
+    planned = replace(planned, rtfx=rtfx)
     if planned.specs:
+        batches = len(planned.specs)
+        expected_s = None
+        if rtfx:
+            time = estimate(planned.audio_s, batches, workers, besides_s(lake), rtfx)
+            expected_s = time.expected_s
         row = {
             "model_id": wanted.model_id,
             "model": wanted.model,
             "recordings": planned.recordings,
             "transcripts": planned.transcripts,
             "audio_s": planned.audio_s,
-            "batches": len(planned.specs),
+            "batches": batches,
             "workers": workers,
             "rtfx": planned.rtfx,
+            "expected_s": expected_s,
         }
         lake.upsert("plans", rows_of("plans", [row], run_id), KEYS["plans"])
     return planned
