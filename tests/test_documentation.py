@@ -43,11 +43,13 @@ def pages(repository: Path) -> list[Path]:
     others = (
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "SECURITY.md",
         "deploy/kubernetes/README.md",
         "models/README.md",
         "samples/README.md",
     )
-    return [*documents(repository), *(repository / name for name in others)]
+    decisions = sorted((repository / "docs" / "decisions").glob("*.md"))
+    return [*documents(repository), *decisions, *(repository / name for name in others)]
 
 
 def commands_of(text: str) -> Iterator[list[str]]:

@@ -28,6 +28,7 @@ PAGES = (
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "deploy/kubernetes/README.md",
     "models/README.md",
     "samples/README.md",
@@ -51,7 +52,8 @@ def collect(root: Path, folder: Path) -> None:
     the site is built.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    pages = [*PAGES, *(f"docs/{path.name}" for path in sorted((root / "docs").glob("*.md")))]
+    documents = sorted((root / "docs").rglob("*.md"))
+    pages = [*PAGES, *(str(path.relative_to(root)) for path in documents)]
     notebooks = [f"notebooks/{path.stem}" for path in sorted((root / "notebooks").glob("*.ipynb"))]
     for page in pages:
         _write(folder / page, (root / page).read_text(encoding="utf-8"))
