@@ -46,7 +46,7 @@ down: ## Stop the Airflow that `make up` started
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down; else echo "Airflow was not running: nothing is installed here"; fi
 
 notebook: $(VENV)/.notebook ## Open the notebooks in JupyterLab
-	@cd notebooks && ../$(BIN)/jupyter lab first_steps.ipynb
+	@cd notebooks && PATH="$(abspath $(BIN)):$$PATH" jupyter lab first_steps.ipynb
 
 lint: setup-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && PYTHONPATH=plugins:. $(BIN)/lint-imports

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import whisper
 
@@ -145,7 +146,8 @@ def test_the_engine_of_the_settings_is_used(demo_checkpoint: Path, archive: Path
         ({"task": "both"}, "choose transcribe or translate"),
         ({"language": "Klingon"}, "'Klingon'"),
         ({"language": "manifest"}, "only archives have one"),
-        ({"sample_rate": 0}, "positive number of Hz"),
+        ({"sample_rate": 0}, "whole number of Hz"),
+        ({"sample_rate": 2**33}, "whole number of Hz"),
         ({"beam_width": 5}, "unknown option 'beam_width'"),
         ({"suppress_tokens": "60000"}, "no token 60000|no Whisper checkpoint"),
     ],
@@ -165,6 +167,7 @@ def test_a_mistake_is_reported_before_anything_is_read(
         (np.full(16_000, np.nan), "no numbers or infinite"),
         (np.zeros(16_000, np.int64), "int64.*16-bit integers"),
         (7, "audio of type int: give a path"),
+        ("-", "sys.stdin.buffer"),
         ([0.0, 0.1], "audio of type float: give a path"),
         (io.StringIO("text"), "open it for bytes"),
     ],
@@ -179,6 +182,28 @@ def test_what_is_no_audio_is_an_error_of_the_caller(
 def test_a_pipe_must_be_read_by_the_caller(model: LoadedModel) -> None:
     with pytest.raises(ConfigurationError, match="open it for bytes and for seeking"):
         list(transcribe(sys.stdout, model))  # type: ignore[arg-type]
+
+
+def test_paths_may_come_as_a_column_or_an_array(model: LoadedModel, archive: Path) -> None:
+    paths = [str(archive / name) for name in ENGLISH[:2]]
+    expected = texts(transcribe(paths, model))
+    assert texts(transcribe(pandas.Series(paths), model)) == expected
+    assert texts(transcribe(np.array(paths), model)) == expected
+
+
+def test_an_input_that_cannot_be_opened_does_not_end_the_others(
+    model: LoadedModel, archive: Path
+) -> None:
+    closed = (archive / ENGLISH[0]).open("rb")
+    closed.close()
+    found = texts(transcribe(["a\0b", closed, archive / ENGLISH[0]], model))
+    assert found[:2] == [Reason.UNREADABLE, Reason.UNREADABLE]
+    assert found[2:] == texts(transcribe(archive / ENGLISH[0], model))
+
+
+def test_integers_may_have_either_byte_order(model: LoadedModel, archive: Path) -> None:
+    samples = (whisper.load_audio(str(archive / ENGLISH[0])) * 32768).astype(np.int16)
+    assert texts(transcribe(samples.astype(">i2"), model)) == texts(transcribe(samples, model))
 
 
 def test_no_inputs_give_no_results(model: LoadedModel) -> None:

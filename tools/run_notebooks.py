@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
         notebook,
         timeout=_CELL_S,
         kernel_name="python3",
+        coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )
     # `!nightscribe …` in a cell is the command of this environment.
@@ -49,14 +51,28 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def clear(folder: Path) -> None:
+    """Remove what the notebooks have made in a folder."""
+    for name in ("lake", "two-models"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("rounded.pt", "gate.toml"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def main() -> int:
     """Run them; returns 1 if a cell failed."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     paths = [NOTEBOOKS / f"{name}.ipynb" for name in ORDER]
     parser.add_argument("notebooks", nargs="*", type=Path, default=paths)
-    parser.add_argument("--into", type=Path, metavar="FOLDER", help="where the copies go and run")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FOLDER",
+        help="where the copies go and run: a folder beside one with the samples",
+    )
     arguments = parser.parse_args()
+    clear(arguments.into or NOTEBOOKS)
     for path in arguments.notebooks:
         folder = arguments.into or path.parent
         print(f"{path.name} …", flush=True)

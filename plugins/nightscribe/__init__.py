@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nightscribe.errors import NightscribeError, Rejected
     from nightscribe.evaluating import evaluate
-    from nightscribe.export.formats import render
+    from nightscribe.export.formats import WordOptions, render
     from nightscribe.lake.opening import open_lake
     from nightscribe.lake.reading import connect, read
     from nightscribe.lake.tables import Lake
@@ -30,18 +30,20 @@ if TYPE_CHECKING:
     from nightscribe.stages.night import Night, run
     from nightscribe.stages.order import Order
     from nightscribe.transcribing import transcribe
-    from nightscribe.whisper.contract import Failure, Transcript
+    from nightscribe.whisper.contract import Failure, LoadedModel, Transcript
     from nightscribe.whisper.engines import load_model
 
 __all__ = [
     "Failure",
     "Lake",
+    "LoadedModel",
     "Night",
     "NightscribeError",
     "Order",
     "Rejected",
     "Settings",
     "Transcript",
+    "WordOptions",
     "connect",
     "evaluate",
     "load_model",
@@ -58,12 +60,14 @@ __version__ = "0.1.0"
 _MODULES = {
     "Failure": "whisper.contract",
     "Lake": "lake.tables",
+    "LoadedModel": "whisper.contract",
     "Night": "stages.night",
     "NightscribeError": "errors",
     "Order": "stages.order",
     "Rejected": "errors",
     "Settings": "settings",
     "Transcript": "whisper.contract",
+    "WordOptions": "export.formats",
     "connect": "lake.reading",
     "evaluate": "evaluating",
     "load_model": "whisper.engines",

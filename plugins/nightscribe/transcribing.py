@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import wave
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
@@ -30,6 +31,8 @@ Audio: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | np.ndarray[Any, 
 
 _LOUDEST = 2.0
 """Largest sample that is taken for a float in [-1, 1): resampling may exceed 1 a little."""
+
+_RATES = range(1_000, 1_000_000)
 
 _MOST_BYTES = 2**32 - 1024  # of the samples in a WAV file, whose header has 32 bits for them
 
@@ -57,12 +60,15 @@ def transcribe(
         task: `transcribe`, or `translate` (into English)
         language: `auto` (Whisper detects it), a code or an English name
         sample_rate: of arrays, in Hz; files state theirs
-        settings: device, precision, engine, slots and limits; default: those of the environment
+        settings: device, precision, engine, slots and limits; default: those of the environment.
+            A loaded model keeps its device and precision. From its first use on, its weights belong
+            to the batched engine
         options: Whisper's decoding options, such as `word_timestamps=True` or `beam_size=5`
 
-    Returns:
-        A `Transcript` with `text`, `segments`, `language` and `duration_s`, or a `Failure` with
-        `reason` and `detail` for an input that cannot be transcribed
+    Yields:
+        a `Transcript` with `text`, `segments`, `language` and `duration_s`, or a `Failure` with
+        `reason` and `detail` for an input that cannot be transcribed. The failure of one that
+        cannot be opened is yielded with the next transcript, or at the end
 
     Raises:
         ConfigurationError: the task, the language, an option or the kind of an input is wrong.
@@ -78,8 +84,11 @@ def transcribe(
         raise ConfigurationError(f"task {task!r}: choose {' or '.join(TASKS)}")
     if language == "manifest":
         raise ConfigurationError("language 'manifest': only archives have one; choose auto")
-    if sample_rate <= 0:
-        raise ConfigurationError(f"sample_rate {sample_rate}: must be a positive number of Hz")
+    if sample_rate not in _RATES:
+        raise ConfigurationError(
+            f"sample_rate {sample_rate}: must be a whole number of Hz from {_RATES.start} to "
+            f"{_RATES.stop - 1}"
+        )
     name = model.name if isinstance(model, LoadedModel) else model or settings.model
     loaded = model if isinstance(model, LoadedModel) else None
     model_id = loaded.model_id if loaded else model_id_of(name, settings.model_dir)
@@ -107,15 +116,21 @@ class _Reading:
     def requests(self) -> Iterator[Request]:
         """A request for each input that can be read; each is open until the next is drawn."""
         for position, audio in enumerate(self._inputs):
-            try:
-                with self._open(audio) as file:
+            with ExitStack() as stack:
+                try:
+                    file = stack.enter_context(self._open(audio))
                     recording_id = content_id(file)
-                    self._waiting[recording_id].append(position)
-                    yield Request(recording_id, file, (self._job,))
-            except Rejected as rejected:
-                self._fail(position, rejected.reason, rejected.detail)
-            except OSError as error:
-                self._fail(position, Reason.UNREADABLE, error.strerror or str(error))
+                except Rejected as rejected:
+                    self._fail(position, rejected.reason, rejected.detail)
+                    continue
+                except OSError as error:
+                    self._fail(position, Reason.UNREADABLE, error.strerror or str(error))
+                    continue
+                except ValueError as error:  # a path with a zero byte, or a file that is closed
+                    self._fail(position, Reason.UNREADABLE, str(error))
+                    continue
+                self._waiting[recording_id].append(position)
+                yield Request(recording_id, file, (self._job,))
 
     def in_order(self, results: Iterator[Transcript | Failure]) -> Iterator[Transcript | Failure]:
         """The results, each as soon as it and those before it have finished."""
@@ -133,7 +148,9 @@ class _Reading:
     def _open(self, audio: Audio) -> AbstractContextManager[BinaryIO]:
         """An input as a seekable file, at its start."""
         if isinstance(audio, str | os.PathLike):
-            return opened(os.fspath(audio), self._limits)
+            if (path := os.fsdecode(audio)) == "-":
+                raise ConfigurationError("audio '-': give sys.stdin.buffer.read(), or a path")
+            return opened(path, self._limits)
         if isinstance(audio, bytes | bytearray | memoryview):
             return io.BytesIO(audio)
         if hasattr(audio, "__array__"):
@@ -147,15 +164,16 @@ class _Reading:
 
 
 def _are_several(audio: object) -> bool:
-    """Whether this gives inputs. A text, bytes, an open file and an array iterate, but are one."""
+    """Whether this gives inputs. A text, bytes, an open file and samples iterate, but are one."""
+    if hasattr(audio, "__array__"):
+        return np.asarray(audio).dtype.kind in "OUST"  # of paths, such as a column of a data frame
     one = (str, os.PathLike, bytes, bytearray, memoryview)
-    return isinstance(audio, Iterable) and not (
-        isinstance(audio, one) or hasattr(audio, "read") or hasattr(audio, "__array__")
-    )
+    return isinstance(audio, Iterable) and not (isinstance(audio, one) or hasattr(audio, "read"))
 
 
 def _from_its_start(file: Any) -> BinaryIO:
-    if isinstance(file, io.TextIOBase) or not (hasattr(file, "seekable") and file.seekable()):
+    text = isinstance(file, io.TextIOBase | codecs.StreamReaderWriter)
+    if text or not (hasattr(file, "seekable") and file.seekable()):
         raise ConfigurationError(f"{file!r}: open it for bytes and for seeking, or give its bytes")
     file.seek(0)
     return cast(BinaryIO, file)
@@ -168,12 +186,12 @@ def _wave_file(samples: np.ndarray[Any, Any], sample_rate: int) -> io.BytesIO:
         raise ConfigurationError(f"{shape}: give one channel, an array of shape (n,)")
     if not samples.size:
         raise Rejected(Reason.EMPTY_FILE, "the array has no samples")
-    if samples.dtype != np.int16:
+    if samples.dtype.kind != "i" or samples.dtype.itemsize != 2:
         if samples.dtype.kind != "f":
             raise ConfigurationError(f"{shape}: give floats in [-1, 1), or 16-bit integers")
         if not np.isfinite(samples).all():
             raise ConfigurationError(f"{shape}: some are no numbers or infinite")
-        if samples.size and np.abs(samples).max() > _LOUDEST:
+        if np.abs(samples).max() > _LOUDEST:
             raise ConfigurationError(
                 f"{shape}, up to {np.abs(samples).max():g}: floats must be in [-1, 1); divide "
                 f"those of 16 bits by {FULL_SCALE:g}"

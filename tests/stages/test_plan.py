@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ from nightscribe.manifests.annotate import finish_manifests
 from nightscribe.settings import Settings
 from nightscribe.stages.expected_speed import CPU_RTFX, GPU_RTFX, batch_audio_s, speed_of
 from nightscribe.stages.ingest import ingest
-from nightscribe.stages.pending import Wanted
+from nightscribe.stages.pending import Wanted, pending
 from nightscribe.stages.plan import (
     Plan,
     cut,
@@ -34,6 +35,7 @@ from nightscribe.stages.run_ids import work_folder
 from nightscribe.stages.scan import scan
 from nightscribe.uris import canonical_uri
 from nightscribe.whisper.options import Options
+from tests.lake.made_up import add, filled, transcript
 from tests.nights import write_noise
 
 DEMO = Wanted("demo", "m" * 64, ("transcribe",), Options())
@@ -444,3 +446,36 @@ def test_first_night_on_an_automatic_device_is_cut_for_the_gpu_of_this_machine(
 ) -> None:
     assert speed_of(lake, DEMO.model_id, "auto", gpus=gpu).expected == GPU_RTFX
     assert speed_of(lake, DEMO.model_id, "auto", gpus=no_gpu).expected == CPU_RTFX
+
+
+# What is pending, by language and age
+
+
+def test_pending_audio_is_told_apart_by_language_and_age(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    now = datetime.now(UTC)
+    for name, days, hours, hint in (
+        ("a", 0.5, 1.0, "de"),
+        ("b", 3, 2.0, "de"),
+        ("c", 10, 4.0, None),
+        ("d", 40, 8.0, "fr"),
+    ):
+        stamp = {"run_id": "run", "created_at": now - timedelta(days=days)}
+        recording = {"recording_id": name, "duration_s": hours * 3600}
+        source = {"recording_id": name, "archive": "file:///a", "member": f"{name}.wav"}
+        lake.append(
+            "recordings", rows_of("recordings", [filled("recordings", **recording) | stamp])
+        )
+        source |= {"collection": "file:///a", "language_hint": hint}
+        lake.append("sources", rows_of("sources", [filled("sources", **source) | stamp]))
+    reference = filled("reference_texts", recording_id="d", language="es", task="transcribe")
+    lake.append("reference_texts", rows_of("reference_texts", [reference], "run"))
+    add(lake, "transcripts", transcript("t", "c", model_id="other", language="zh"))
+    both = replace(DEMO, tasks=("transcribe", "translate"))
+    with pending(lake, both) as missing:
+        found = missing.by_language((1, 7, 30))
+    assert found == [
+        ("es", [0, 0, 0, 2 * 8.0 * 3600]),  # the reference, not the manifest's language
+        ("zh", [0, 0, 2 * 4.0 * 3600, 0]),  # as another model has detected
+        ("de", [2 * 1.0 * 3600, 2 * 2.0 * 3600, 0, 0]),
+    ]

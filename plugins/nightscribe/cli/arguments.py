@@ -12,6 +12,7 @@ from nightscribe.whisper.devices import PRECISIONS
 
 if TYPE_CHECKING:
     from nightscribe.lake.tables import Lake
+    from nightscribe.stages.order import Order
 
 
 def add_lake(parser: argparse.ArgumentParser) -> None:
@@ -97,6 +98,65 @@ def add_task(parser: argparse.ArgumentParser) -> None:
         choices=["transcribe", "translate", "both"],
         help="transcribe, translate into English, or both (NIGHTSCRIBE_TASK; default: transcribe)",
     )
+
+
+def add_order(parser: argparse.ArgumentParser) -> None:
+    """Add `--language`, `--option`, `--dataset` and `--limit`."""
+    parser.add_argument(
+        "--language",
+        help="spoken language: auto (detected), manifest (from the archive's manifest, else "
+        "detected), or a code for all recordings (NIGHTSCRIBE_LANGUAGE)",
+    )
+    add_list(
+        parser,
+        "--option",
+        metavar="NAME=VALUE",
+        help="decoding options, by the names of the whisper flags, such as beam_size=5 or "
+        "temperature=0,0.4",
+    )
+    add_list(
+        parser,
+        "--dataset",
+        metavar="NAME",
+        help="transcribe only recordings with a reference in one of these data sets, see "
+        "`nightscribe datasets`; without --archives, no archive is scanned",
+    )
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="transcribe at most this many recordings"
+    )
+
+
+def order_of(arguments: argparse.Namespace, settings: Settings) -> Order:
+    """What the flags of `add_night` and `add_order` ask for, and the settings where they do not."""
+    from nightscribe.stages.order import Order
+
+    return Order(
+        # The recordings of a data set are in the lake: no archive needs a scan.
+        archives=tuple(arguments.archives or (() if arguments.dataset else settings.archives)),
+        datasets=tuple(arguments.dataset),
+        model=arguments.model or settings.model,
+        task=arguments.task or settings.task,
+        language=arguments.language or settings.language,
+        options=_options(arguments.option),
+        limit=arguments.limit,
+    )
+
+
+def _options(pairs: list[str]) -> dict[str, object]:
+    """Options by name, from `NAME=VALUE` arguments."""
+    from nightscribe.whisper.options import value_of
+
+    options: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--option {pair!r}: expected NAME=VALUE, such as beam_size=5")
+        read = value_of(name, value)
+        if options.setdefault(name, read) != read:
+            raise ConfigurationError(
+                f"--option {name}: given twice, as {options[name]} and {read}: give one"
+            )
+    return options
 
 
 def lake_of(arguments: argparse.Namespace, *, create: bool = False) -> Lake:

@@ -3,7 +3,8 @@
 The time follows from the speeds that this lake has measured, for the model that is asked for and
 for every other that has transcribed in this lake. In parentheses is what the scatter of the
 batches leaves open (a 90 % interval of the speed). The length of files that no run has read yet is
-estimated from their size. Exits with 1 if the model that is asked for will not be done in time.
+estimated from their size. Exits with 1 if the model that is asked for will not be done in time with
+any of the numbers of workers.
 
 examples:
   nightscribe plan --archives /data/radio --lake /data/lake --model large-v3
@@ -21,12 +22,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nightscribe.cli.arguments import (
-    add_archives,
-    add_computation,
-    add_lake,
-    add_model,
-    add_task,
+    add_night,
+    add_order,
     lake_to_read,
+    order_of,
     settings_of,
 )
 from nightscribe.progress import duration
@@ -39,19 +38,15 @@ if TYPE_CHECKING:
 _AGES = ("up to a day", "a week", "30 days", "longer")
 """What `EDGES_DAYS` divide."""
 
+_WORDS = {True: "late", False: "in time", None: "unknown"}
+
 _MOST_WORKERS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to plan, the workers, the price and the deadline."""
-    add_archives(parser)
-    add_lake(parser)
-    add_model(parser)
-    add_task(parser)
-    add_computation(parser)
-    parser.add_argument(
-        "--language", help="as for `nightscribe run` (NIGHTSCRIBE_LANGUAGE; default: auto)"
-    )
+    add_night(parser)
+    add_order(parser)
     parser.add_argument(
         "--workers",
         type=_count,
@@ -77,22 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Print what is pending and the prospects; returns 1 if the model will be late."""
     from nightscribe.stages.forecast import due_at
-    from nightscribe.stages.order import Order
     from nightscribe.stages.outlook import outlook
 
     settings = settings_of(arguments)
     lake = lake_to_read(arguments)
-    order = Order(
-        archives=tuple(arguments.archives or settings.archives),
-        model=arguments.model or settings.model,
-        task=arguments.task or settings.task,
-        language=arguments.language or settings.language,
-    )
     now = datetime.now(UTC)
     done_by = arguments.done_by or settings.done_by
     found = outlook(
         lake,
-        order.wanted(settings),
+        order_of(arguments, settings),
         settings,
         arguments.workers,
         now=now,
@@ -115,16 +103,17 @@ def execute(arguments: argparse.Namespace) -> int:
 def _print_pending(found: Outlook) -> None:
     print(
         f"pending: {found.recordings:,} recordings, {found.transcripts:,} transcripts, "
-        f"{found.audio_s / 3600:.2f} h of audio; {found.already_done:,} exist already"
+        f"{found.audio_s / 3600:.2f} h of audio, counted once per task; "
+        f"{found.already_done:,} exist already"
     )
     if found.new.files:
-        known = (
-            "their length is unknown, since this lake has no recordings to tell it from"
+        length = (
+            "their length is unknown and not in the figures below: this lake has no recordings yet"
             if found.new.audio_s is None
             else f"about {found.new.audio_s / 3600:.2f} h of audio, by their size"
         )
         size = f"{found.new.size_bytes / 1e6:.1f} MB"
-        print(f"not read yet: {found.new.files:,} new files of {size}; {known}")
+        print(f"not read yet: {found.new.files:,} new files of {size}; {length}")
     if found.languages:
         print("\nhours of pending audio, by the time since the lake first saw it")
         print_table(
@@ -147,14 +136,14 @@ def _print_prospects(found: Outlook, *, has_price: bool, done_by: str) -> None:
             speed.model,
             speed.device,
             _with_interval(speed.rtfx, speed.low, speed.high, "{:.1f}".format),
-            str(speed.batches) if speed.batches else "none: assumed",
+            str(speed.batches) if speed.batches else "assumed",
             f"{one.audio_s / 3600:.2f}",
             str(one.workers),
             _with_interval(time.expected_s, time.shortest_s, time.longest_s, duration),
             f"{one.ends:%Y-%m-%d %H:%M}",
         ]
         row += [] if one.cost is None else [f"{one.cost:.2f}"]
-        row += ["late" if one.late else "in time"] if done_by else []
+        row += [_WORDS[one.late]] if done_by else []
         rows.append(row)
     print_table(columns, rows)
 

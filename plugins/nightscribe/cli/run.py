@@ -12,36 +12,15 @@ examples:
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from nightscribe.cli.arguments import add_night, lake_of, settings_of
-from nightscribe.flags import add_list
+from nightscribe.cli.arguments import add_night, add_order, lake_of, order_of, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to transcribe, and how."""
     add_night(parser)
-    parser.add_argument(
-        "--language",
-        help="spoken language: auto (detected), manifest (from the archive's manifest, else "
-        "detected), or a code for all recordings (NIGHTSCRIBE_LANGUAGE)",
-    )
-    add_list(
-        parser,
-        "--option",
-        metavar="NAME=VALUE",
-        help="decoding options, by the names of the whisper flags, such as beam_size=5 or "
-        "temperature=0,0.4",
-    )
-    add_list(
-        parser,
-        "--dataset",
-        metavar="NAME",
-        help="transcribe only recordings with a reference in one of these data sets, see "
-        "`nightscribe datasets`; without --archives, no archive is scanned",
-    )
-    parser.add_argument(
-        "--limit", type=int, metavar="N", help="transcribe at most this many recordings"
-    )
+    add_order(parser)
     parser.add_argument(
         "--force",
         action="store_true",
@@ -54,7 +33,6 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run all stages; returns 1 if an input of this run was rejected."""
     from nightscribe.archives.listing import list_files
     from nightscribe.stages.night import run
-    from nightscribe.stages.order import Order
     from nightscribe.whisper.checkpoints import resolve
 
     settings = settings_of(arguments)
@@ -63,17 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
         # Before the archives are read.
         pick_precision(settings.precision, pick_device(settings.device))
-    order = Order(
-        # The recordings of a data set are in the lake: no archive needs a scan.
-        archives=tuple(arguments.archives or (() if arguments.dataset else settings.archives)),
-        datasets=tuple(arguments.dataset),
-        model=arguments.model or settings.model,
-        task=arguments.task or settings.task,
-        language=arguments.language or settings.language,
-        options=_options(arguments.option),
-        limit=arguments.limit,
-        force=arguments.force,
-    )
+    order = replace(order_of(arguments, settings), force=arguments.force)
     # Wrong archives and models are reported before a lake is created or any work is done.
     for archive in order.wanted(settings).archives:
         list_files(archive)
@@ -87,21 +55,3 @@ def execute(arguments: argparse.Namespace) -> int:
     rejected = night.scanned.rejected + sum(ingested.rejected for ingested in night.ingested)
     rejected += sum(batch.rejections for batch in night.transcribed)
     return 1 if rejected else 0
-
-
-def _options(pairs: list[str]) -> dict[str, object]:
-    """Options by name, from `NAME=VALUE` arguments."""
-    from nightscribe.errors import ConfigurationError
-    from nightscribe.whisper.options import value_of
-
-    options: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigurationError(f"--option {pair!r}: expected NAME=VALUE, such as beam_size=5")
-        read = value_of(name, value)
-        if options.setdefault(name, read) != read:
-            raise ConfigurationError(
-                f"--option {name}: given twice, as {options[name]} and {read}: give one"
-            )
-    return options

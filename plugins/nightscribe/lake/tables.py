@@ -67,11 +67,12 @@ class Lake(LakeLocation):
     _examined: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def sql(self, query: str, /, **parameters: Any) -> duckdb.DuckDBPyRelation:
-        """The rows of one query over the lake's views, as they are now.
+        """The rows of one query over the lake's views.
 
         The relation converts itself: `.df()` (pandas), `.pl()` (polars), `.to_arrow_table()`,
-        `.fetchall()`; in a notebook it shows its first rows. The query can only read, and only the
-        lake.
+        `.fetchall()`; in a notebook it shows its first rows. It has the tables as they were at this
+        call, and reads them at each conversion, which may raise `duckdb.Error`. The query can only
+        read, and only the lake.
 
         Args:
             parameters: values for `$name` in the query
@@ -79,7 +80,7 @@ class Lake(LakeLocation):
         Raises:
             ConfigurationError: the text is not one statement, or the statement is not a query.
             duckdb.Error: the query fails.
-            LakeError: a table that it reads is damaged.
+            LakeError: a table that it reads cannot be opened.
         """
         return relation(self, query, parameters or None)
 

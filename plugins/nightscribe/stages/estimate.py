@@ -61,20 +61,27 @@ class Estimate:
     longest_s: float | None
 
 
-def measured_speeds(lake: Lake) -> list[MeasuredSpeed]:
-    """The speed of every model that has transcribed in this lake, the fastest first."""
+def measured_speeds(lake: Lake, device: str = "auto") -> list[MeasuredSpeed]:
+    """The speed of every model that has transcribed in this lake, the fastest first.
+
+    `device`: only what was measured on this kind of device, `cpu` or `cuda…`; with `auto`, on that
+    of the model's newest batch.
+    """
+    of_kind = "" if device == "auto" else f"AND (device = 'cpu') = {device == 'cpu'}"
     with connect(lake, views=["batches", "transcripts"]) as connection:
         rows = connection.execute(
             f"""WITH newest AS (
                   SELECT *, max_by(device, created_at) OVER (PARTITION BY model_id) AS newest_device
-                  FROM batches WHERE transcripts > 0 AND wall_s > 0
+                  FROM batches WHERE transcripts > 0 AND wall_s > 0 {of_kind}
                 ), used AS (
                   SELECT * FROM newest WHERE (device = 'cpu') = (newest_device = 'cpu')
                   QUALIFY row_number() OVER (PARTITION BY model_id ORDER BY created_at DESC)
                     <= {_BATCHES}
                 )
-                SELECT model_id, name, any_value(newest_device), list(audio_s), list(wall_s)
-                FROM used JOIN (
+                SELECT model_id, coalesce(name, model_id[:12]), any_value(newest_device),
+                  list(audio_s ORDER BY created_at, attempt_id),
+                  list(wall_s ORDER BY created_at, attempt_id)
+                FROM used LEFT JOIN (
                   SELECT model_id, max_by(model, created_at) AS name FROM transcripts
                   GROUP BY model_id) USING (model_id)
                 GROUP BY model_id, name"""
@@ -111,7 +118,7 @@ def _besides_s(connection: duckdb.DuckDBPyConnection) -> float:
     rows = connection.execute(
         f"""SELECT greatest(0, (workers * epoch(ended - planned_at) - wall_s) / batches)
             FROM (
-              SELECT p.created_at AS planned_at, p.batches,
+              SELECT run_id, p.created_at AS planned_at, p.batches,
                 least(p.workers, p.batches) AS workers, max(b.created_at) AS ended,
                 sum(b.wall_s) AS wall_s, count(DISTINCT b.batch_id) AS done
               FROM plans AS p JOIN batches AS b USING (run_id) GROUP BY ALL)

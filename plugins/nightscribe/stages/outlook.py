@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from nightscribe.errors import ConfigurationError
 from nightscribe.lake.reading import read
 from nightscribe.lake.tables import Lake
 from nightscribe.settings import Settings
@@ -19,6 +20,7 @@ from nightscribe.stages.estimate import (
 )
 from nightscribe.stages.expected_speed import speed_of
 from nightscribe.stages.new_files import find_new
+from nightscribe.stages.order import Order, checked_options
 from nightscribe.stages.pending import Wanted, pending
 from nightscribe.stages.unread import Unread, unread
 
@@ -38,7 +40,7 @@ class Prospect:
     Attributes:
         audio_s: seconds of audio that the model has not transcribed, counted once per task
         cost: in the currency of the price; None without one
-        late: whether it ends after it is due
+        late: whether it ends after it is due; None if new files may make it late
     """
 
     speed: MeasuredSpeed
@@ -47,7 +49,7 @@ class Prospect:
     time: Estimate
     ends: datetime
     cost: float | None
-    late: bool
+    late: bool | None
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,14 @@ class Outlook:
 
     @property
     def is_late(self) -> bool:
-        """Whether the model that is asked for is late, with any number of workers."""
+        """Whether the model that is asked for is late, or may be, whatever the workers."""
         asked = self.prospects[0].speed
-        return any(one.late for one in self.prospects if one.speed is asked)
+        return all(one.late is not False for one in self.prospects if one.speed is asked)
 
 
 def outlook(
     lake: Lake,
-    wanted: Wanted,
+    order: Order,
     settings: Settings,
     workers: Sequence[int],
     *,
@@ -95,8 +97,9 @@ def outlook(
         price: of a worker in an hour
 
     Raises:
-        ConfigurationError: an archive does not exist.
+        ConfigurationError, ModelError: the order has a mistake, or an archive does not exist.
     """
+    wanted = order.wanted(settings)
     with find_new(lake, wanted.archives) as found:
         new = unread(lake, found)
     with pending(lake, wanted) as missing:
@@ -111,16 +114,20 @@ def outlook(
             time = estimate(audio_s, batches, number, besides, speed.rtfx, speed.low, speed.high)
             ends = now + timedelta(seconds=time.expected_s)
             cost = None if price is None else price * number * time.expected_s / 3600
-            late = due is not None and ends > due
+            late: bool | None = due is not None and ends > due
+            if new.audio_s is None and not late:
+                late = None
             yield Prospect(speed, number, audio_s, time, ends, cost, late)
 
-    measured = {speed.model_id: speed for speed in measured_speeds(lake)}
-    asked = measured.pop(wanted.model_id, None) or _assumed(lake, wanted, settings)
+    measured = {speed.model_id: speed for speed in measured_speeds(lake, settings.device)}
+    asked = _asked(measured.pop(wanted.model_id, None), lake, wanted, settings)
     prospects = list(of(asked, missing.audio_s + new_s))
     for speed in measured.values():
-        with pending(lake, replace(wanted, model=speed.model, model_id=speed.model_id)) as other:
-            audio_s = other.audio_s
-        prospects += of(speed, audio_s + new_s)
+        other = _for_model(wanted, order, speed)
+        if other is not None:
+            with pending(lake, other) as its:
+                audio_s = its.audio_s
+            prospects += of(speed, audio_s + new_s)
     return Outlook(
         recordings=missing.recordings,
         transcripts=missing.transcripts,
@@ -144,8 +151,21 @@ def _earlier(lake: Lake) -> list[tuple[datetime, str, float, float]]:
     return [tuple(row.values()) for row in rows.to_pylist()]
 
 
-def _assumed(lake: Lake, wanted: Wanted, settings: Settings) -> MeasuredSpeed:
-    """The speed of a model that has not transcribed in this lake: of no batch."""
-    speed = speed_of(lake, wanted.model_id, settings.device)
-    rtfx = settings.expected_rtfx or speed.expected
+def _asked(
+    measured: MeasuredSpeed | None, lake: Lake, wanted: Wanted, settings: Settings
+) -> MeasuredSpeed:
+    """The speed of the model that is asked for: as set, measured, or assumed (of no batch)."""
+    if measured is not None and settings.expected_rtfx is None:
+        return measured
+    rtfx = settings.expected_rtfx or speed_of(lake, wanted.model_id, settings.device).expected
     return MeasuredSpeed(wanted.model_id, wanted.model, settings.device, rtfx, None, None, 0)
+
+
+def _for_model(wanted: Wanted, order: Order, speed: MeasuredSpeed) -> Wanted | None:
+    """The same of another model; None if it cannot do it, as `turbo` cannot translate."""
+    given = order.options or {}
+    try:
+        checked_options(speed.model, speed.model_id, wanted.tasks, order.language, given)
+    except ConfigurationError:
+        return None
+    return replace(wanted, model=speed.model, model_id=speed.model_id)

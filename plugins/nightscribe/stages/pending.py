@@ -103,23 +103,27 @@ class Pending:
             f"coalesce(sum(duration_s) FILTER (age = {number}), 0)"
             for number in range(1, len(edges_days) + 2)
         )
+        steps = {
+            "aged": """SELECT recording_id, epoch(now() - min(created_at)) AS age_s,
+                         min(language_hint) AS hint
+                       FROM present_sources SEMI JOIN described USING (recording_id)
+                       GROUP BY recording_id""",
+            "detected": """SELECT recording_id, max_by(language, created_at) AS language
+                           FROM transcripts SEMI JOIN aged USING (recording_id)
+                           GROUP BY recording_id""",
+            "stated": """SELECT recording_id, min(language) AS language
+                         FROM reference_texts SEMI JOIN aged USING (recording_id)
+                         GROUP BY recording_id""",
+            "known": """SELECT recording_id, age_s, hint, detected.language
+                        FROM aged LEFT JOIN detected USING (recording_id)""",
+            "labelled": f"""SELECT known.recording_id, {ages} AS age,
+                              coalesce(stated.language, known.language, hint) AS language
+                            FROM known LEFT JOIN stated USING (recording_id)""",
+        }
+        for name, query in steps.items():
+            _create(self._connection, name, query)
         rows = self._connection.execute(
-            f"""WITH ids AS (SELECT recording_id, sum(duration_s) AS duration_s
-                             FROM described GROUP BY recording_id),
-                 seen AS (SELECT recording_id, epoch(now() - min(created_at)) AS age_s,
-                            min(language_hint) AS hint
-                          FROM present_sources SEMI JOIN ids USING (recording_id)
-                          GROUP BY recording_id),
-                 stated AS (SELECT recording_id, min(language) AS language FROM reference_texts
-                            SEMI JOIN ids USING (recording_id) GROUP BY recording_id),
-                 heard AS (SELECT recording_id, max_by(language, created_at) AS language
-                           FROM transcripts SEMI JOIN ids USING (recording_id)
-                           GROUP BY recording_id)
-                SELECT language, {sums} FROM (
-                  SELECT coalesce(stated.language, heard.language, hint) AS language, duration_s,
-                    {ages} AS age
-                  FROM ids JOIN seen USING (recording_id)
-                  LEFT JOIN stated USING (recording_id) LEFT JOIN heard USING (recording_id))
+            f"""SELECT language, {sums} FROM described JOIN labelled USING (recording_id)
                 GROUP BY language ORDER BY sum(duration_s) DESC, language"""
         ).fetchall()
         return [(language, list(seconds)) for language, *seconds in rows]
