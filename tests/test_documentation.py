@@ -35,7 +35,12 @@ FEWEST_COMMANDS = {
 
 def documents(repository: Path) -> list[Path]:
     """The pages for users."""
-    return [repository / "README.md", *sorted((repository / "docs").glob("*.md"))]
+    docs = repository / "docs"
+    return [
+        repository / "README.md",
+        *sorted(docs.glob("*.md")),
+        *sorted((docs / "tutorials").glob("*.md")),
+    ]
 
 
 def pages(repository: Path) -> list[Path]:
@@ -58,7 +63,7 @@ def commands_of(text: str) -> Iterator[list[str]]:
         for line in block.replace("\\\n", " ").splitlines():
             lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
             lexer.whitespace_split = True
-            words = list(takewhile(lambda word: word not in {"|", ">", "&&", ";"}, lexer))
+            words = list(takewhile(lambda word: word not in {"|", "||", ">", "&&", ";"}, lexer))
             if "nightscribe" in words:
                 yield words[words.index("nightscribe") :]
 
