@@ -53,6 +53,8 @@ def two_values(action: argparse.Action) -> list[str]:
     known = {"--format": ["srt", "txt"], "--kind": ["gap", "stopped"]}
     known["--reason"] = ["temperature", "avg_logprob"]
     flag = action.option_strings[0]
+    if flag == "--done-by":
+        return ["06:00", "07:00"]
     return known.get(flag, ["7", "8"]) if action.nargs == "+" else ["7", "8"]
 
 

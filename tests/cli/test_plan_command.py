@@ -143,8 +143,6 @@ def test_a_set_speed_takes_precedence(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--workers", "0"), "from 1 to"),
-        (("--workers", "two"), "from 1 to"),
         (("--price-per-gpu-hour", "-1"), "give an amount"),
         (("--price-per-gpu-hour", "nan"), "give an amount"),
         (("--done-by", "25:00"), "time of day in UTC"),
@@ -156,6 +154,14 @@ def test_wrong_flags_are_refused(
     with pytest.raises(SystemExit, match="2"):
         plan(lake, *flags)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", ["0", "two", "-1"])
+def test_numbers_of_workers_are_checked(
+    lake: Path, archive: Path, workers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(lake, "--archives", archive, f"--workers={workers}") == 2
+    assert "from 1 to" in capsys.readouterr().err
 
 
 def test_a_lake_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

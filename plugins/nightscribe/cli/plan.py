@@ -28,6 +28,8 @@ from nightscribe.cli.arguments import (
     order_of,
     settings_of,
 )
+from nightscribe.errors import ConfigurationError
+from nightscribe.flags import add_list
 from nightscribe.progress import duration
 from nightscribe.settings import TIME_OF_DAY
 from nightscribe.text_tables import print_table
@@ -47,11 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to plan, the workers, the price and the deadline."""
     add_night(parser)
     add_order(parser)
-    parser.add_argument(
+    add_list(
+        parser,
         "--workers",
-        type=_count,
-        nargs="+",
-        default=[1],
         metavar="N",
         help="batches that are transcribed at once, such as GPUs (default: 1)",
     )
@@ -82,7 +82,7 @@ def execute(arguments: argparse.Namespace) -> int:
         lake,
         order_of(arguments, settings),
         settings,
-        arguments.workers,
+        [_count(text) for text in arguments.workers or ["1"]],
         now=now,
         due=due_at(done_by, now) if done_by else None,
         price=arguments.price_per_gpu_hour,
@@ -157,7 +157,7 @@ def _with_interval(
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= _MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"{text!r}: give a number from 1 to {_MOST_WORKERS:,}")
+        raise ConfigurationError(f"--workers {text}: give numbers from 1 to {_MOST_WORKERS:,}")
     return int(text)
 
 
