@@ -127,6 +127,7 @@ def test_files_of_unknown_length_promise_nothing(
     out = capsys.readouterr().out
     assert "their length is unknown" in out
     assert "unknown" in out.splitlines()[-1]
+    assert plan(tmp_path / "empty", "--archives", archive) == 0  # nothing is due
 
 
 def test_a_set_speed_takes_precedence(

@@ -115,7 +115,7 @@ def outlook(
             ends = now + timedelta(seconds=time.expected_s)
             cost = None if price is None else price * number * time.expected_s / 3600
             late: bool | None = due is not None and ends > due
-            if new.audio_s is None and not late:
+            if due is not None and new.audio_s is None and not late:
                 late = None
             yield Prospect(speed, number, audio_s, time, ends, cost, late)
 
