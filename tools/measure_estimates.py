@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import nightscribe
-from nightscribe.archives.kinds import AUDIO_SUFFIXES
+from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.text_tables import print_table
 
 
@@ -25,9 +25,7 @@ def main() -> int:
     parser.add_argument("--model", default="base")
     parser.add_argument("--nights", type=int, default=4)
     given = parser.parse_args()
-    files = sorted(
-        path for path in given.folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES
-    )
+    files = sorted(path for path in given.folder.rglob("*") if kind_of(path.name) is Kind.AUDIO)
     with tempfile.TemporaryDirectory(prefix="nightscribe-plan-") as folder:
         lake = nightscribe.open_lake(f"{folder}/lake")
         for night in range(given.nights):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import io
 import os
-import wave
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import numpy as np
 
 from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
+from nightscribe.audio.wav import wav_content
 from nightscribe.cli.inputs import opened
 from nightscribe.errors import ConfigurationError, Reason, Rejected
 from nightscribe.recordings import content_id
@@ -200,11 +200,4 @@ def _wave_file(samples: np.ndarray[Any, Any], sample_rate: int) -> io.BytesIO:
         samples = scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     if samples.nbytes > _MOST_BYTES:
         raise ConfigurationError(f"{shape}: more than a WAV file may have; give them in parts")
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(sample_rate)
-        writer.writeframes(samples.astype("<i2").tobytes())
-    file.seek(0)
-    return file
+    return io.BytesIO(wav_content(samples, sample_rate))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import random
-import wave
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO
@@ -21,6 +19,7 @@ from nightscribe.archives.reading import read_container
 from nightscribe.audio.containers import probe
 from nightscribe.audio.decode import blocks
 from nightscribe.audio.samples import FULL_SCALE, SAMPLE_RATE
+from nightscribe.audio.wav import wav_content
 from nightscribe.errors import Rejected
 from nightscribe.settings import GIB, MIB, ArchiveLimits
 
@@ -92,13 +91,7 @@ def noise() -> list[bytes]:
 
 
 def _as_wav(samples: NDArray[np.float32]) -> bytes:
-    content = io.BytesIO()
-    with wave.open(content, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(SAMPLE_RATE)
-        wav.writeframes((samples * FULL_SCALE).astype(np.int16).tobytes())
-    return content.getvalue()
+    return wav_content((samples * FULL_SCALE).astype(np.int16), SAMPLE_RATE)
 
 
 def _recordings(file: File, limits: ArchiveLimits) -> Iterator[BinaryIO]:

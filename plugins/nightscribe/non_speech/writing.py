@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from nightscribe.archives.kinds import Kind, kind_of
 from nightscribe.audio.decode import decode
 from nightscribe.audio.samples import SAMPLE_RATE
+from nightscribe.audio.wav import wav_content
 from nightscribe.errors import ConfigurationError, Rejected
 from nightscribe.languages import NO_SPEECH
 from nightscribe.non_speech.catalog import CATALOG, as_steps, generate
@@ -115,14 +115,8 @@ def _write(folder: Path, path: str, kind: str, samples: NDArray[np.int16]) -> di
     """Write a recording; returns its row of the manifest."""
     target = folder / path
     target.parent.mkdir(exist_ok=True)
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(samples.astype("<i2").tobytes())
     with whole_file(target) as temporary:
-        temporary.write_bytes(content.getvalue())
+        temporary.write_bytes(wav_content(samples, SAMPLE_RATE))
     return {
         "path": path,
         "language": NO_SPEECH,

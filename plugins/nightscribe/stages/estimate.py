@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 
-from nightscribe.lake.reading import connect
+from nightscribe.lake.reading import connect, read
 from nightscribe.lake.tables import Lake
 
 __all__ = ["BESIDES_S", "Estimate", "MeasuredSpeed", "besides_s", "estimate", "measured_speeds"]
@@ -110,21 +109,18 @@ def besides_s(lake: Lake) -> float:
     That includes the time that workers wait for each other at the end. `BESIDES_S` if there is no
     such run.
     """
-    with connect(lake, views=["batches", "plans"]) as connection:
-        return _besides_s(connection)
-
-
-def _besides_s(connection: duckdb.DuckDBPyConnection) -> float:
-    rows = connection.execute(
-        f"""SELECT greatest(0, (workers * epoch(ended - planned_at) - wall_s) / batches)
-            FROM (
-              SELECT run_id, p.created_at AS planned_at, p.batches,
-                least(p.workers, p.batches) AS workers, max(b.created_at) AS ended,
-                sum(b.wall_s) AS wall_s, count(DISTINCT b.batch_id) AS done
-              FROM plans AS p JOIN batches AS b USING (run_id) GROUP BY ALL)
-            WHERE done >= batches ORDER BY planned_at DESC LIMIT {_RUNS}"""
-    ).fetchall()
-    return float(np.median([row[0] for row in rows])) if rows else BESIDES_S
+    rows = read(
+        lake,
+        """SELECT greatest(0, (workers * epoch(ended - planned_at) - wall_s) / batches) AS besides_s
+           FROM (
+             SELECT run_id, p.created_at AS planned_at, p.batches,
+               least(p.workers, p.batches) AS workers, max(b.created_at) AS ended,
+               sum(b.wall_s) AS wall_s, count(DISTINCT b.batch_id) AS done
+             FROM plans AS p JOIN batches AS b USING (run_id) GROUP BY ALL)
+           WHERE done >= batches ORDER BY planned_at DESC LIMIT $limit""",
+        limit=_RUNS,
+    )
+    return float(np.median(rows["besides_s"])) if rows.num_rows else BESIDES_S
 
 
 def estimate(
