@@ -3,7 +3,8 @@
 - `containers`: opens a file, selects its audio stream, reads its header
 - `decode`: decodes a file in this process; `frames`: frame by frame, past its damage
 - `parts`: what FFmpeg must decode apart: the links of an Ogg chain, what follows tags
-- `samples`: decoded frames → 16-bit samples; `stored`: samples on disk
+- `samples`: decoded frames → 16-bit samples; `stored`: samples on disk;
+  `wav`: samples as a WAV file
 - `seeking`: begins in the middle, at a position that is known to the sample
 - `pieces`: the samples for a listener who jumps; `piece_decoders`: processes that decode them;
   `piece_program`: their program

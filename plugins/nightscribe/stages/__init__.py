@@ -9,6 +9,8 @@
 - `outcome`: what a run reports at its end
 - `plan`: divides pending transcripts into batches; `pending`: finds them; `done`: which are done
 - `expected_speed`: how fast a model will be, which sizes the batches
+- `estimate`: how long batches take; `unread`: audio in new files; `outlook`: both for each model;
+  `forecast`: whether a night that is planned will be late
 - `cutting`: cuts a stream of rows into tables, for `scan` and `plan`
 - `transcribe`: transcribes a batch; `attempt`: one attempt and its commit; `requests`: its audio
 - `publish`: writes the DuckDB catalog
