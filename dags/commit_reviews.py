@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import dag, task
 
+from nightscribe.airflow.alerts import on_failure
+from nightscribe.settings import Settings
+
 
 @dag(
     dag_display_name="Commit reviews",
@@ -17,7 +20,11 @@ from airflow.sdk import dag, task
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=10),
+        "on_failure_callback": on_failure(Settings()),
+    },
     tags=["nightscribe"],
     doc_md=__doc__,
 )

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from airflow.sdk import dag, task
 
 from nightscribe.airflow import form as form
+from nightscribe.airflow.alerts import on_failure
+from nightscribe.settings import Settings
 
 
 @dag(
@@ -20,7 +22,11 @@ from nightscribe.airflow import form as form
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "on_failure_callback": on_failure(Settings()),
+    },
     tags=["nightscribe"],
     doc_md=__doc__,
 )
@@ -46,7 +52,6 @@ def evaluate_transcripts() -> None:
         from nightscribe.airflow.run_conf import check_conf
         from nightscribe.airflow.tasks import lake_of
         from nightscribe.errors import ConfigurationError
-        from nightscribe.settings import Settings
 
         log = logging.getLogger(__name__)
         settings = Settings()
@@ -86,7 +91,6 @@ def evaluate_transcripts() -> None:
     def publish(scored: dict) -> str:
         from nightscribe.airflow.lineage import note_lineage
         from nightscribe.airflow.tasks import lake_of
-        from nightscribe.settings import Settings
         from nightscribe.stages.publish import publish
 
         lake = lake_of(Settings())

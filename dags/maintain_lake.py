@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import dag, task
 
+from nightscribe.airflow.alerts import on_failure
 from nightscribe.settings import MANUAL, Settings
 
 SETTINGS = Settings()
@@ -20,7 +21,11 @@ SETTINGS = Settings()
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(minutes=10)},
+    default_args={
+        "retries": 1,
+        "retry_delay": timedelta(minutes=10),
+        "on_failure_callback": on_failure(SETTINGS),
+    },
     tags=["nightscribe"],
     doc_md=__doc__,
 )

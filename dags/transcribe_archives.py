@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from airflow.sdk import Metadata, dag, task
 
 from nightscribe.airflow import form as form
+from nightscribe.airflow.alerts import on_failure
 from nightscribe.settings import Settings
 
 SETTINGS = Settings()
+ALERTS = on_failure(SETTINGS)
 
 
 @dag(
@@ -81,7 +83,7 @@ def transcribe_archives() -> None:
         return run_batch(spec, run_id)
 
     # Its failure is an alarm: the run goes on, and its state does not depend on it.
-    @task(retries=0, execution_timeout=timedelta(minutes=5))
+    @task(retries=0, execution_timeout=timedelta(minutes=5), on_failure_callback=ALERTS)
     def forecast(ti: object = None) -> None:
         from nightscribe.airflow.tasks import run_forecast
 
@@ -94,8 +96,9 @@ def transcribe_archives() -> None:
 
         yield Metadata(form.TRANSCRIPTS, extra=run_publish(params, run_id, dag_run))
 
-    # The state of a run is the state of its last task.
-    @task(trigger_rule="all_done", retries=0)
+    # The state of a run is the state of its last task, which alone raises the alarm: it knows of
+    # all the others.
+    @task(trigger_rule="all_done", retries=0, on_failure_callback=ALERTS)
     def check(
         params: dict | None = None,
         run_id: str | None = None,

@@ -8,6 +8,7 @@ Airflow connections or from the cloud's own chain. One variable is read elsewher
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import Annotated, Any, Literal
@@ -233,6 +234,11 @@ class Settings(_FromEnvironment):
         description="path of a gate.toml: the DAG evaluate_transcripts fails if a language is "
         "worse than its baseline by more than these rules allow; empty: it only reports",
     )
+    notifiers: Annotated[tuple[dict[str, Any], ...], NoDecode] = Field(
+        (),
+        description="whom Airflow tells of a failure: JSON, a list of objects, each with the path "
+        "of a notifier or a function as `notifier`, and its arguments",
+    )
     pool: str = Field("gpu", description="Airflow pool of transcription tasks; one slot per GPU")
     queue: str = Field("gpu", description="Celery queue of transcription tasks")
     retry_delay_s: float = Field(
@@ -304,12 +310,32 @@ class Settings(_FromEnvironment):
                 raise ValueError(f"{part!r}: expected COLLECTION=DAYS, such as s3://calls=365")
         return rules
 
+    @field_validator("notifiers", mode="before")
+    @classmethod
+    def _read_notifiers(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            notifiers = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from None
+        if not isinstance(notifiers, list) or not all(map(_names_a_notifier, notifiers)):
+            raise ValueError(
+                'expected a list of objects with a path, such as [{"notifier": "package.Class"}]'
+            )
+        return notifiers
+
     @field_validator("archives", "upload_places", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+def _names_a_notifier(value: Any) -> bool:
+    path = value.get("notifier") if isinstance(value, dict) else None
+    return isinstance(path, str) and re.fullmatch(r"\w+(\.\w+)+", path) is not None
 
 
 def invalid_variables(error: ValidationError) -> list[str]:

@@ -66,6 +66,16 @@ def test_a_scheduler_that_fails_what_waits_for_a_worker_is_named(airflow: dict[s
     assert readiness({**celery, name: "1000"})["airflow queue"]["state"] == "ok"
 
 
+def test_a_notifier_that_is_not_there_is_named(airflow: dict[str, str]) -> None:
+    smtp = '[{"notifier": "airflow.providers.smtp.notifications.smtp.SmtpNotifier", "to": "a@b.c"}]'
+    found = readiness({**airflow, "NIGHTSCRIBE_NOTIFIERS": smtp})["airflow alerts"]
+    assert (found["state"], found["found"]) == ("ok", "failures are told to 1 notifier(s)")
+    absent = {**airflow, "NIGHTSCRIBE_NOTIFIERS": smtp.replace("SmtpNotifier", "Absent")}
+    found = readiness(absent)["airflow alerts"]
+    assert found["state"] == "FAIL"
+    assert "smtp.Absent cannot be imported" in found["found"]
+
+
 def test_what_the_nightly_dag_lacks_is_a_failure(airflow: dict[str, str], tmp_path: Path) -> None:
     broken = {
         "NIGHTSCRIBE_POOL": "absent",

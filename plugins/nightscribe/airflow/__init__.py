@@ -4,6 +4,7 @@
 - `reviews`: the task of the DAG that commits reviews
 - `run_conf`, `pools`: what a run was triggered with, and the pools that it needs
 - `failures`: whether a failed task is tried again, and its reason for the task `check`
+- `alerts`: what Airflow calls when a task has failed for good
 - `metrics`, `lineage`: what tasks report to Airflow about their work
 - `form`: parameters as the trigger form shows them
 - `readiness`: examines the Airflow of this machine for `nightscribe doctor`

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import httpx
 
+from nightscribe.airflow.alerts import on_failure
 from nightscribe.airflow.standalone import POOLS, REPOSITORY, Standalone
+from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
 from nightscribe.stages.findings import Finding, fail, ok, warn
 
@@ -66,6 +68,8 @@ def airflow_findings(home: str, settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("airflow dags", f"{folder} has {', '.join(DAGS)}")
+    if settings.notifiers:
+        yield _notifiers(settings)
     if "CeleryExecutor" in conf.get("core", "executor"):
         yield from _queue(
             conf.getfloat("scheduler", "task_queued_timeout"),
@@ -74,6 +78,15 @@ def airflow_findings(home: str, settings: Settings) -> Iterator[Finding]:
             settings.batch_hours_max * 3600,
         )
     yield from _database(conf.get("database", "sql_alchemy_conn"), settings.pool)
+
+
+def _notifiers(settings: Settings) -> Finding:
+    """Whether those who are to be told of failures can be imported here."""
+    try:
+        count = len(on_failure(settings))
+    except ConfigurationError as error:
+        return fail("airflow alerts", str(error), "without it, the DAGs do not load")
+    return ok("airflow alerts", f"failures are told to {count} notifier(s)")
 
 
 def _queue(timeout_s: float, retries: int, longest_s: float) -> Iterator[Finding]:

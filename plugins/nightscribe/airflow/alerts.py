@@ -1,0 +1,55 @@
+"""What Airflow calls when a task has failed for good, as NIGHTSCRIBE_NOTIFIERS says.
+
+A DAG file asks for it when it is parsed, so that a notifier that is not there shows as an import
+error of the DAG, and not as an alert that never comes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from nightscribe.errors import ConfigurationError
+from nightscribe.settings import Settings
+
+__all__ = ["on_failure"]
+
+Callback = Callable[[Any], Any]
+
+
+def on_failure(settings: Settings) -> list[Callback]:
+    """The callbacks of a task, each of which takes the task's context; none without the setting.
+
+    Raises:
+        ConfigurationError: a notifier cannot be imported, or does not take its arguments.
+    """
+    return [_made(one) for one in settings.notifiers]
+
+
+def _made(notifier: Mapping[str, Any]) -> Callback:
+    """A notifier of Airflow with its arguments, or a function that gets them with the context."""
+    arguments = dict(notifier)
+    path: str = arguments.pop("notifier")
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"NIGHTSCRIBE_NOTIFIERS: {path} cannot be imported ({error}); install its provider "
+            "where DAGs are parsed and where tasks run, or correct the name"
+        ) from error
+    if not isinstance(found, type):
+        return functools.partial(found, **arguments)
+    try:
+        made: Callback = found(**arguments)
+    except Exception as error:  # of someone else's class
+        raise ConfigurationError(
+            f"NIGHTSCRIBE_NOTIFIERS: {path} does not take these arguments: {error}"
+        ) from error
+    if not callable(made):
+        raise ConfigurationError(
+            f"NIGHTSCRIBE_NOTIFIERS: {path} is neither a notifier of Airflow nor a function"
+        )
+    return made
