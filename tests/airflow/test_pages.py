@@ -91,6 +91,7 @@ READ = [
     "/rejected",
     "/warnings",
     "/quality",
+    "/plan",
     "/static/pages.css",
     "/runs/a/b",
 ]
@@ -377,6 +378,7 @@ PAGES = [
     "/rejected",
     "/warnings",
     "/quality",
+    "/plan",
     "/upload",
     "/review",
     "recording",

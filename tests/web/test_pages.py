@@ -50,7 +50,8 @@ def recordings(lake: Lake) -> dict[str, str]:
 def addresses(pages: Pages, lake: Lake) -> list[str]:
     """Every page that this lake has."""
     [run_id] = {row["run_id"] for row in read(lake, "FROM accounts").to_pylist()}
-    found = ["/", "/recordings", "/rejected", "/warnings", "/quality", "/upload", "/search", "/sql"]
+    found = ["/", "/recordings", "/rejected", "/warnings", "/quality", "/plan"]
+    found += ["/upload", "/search", "/sql"]
     found += [f"/recordings/{one}" for one in recordings(lake).values()]
     return [*found, f"/runs/transcribe_archives/{run_id}", "/nothing", "/recordings/nothing"]
 

@@ -31,6 +31,7 @@ ROUTES: dict[tuple[str, str], tuple[Right | None, str]] = {
     ("/quality", "GET"): (None, "/quality"),
     ("/quality/{evaluation}/report", "GET"): (None, "/quality/x/report"),
     ("/quality/{evaluation}/recordings", "GET"): (None, "/quality/x/recordings"),
+    ("/plan", "GET"): (None, "/plan"),
     ("/runs/{dag_id}/{run_id}", "GET"): (None, "/runs/a/b"),
     ("/runs/{dag_id}/{run_id}/{task_id}/{map_index}", "GET"): (None, "/runs/a/b/c/0"),
     ("/airflow/runs/{run_id}", "GET"): (None, "/airflow/runs/b"),

@@ -35,7 +35,7 @@ from nightscribe.settings import TIME_OF_DAY
 from nightscribe.text_tables import print_table
 
 if TYPE_CHECKING:
-    from nightscribe.stages.outlook import Outlook
+    from nightscribe.stages.outlook import Outlook, Prospect
 
 _AGES = ("up to a day", "a week", "30 days", "longer")
 """What `EDGES_DAYS` divide."""
@@ -78,18 +78,17 @@ def execute(arguments: argparse.Namespace) -> int:
     lake = lake_to_read(arguments)
     now = datetime.now(UTC)
     done_by = arguments.done_by or settings.done_by
-    found = outlook(
-        lake,
-        order_of(arguments, settings),
-        settings,
-        [_count(text) for text in arguments.workers or ["1"]],
+    workers = [_count(text) for text in arguments.workers or ["1"]]
+    found = outlook(lake, order_of(arguments, settings), settings)
+    prospects = found.prospects(
+        workers,
         now=now,
         due=due_at(done_by, now) if done_by else None,
         price=arguments.price_per_gpu_hour,
     )
     _print_pending(found)
     print()
-    _print_prospects(found, has_price=arguments.price_per_gpu_hour is not None, done_by=done_by)
+    _print_prospects(prospects, has_price=arguments.price_per_gpu_hour is not None, done_by=done_by)
     if found.earlier:
         print("\nearlier runs, and what was expected of them")
         rows = [
@@ -97,7 +96,8 @@ def execute(arguments: argparse.Namespace) -> int:
             for at, model, expected_s, took_s in found.earlier
         ]
         print_table(["planned at (UTC)", "model", "took", "expected"], rows)
-    return 1 if found.is_late else 0
+    of_asked = prospects[: len(workers)]
+    return 1 if all(one.late is not False for one in of_asked) else 0
 
 
 def _print_pending(found: Outlook) -> None:
@@ -125,12 +125,12 @@ def _print_pending(found: Outlook) -> None:
         )
 
 
-def _print_prospects(found: Outlook, *, has_price: bool, done_by: str) -> None:
+def _print_prospects(prospects: list[Prospect], *, has_price: bool, done_by: str) -> None:
     columns = ["model", "device", "RTFx", "batches", "hours", "workers", "takes", "done at (UTC)"]
     columns += ["cost"] if has_price else []
     columns += [f"by {done_by}"] if done_by else []
     rows = []
-    for one in found.prospects:
+    for one in prospects:
         speed, time = one.speed, one.time
         row = [
             speed.model,

@@ -1,5 +1,5 @@
 """Pages over a lake: what last night did, recordings and their texts, search, upload, review,
-quality, SQL.
+quality, plan, SQL.
 
 The package knows nothing of Airflow. `nightscribe.airflow.plugin` mounts it in Airflow's web server
 and says who may do what.

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nightscribe.languages import LANGUAGES, NO_SPEECH, parse_language
+from nightscribe.progress import duration
 
 __all__ = ["STATIC", "clock", "page"]
 
@@ -116,7 +117,13 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(
-    clock=clock, hours=hours, size=size, number=number, language=language, moment=moment
+    clock=clock,
+    duration=duration,
+    hours=hours,
+    size=size,
+    number=number,
+    language=language,
+    moment=moment,
 )
 _environment.globals.update(query=query)
 

@@ -7,6 +7,7 @@ from nightscribe.web.pages import (
     home,
     library,
     media,
+    plan,
     quality,
     recording,
     review,
@@ -30,6 +31,7 @@ PAGES = [
         review,
         quality,
         worst,
+        plan,
         console,
         runs,
     )
