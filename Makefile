@@ -25,7 +25,7 @@ $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 # Without a target, nothing is installed.
 .DEFAULT_GOAL := help
 
-.PHONY: demo demo-model test cluster-test up down notebook docs lint wheel clean setup constraints help
+.PHONY: demo demo-model test cluster-test up down notebook docs lint wheel sbom clean setup constraints help
 
 demo: setup ## Run the nightly job on the sample archive in a private Airflow
 	@$(BIN)/python -m tools.demo
@@ -54,9 +54,13 @@ lint: setup-dev ## Check style, types and the direction of imports
 docs: setup-dev ## Build the documentation as a site in site/
 	@$(BIN)/python -m tools.build_site
 
+# The times in the wheel are that of the commit, so that whoever builds it gets the same bytes.
 wheel: setup ## Build the wheel into dist/
-	@$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	@rm -rf build nightscribe.egg-info # a second list of the same plugin, for Airflow
+
+sbom: setup-dev ## Write a software bill of materials into build/sbom.json
+	@$(BIN)/python -m tools.sbom build/sbom.json
 
 clean: ## Remove the virtual environment, the demo's lake, its Airflow and all caches
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m nightscribe.airflow.standalone down || true; fi

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,6 +14,7 @@ import pytest
 
 from nightscribe.airflow.readiness import DAGS
 from nightscribe.cli.airflow import dag_names
+from tests.built_wheel import build_wheel
 from tests.nights import archive_of
 
 pytest.importorskip("setuptools", minversion="77", reason="needs setuptools to build a wheel")
@@ -33,18 +33,7 @@ print(json.dumps({"errors": bag.import_errors, "dags": {
 
 @pytest.fixture(scope="module")
 def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, since a build leaves files beside its sources."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for name in ("plugins", "dags", "models", "evaluation"):
-        leave = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        shutil.copytree(repository / name, folder / "copy" / name, ignore=leave)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(repository / name, folder / "copy")
-    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    command = [sys.executable, "-m", *build, f"--wheel-dir={folder}", "."]
-    subprocess.run(command, cwd=folder / "copy", check=True)
-    [built] = folder.glob("nightscribe-*-py3-none-any.whl")
-    return built
+    return build_wheel(repository, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +77,13 @@ def test_every_file_of_the_library_is_in_the_wheel_and_nothing_else(
     with zipfile.ZipFile(wheel) as packed:
         found = {name for name in packed.namelist() if ".dist-info/" not in name}
     assert found == wanted
+
+
+def test_who_builds_it_again_gets_the_same_bytes(
+    wheel: Path, repository: Path, tmp_path: Path
+) -> None:
+    """From other copies of the sources, whose files have other times."""
+    assert build_wheel(repository, tmp_path).read_bytes() == wheel.read_bytes()
 
 
 def test_a_night_without_a_checkout(
