@@ -353,3 +353,11 @@ def test_what_a_dag_knows_is_taken(conf: dict[str, Any] | None, dags: dict[str, 
 def test_the_dags_without_parameters_declare_none(dag_id: str, dags: dict[str, Any]) -> None:
     assert dags[dag_id]["params"] == {}
     check_conf({}, dags[dag_id]["params"], {})
+
+
+def test_the_tutorial_names_every_key_of_a_run(dags: dict[str, Any], repository: Path) -> None:
+    page = (repository / "docs" / "tutorials" / "existing_airflow.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert sorted(named) == sorted(dags["transcribe_archives"]["params"])
+    [of_upload] = re.findall(r"`transcribe_upload` takes (.*)\. The others take none", page)
+    assert set(re.findall(r"\w+", of_upload)) - {"and"} == set(dags["transcribe_upload"]["params"])
