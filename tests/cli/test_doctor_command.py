@@ -258,3 +258,13 @@ for finding in examine(checks, 30):
     assert "cannot be written" in lines[0]
     assert "cannot be written" in lines[1]
     assert "en-03.ogg cannot be read" in lines[2]
+
+
+def test_an_airflow_that_does_not_answer_in_time_is_a_warning(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightscribe.cli.doctor._LIMIT_S", 1.05)  # 0.05 s for Airflow
+    _, printed = doctor()
+    [line] = [line for line in printed.splitlines() if " airflow " in line]
+    assert line.startswith("warn ")
+    assert "nothing is known of it" in line

@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed = None
         try:
             parsed = _parser().parse_args(given)
-            logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+            logging.basicConfig(format="%(message)s", stream=sys.stderr)
+            for ours in ("nightscribe", "evaluation"):  # of other libraries, only warnings
+                logging.getLogger(ours).setLevel(logging.INFO)
             code: int = parsed.execute(parsed)
             sys.stdout.flush()  # so that a closed pipe raises here, not when Python exits
             return code
