@@ -40,6 +40,7 @@ def documents(repository: Path) -> list[Path]:
         repository / "README.md",
         *sorted(docs.glob("*.md")),
         *sorted((docs / "tutorials").glob("*.md")),
+        *sorted((docs / "how_to").glob("*.md")),
     ]
 
 
