@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from jsonschema.validators import validator_for
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -178,3 +182,24 @@ def test_the_console_script_is_installed_and_tells_the_version(repository: Path)
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"nightscribe {nightscribe.__version__}\n"
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", nightscribe.__version__)
+
+
+# Workflows of a public CI
+
+
+def test_workflows_follow_the_schema_and_call_what_is_there(repository: Path) -> None:
+    package = pytest.importorskip("check_jsonschema", reason="needs check-jsonschema")
+    schema = Path(package.__file__).parent / "builtin_schemas" / "vendor" / "github-workflows.json"
+    content = json.loads(schema.read_text(encoding="utf-8"))
+    validator = validator_for(content)(content)
+    files = sorted((repository / ".github" / "workflows").glob("*.yml"))
+    assert len(files) == 2
+    for file in files:
+        read = yaml.safe_load(file.read_text(encoding="utf-8"))
+        workflow = {"on" if key is True else key: value for key, value in read.items()}
+        assert [error.message for error in validator.iter_errors(workflow)] == []
+        [job] = workflow["jobs"].values()
+        scripts = [step["run"].split()[0] for step in job["steps"] if "run" in step]
+        ours = [repository / one for one in scripts if "/" in one]
+        assert ours
+        assert all(os.access(one, os.X_OK) for one in ours)
