@@ -11,15 +11,16 @@ import re
 import shutil
 import signal
 import subprocess
-import sysconfig
 import venv
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
 from nightscribe.airflow.standalone import free_port
 from tests.built_wheel import build_wheel
+from tools.licences import licences_of
 
 pytest.importorskip("setuptools", minversion="77", reason="needs setuptools to build a wheel")
 pytestmark = pytest.mark.skipif(
@@ -62,9 +63,8 @@ def environment(
     commands = place / "venv" / "bin"
     packages = place / "packages"
     packages.mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if not entry.name.startswith(("nightscribe", "__editable__", "pip", "_virtualenv")):
-            (packages / entry.name).symlink_to(entry)
+    for entry in _of_airflow_and_of_what_nightscribe_needs():
+        (packages / entry.name).symlink_to(entry)
     [own] = (place / "venv").glob("lib/python*/site-packages")
     for older in own.glob("setuptools*"):  # Python 3.11 brings one
         shutil.rmtree(older)
@@ -91,6 +91,17 @@ def environment(
         "NIGHTSCRIBE_DEVICE": "cpu",
         "NIGHTSCRIBE_THREADS": "1",
     }
+
+
+def _of_airflow_and_of_what_nightscribe_needs() -> set[Path]:
+    """Files and folders of these packages and no others: a dependency may not be missing."""
+    needed = licences_of("apache-airflow").keys() | licences_of("nightscribe").keys()
+    found = set()
+    for package in needed - {"nightscribe"} | {"setuptools"}:
+        for file in distribution(package).files or ():
+            if file.parts[0] not in ("..", "__pycache__"):
+                found.add(Path(distribution(package).locate_file(file.parts[0])))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +160,21 @@ def test_the_versions_that_were_there_stayed(output: str, folder: Path) -> None:
     had = (folder / "have.txt").read_text()
     assert "apache-airflow==" in had
     assert "nightscribe" not in had
+
+
+def test_nothing_that_it_needs_is_missing(
+    output: str, environment: dict[str, str], folder: Path
+) -> None:
+    """DuckDB needs a package for times with a zone that it does not ask for."""
+    indexed = subprocess.run(
+        ["nightscribe", "index", "--lake", "lake"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert indexed.returncode == 0, indexed.stderr
 
 
 def test_the_pages_opened(output: str, folder: Path) -> None:

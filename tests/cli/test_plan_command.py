@@ -167,5 +167,7 @@ def test_numbers_of_workers_are_checked(
 
 def test_a_lake_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(tmp_path / "none") == 2
-    assert "there is no lake" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "there is no lake" in said
+    assert "nightscribe bench" in said
     assert not (tmp_path / "none").exists()

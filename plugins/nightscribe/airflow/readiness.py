@@ -57,7 +57,8 @@ def airflow_findings(home: str, settings: Settings) -> Iterator[Finding]:
     """What an Airflow that is set up here lacks: its API, its database, the pool, our DAGs."""
     from airflow.configuration import conf
 
-    yield from _api(conf.get("api", "base_url", fallback=""), home)
+    url = conf.get("api", "base_url", fallback="") or f"http://localhost:{conf.get('api', 'port')}"
+    yield from _api(url, home)
     folder = Path(conf.get("core", "dags_folder"))
     missing = [name for name in DAGS if not any(folder.rglob(f"{name}.py"))]
     if missing:
@@ -103,9 +104,6 @@ def _queue(timeout_s: float, retries: int, longest_s: float) -> Iterator[Finding
 
 
 def _api(url: str, home: str) -> Iterator[Finding]:
-    if not url:
-        yield warn("airflow", f"set up in {home}; no address of its API", "set api/base_url")
-        return
     # A private Airflow that was stopped is no fault; a server that is named elsewhere is.
     report = warn if any(place in url for place in _LOOPBACK) else fail
     try:

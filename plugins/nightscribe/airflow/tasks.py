@@ -317,12 +317,14 @@ def check_run(params: Mapping[str, Any], run_id: str, dag_run: Any, ti: Any) -> 
     """
     _skip_without_archives(order_of(params, Settings()), dag_run)
     tasks = ["scan", "ingest", "plan", "transcribe", "publish"]
-    failed = ti.get_ti_count(
-        dag_id=ti.dag_id, task_ids=tasks, run_ids=[run_id], states=["failed", "upstream_failed"]
+    failed, kept = (
+        ti.get_ti_count(dag_id=ti.dag_id, task_ids=tasks, run_ids=[run_id], states=[state])
+        for state in ("failed", "upstream_failed")
     )
-    if failed:
+    if failed or kept:
         reasons = "; ".join(failures_of(ti, run_id, tasks))
+        could_not = f", {kept} could not start" if kept else ""
         raise NightscribeError(
-            f"{failed} tasks of this run failed, or could not start: {reasons}. Finished batches "
-            "are published, and the next run transcribes the rest"
+            f"{failed} tasks of this run failed{could_not}: {reasons}. Finished batches are "
+            "published, and the next run transcribes the rest"
         )

@@ -60,7 +60,8 @@ def execute(arguments: argparse.Namespace) -> int:
     for path in missing:
         if not arguments.check:
             path.write_text(wanted[path], encoding="utf-8")
-        print(f"{'missing' if arguments.check else 'written'}: {path}")
+        note = ", which differed" if path in found else ""
+        print(f"{'missing' if arguments.check else 'written'}: {path}{note}")
     print(f"{len(wanted) - len(missing)} of {len(wanted)} files were there already")
     if arguments.check:
         return 1 if missing else 0

@@ -33,7 +33,7 @@ from nightscribe.settings import Settings, invalid_variables
 if TYPE_CHECKING:
     from nightscribe.stages.findings import Check, Finding
 
-_LIMIT_S = 14.0
+_LIMIT_S = 45.0  # for a busy machine; one that is not takes a few seconds
 _VERIFY_S = 600.0  # hashing a model on a slow disk
 _INDENT = " " * 22
 

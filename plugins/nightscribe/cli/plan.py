@@ -28,7 +28,7 @@ from nightscribe.cli.arguments import (
     order_of,
     settings_of,
 )
-from nightscribe.errors import ConfigurationError
+from nightscribe.errors import ConfigurationError, LakeError
 from nightscribe.flags import add_list
 from nightscribe.progress import duration
 from nightscribe.settings import TIME_OF_DAY
@@ -75,7 +75,13 @@ def execute(arguments: argparse.Namespace) -> int:
     from nightscribe.stages.outlook import outlook
 
     settings = settings_of(arguments)
-    lake = lake_to_read(arguments)
+    try:
+        lake = lake_to_read(arguments)
+    except LakeError as error:
+        raise LakeError(
+            f"{error}. Before a first run, `nightscribe bench --archives … --model … --hours N` "
+            "says how long N hours of such audio take on this machine"
+        ) from error
     now = datetime.now(UTC)
     done_by = arguments.done_by or settings.done_by
     workers = [_count(text) for text in arguments.workers or ["1"]]

@@ -84,7 +84,13 @@ def examine(checks: Sequence[Check], limit_s: float) -> list[Finding]:
     report: list[Finding] = []
     for check, findings in zip(checks, list(found), strict=True):
         if findings is None:
-            findings = [fail(check.name, f"no answer within {limit_s:g} s", check.remedy)]
+            findings = [
+                fail(
+                    check.name,
+                    f"no answer within {limit_s:g} s, or the machine is busy",
+                    check.remedy,
+                )
+            ]
         report += findings
     return report
 
