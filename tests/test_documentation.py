@@ -65,7 +65,7 @@ def commands_of(text: str) -> Iterator[list[str]]:
             lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
             lexer.whitespace_split = True
             words = list(takewhile(lambda word: word not in {"|", "||", ">", "&&", ";"}, lexer))
-            if "nightscribe" in words:
+            if "nightscribe" in words[:-1]:  # the last word is the package's name
                 yield words[words.index("nightscribe") :]
 
 

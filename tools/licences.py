@@ -30,6 +30,7 @@ ALLOWED = (
     "PSF",
     "Python Software Foundation",
     "Mozilla Public License",
+    "Unlicense",
     "Zlib",
 )
 """Beginnings of licences that impose nothing on whoever uses the package as a library."""
@@ -38,12 +39,14 @@ ALLOWED = (
 def licences_of(name: str) -> dict[str, str]:
     """Package → licence, of a package and of all that it needs on this machine."""
     found: dict[str, str] = {}
+    seen = set()
     waiting = [(name, frozenset[str]())]
     while waiting:
         package, extras = waiting.pop()
         key = canonicalize_name(package)
-        if key in found:
+        if (key, extras) in seen:
             continue
+        seen.add((key, extras))  # it may be needed once more with another extra
         try:
             installed = distribution(package)
         except PackageNotFoundError:
