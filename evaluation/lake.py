@@ -26,7 +26,7 @@ from evaluation.measure.scoring import Evaluation, evaluate
 from evaluation.pairs.choices import check_choice
 from evaluation.pairs.from_lake import baseline_pairs, pairs
 from evaluation.pairs.references import references_of
-from evaluation.pairs.systems import Chosen, chosen_and_other, newest_systems
+from evaluation.pairs.systems import Chosen, chosen_and_other, newest_chosen
 from evaluation.pairs.timed import pieces_of
 from evaluation.report.contents import WORST_PER_LANGUAGE, Facts
 from evaluation.report.html import render_html
@@ -92,7 +92,11 @@ class _Found:
 
 @explains
 def evaluate_lake(
-    lake: Lake, run_id: str, rules: Rules | None = None, other: Chosen | None = None
+    lake: Lake,
+    run_id: str,
+    rules: Rules | None = None,
+    other: Chosen | None = None,
+    candidate: Chosen | None = None,
 ) -> Evaluated | None:
     """Score every transcript that has a reference; commit what was found and store the reports.
 
@@ -104,19 +108,20 @@ def evaluate_lake(
     Args:
         other: compare the newest other transcripts with this system instead of with the baselines,
             and write nothing to the lake
+        candidate: compare and judge the newest of these transcripts, and write nothing to the lake
 
     Returns:
         None if no transcript has a reference
 
     Raises:
-        NothingToCompare: `other` has nothing in common with another system
+        NothingToCompare: `other` has nothing in common with another system, or a name is of none
     """
-    found = _measured(lake, other)
+    found = _measured(lake, other, candidate)
     if found is None:
         return None
     evaluation = found.evaluation
-    baseline, candidate, what = _systems(found, other)
-    findings = find(evaluation.scores, baseline, candidate, rules or Rules(), what)
+    baseline, judged, what = _systems(found, other, candidate)
+    findings = find(evaluation.scores, baseline, judged, rules or Rules(), what)
     score_id, now = uuid.uuid4().hex, datetime.now(UTC)
     stamps = {"score_id": score_id, "run_id": run_id, "created_at": now}
     rows = [{**row, **stamps} for row in evaluation.scores.to_pylist()]
@@ -150,17 +155,16 @@ def evaluate_lake(
     )
 
 
-def _measured(lake: Lake, other: Chosen | None) -> _Found | None:
+def _measured(lake: Lake, other: Chosen | None, candidate: Chosen | None) -> _Found | None:
     """None if there are no pairs."""
     with connect(lake) as connection:
         found = pairs(connection)
         if not found.num_rows:
             return None
-        if other is not None:
-            check_choice(connection, found, other)
+        check_choice(connection, found, other, candidate)
         evaluation = evaluate(found, WORST_PER_LANGUAGE, references_of(connection))
         utterances = None
-        if other is None:
+        if other is None and candidate is None:
             utterances = evaluation.utterances
             errors = listed_errors(utterances, found, partial(pieces_of, connection))
             for name, values in zip(("error_runs", "listed"), errors, strict=True):
@@ -224,12 +228,14 @@ def _flaws(connection: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _systems(found: _Found, other: Chosen | None) -> tuple[pa.Table, pa.Table, str]:
+def _systems(
+    found: _Found, other: Chosen | None, candidate: Chosen | None
+) -> tuple[pa.Table, pa.Table, str]:
     """The pairs of the baseline and of the candidate, and what the report calls the baseline."""
     if other is None:
-        return found.baseline, newest_systems(found.pairs), "the baseline"
-    baseline, candidate = chosen_and_other(found.pairs, other)
-    return baseline, candidate, other.model or f"options {other.options_key}"
+        return found.baseline, newest_chosen(found.pairs, candidate or Chosen()), "the baseline"
+    baseline, judged = chosen_and_other(found.pairs, other, candidate)
+    return baseline, judged, other.model or f"options {other.options_key}"
 
 
 def _with_present(history: pa.Table, rows: list[dict[str, Any]]) -> pa.Table:

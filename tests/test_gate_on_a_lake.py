@@ -145,6 +145,26 @@ def test_an_option_that_hurts_one_language_trips_the_gate_for_that_language_alon
     assert re.search(rf"\b0 of \d figures are worse than options {bad_key}", said.out)
     assert "Against options" in (report / "report.md").read_text()
     assert lake.table("scores").version() == before
+    # Both sides by name, as if the other one had come last.
+    [good_key] = read(lake, "SELECT options_key FROM transcripts ORDER BY created_at LIMIT 1")[
+        "options_key"
+    ].to_pylist()
+    assert good_key != bad_key
+    both = ["--options-key", good_key[:12], "--against-options", bad_key[:12]]
+    assert cli.main([*shell, *both]) == 0
+    said = capsys.readouterr().out
+    assert f"demo, options {good_key[:8]} against demo, options {bad_key[:8]}" in said
+    assert cli.main([*shell, "--options-key", bad_key, "--against-options", good_key]) == 3
+    assert "worse: Russian" in capsys.readouterr().err
+    # The gate over a system that is not the newest.
+    assert cli.main([*shell, "--options-key", good_key]) == 0
+    assert cli.main([*shell, "--options-key", bad_key]) == 3
+    assert lake.table("scores").version() == before
+    capsys.readouterr()
+    assert cli.main([*shell, "--options-key", bad_key, "--against-options", bad_key]) == 1
+    assert "cannot be compared with itself" in capsys.readouterr().err
+    assert cli.main([*shell, "--model", "turbo"]) == 1
+    assert "no transcript that has a reference is of model 'turbo'" in capsys.readouterr().err
     assert cli.main([*shell, "--against", "turbo"]) == 1
     assert "nothing to compare" in capsys.readouterr().err
 

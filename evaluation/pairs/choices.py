@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from evaluation.pairs.matching import matched
-from evaluation.pairs.systems import Chosen, chosen_and_other
+from evaluation.pairs.systems import Chosen, chosen_and_other, newest_chosen
 from nightscribe.text_tables import table_text
 
 if TYPE_CHECKING:
@@ -41,19 +41,42 @@ class NothingToCompare(Exception):
     """The chosen system has nothing in common with another one; says what there is."""
 
 
-def check_choice(connection: duckdb.DuckDBPyConnection, pairs: pa.Table, chosen: Chosen) -> None:
-    """Whether a chosen system can be compared with the newest other ones.
+def check_choice(
+    connection: duckdb.DuckDBPyConnection,
+    pairs: pa.Table,
+    chosen: Chosen | None,
+    candidate: Chosen | None,
+) -> None:
+    """Whether a chosen system can be compared with the newest others, or with those of a candidate.
 
     Args:
         connection: with the lake's views
         pairs: as from `from_lake.pairs`
+        chosen: None if the candidate is compared with its baselines
+        candidate: None for the newest
 
     Raises:
         NothingToCompare: it cannot, or several systems have a name that begins as given; lists the
             models, options and baselines of the lake with their counts
     """
-    of_chosen, of_others = chosen_and_other(pairs, chosen)
-    name = " with ".join(
+    why = ""
+    for one in filter(None, (chosen, candidate)):
+        why = why or _why_not(pairs, one)
+    if chosen is not None and not why:
+        of_chosen, of_others = chosen_and_other(pairs, chosen, candidate)
+        name, others = _name(chosen), "the other systems" if candidate is None else _name(candidate)
+        if not of_others.num_rows and candidate is None:
+            why = f"every transcript that has a reference is of {name}"
+        elif not of_others.num_rows:
+            why = f"{name} includes {others}: a system cannot be compared with itself"
+        elif not any(True for _ in matched(of_chosen, of_others)):
+            why = f"{name} and {others} have transcribed no recording with a reference both"
+    if why:
+        raise NothingToCompare(f"{why}\n\n{_choices(connection)}")
+
+
+def _name(chosen: Chosen) -> str:
+    return " with ".join(
         part
         for part in (
             chosen.model is not None and f"model {chosen.model!r}",
@@ -61,19 +84,17 @@ def check_choice(connection: duckdb.DuckDBPyConnection, pairs: pa.Table, chosen:
         )
         if part
     )
+
+
+def _why_not(pairs: pa.Table, chosen: Chosen) -> str:
+    """Why this names no system, or several that differ; empty if it names one."""
     if "" in (chosen.model, chosen.options_key):
-        why = "an empty name is every system"
-    elif not of_chosen.num_rows:
-        why = f"no transcript that has a reference is of {name}"
-    elif several := _several(pairs, chosen):
-        why = f"{name} may be any of {', '.join(several)}: give more digits"
-    elif not of_others.num_rows:
-        why = f"every transcript that has a reference is of {name}"
-    elif not any(True for _ in matched(of_chosen, of_others)):
-        why = f"{name} and the other systems have transcribed no recording with a reference both"
-    else:
-        return
-    raise NothingToCompare(f"{why}\n\n{_choices(connection)}")
+        return "an empty name is every system"
+    if not newest_chosen(pairs, chosen).num_rows:
+        return f"no transcript that has a reference is of {_name(chosen)}"
+    if several := _several(pairs, chosen):
+        return f"{_name(chosen)} may be any of {', '.join(several)}: give more digits"
+    return ""
 
 
 def _several(pairs: pa.Table, chosen: Chosen) -> list[str]:

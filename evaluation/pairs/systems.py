@@ -51,6 +51,13 @@ class Chosen:
         )
 
 
+def chosen_system(model: str | None, options_key: str | None) -> Chosen | None:
+    """The choice of a model, of options, or of both; None if neither is named."""
+    if model is None and options_key is None:
+        return None
+    return Chosen(model=model, options_key=options_key)
+
+
 def newest_systems(pairs: pa.Table) -> pa.Table:
     """The pairs of one system per group: the one that transcribed last."""
     groups = [group_of(row) for row in group_rows(pairs)]
@@ -75,10 +82,15 @@ def newest_chosen(pairs: pa.Table, chosen: Chosen) -> pa.Table:
     return newest_systems(pairs.filter(_is_chosen(pairs, chosen)))
 
 
-def chosen_and_other(pairs: pa.Table, chosen: Chosen) -> tuple[pa.Table, pa.Table]:
-    """Per group, the pairs of the newest system that is chosen and of the newest that is not."""
+def chosen_and_other(
+    pairs: pa.Table, chosen: Chosen, other: Chosen | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """Per group, the pairs of the newest system that is chosen and of the newest that is not.
+
+    `other`: of those that are not, only these
+    """
     rest = pairs.filter(pc.invert(_is_chosen(pairs, chosen)))
-    return newest_chosen(pairs, chosen), newest_systems(rest)
+    return newest_chosen(pairs, chosen), newest_chosen(rest, other or Chosen())
 
 
 def _is_chosen(pairs: pa.Table, chosen: Chosen) -> pa.Array:

@@ -103,8 +103,18 @@ def comparison_text(against: Against) -> str:
                 else (p_value(verdict.p_value), verdict.outcome)
             )
             datasets.setdefault(row["dataset"], []).append((*compared_cells(row), *judged))
-    tables = [f"{dataset}\n{table_text(_COMPARED, rows)}" for dataset, rows in datasets.items()]
+    tables = [
+        f"{dataset}{_who(against, dataset)}\n{table_text(_COMPARED, rows)}"
+        for dataset, rows in datasets.items()
+    ]
     return "\n".join([*tables, textwrap.fill(P_VALUES, _WIDTH)])
+
+
+def _who(against: Against, dataset: str) -> str:
+    """The systems that were compared in a data set; empty if they have no names."""
+    pairs = {pair for group, pair in against.systems.items() if group[0] == dataset}
+    names = [f"{after} against {before}" for before, after in sorted(pairs) if before and after]
+    return f": {'; '.join(names)}" if names else ""
 
 
 def changed_text(recordings: Iterable[Changed]) -> str:

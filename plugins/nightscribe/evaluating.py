@@ -22,6 +22,8 @@ def evaluate(
     gate: str | os.PathLike[str] | None = None,
     against: str | None = None,
     against_options: str | None = None,
+    model: str | None = None,
+    options_key: str | None = None,
 ) -> Evaluated | None:
     """Score every transcript of a lake that has a reference; stores scores and reports there.
 
@@ -32,6 +34,9 @@ def evaluate(
             the baselines, and write nothing; a name, a path, or the first digits of a model_id
         against_options: like `against`, for transcripts with these options: an options_key, or
             its first digits
+        model: compare and judge the newest transcripts of this model, not the newest of all, and
+            write nothing; named like `against`
+        options_key: like `model`, for transcripts with these options
 
     Returns:
         `Evaluated`: `scores` (an Arrow table with WER, CER, BLEU and chrF++ per language and their
@@ -46,14 +51,13 @@ def evaluate(
     from evaluation.gate.rules_file import read_gate
     from evaluation.lake import evaluate_lake
     from evaluation.pairs.choices import NothingToCompare
-    from evaluation.pairs.systems import Chosen
+    from evaluation.pairs.systems import chosen_system
 
-    other = None
-    if against is not None or against_options is not None:
-        other = Chosen(model=against, options_key=against_options)
+    other = chosen_system(against, against_options)
+    candidate = chosen_system(model, options_key)
     try:
         rules = None if gate is None else read_gate(Path(gate))
-        return evaluate_lake(lake, new_run_id(), rules, other)
+        return evaluate_lake(lake, new_run_id(), rules, other, candidate)
     except InputError as error:
         raise ConfigurationError(f"gate {error}") from error
     except NothingToCompare as error:

@@ -76,7 +76,17 @@ def test_a_notifier_that_is_not_there_is_named(airflow: dict[str, str]) -> None:
     assert "smtp.Absent cannot be imported" in found["found"]
 
 
+def test_an_airflow_for_other_things_is_a_warning(airflow: dict[str, str], tmp_path: Path) -> None:
+    found = readiness({**airflow, "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path)})
+    assert {name: row["state"] for name, row in found.items()} == {
+        "airflow": "warn",
+        "airflow dags": "warn",
+    }
+    assert "airflow install --dags-folder" in found["airflow dags"]["remedy"]
+
+
 def test_what_the_nightly_dag_lacks_is_a_failure(airflow: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "evaluate_transcripts.py").touch()
     broken = {
         "NIGHTSCRIBE_POOL": "absent",
         "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),

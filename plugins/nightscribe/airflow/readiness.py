@@ -61,6 +61,14 @@ def airflow_findings(home: str, settings: Settings) -> Iterator[Finding]:
     yield from _api(url, home)
     folder = Path(conf.get("core", "dags_folder"))
     missing = [name for name in DAGS if not any(folder.rglob(f"{name}.py"))]
+    if len(missing) == len(DAGS):
+        yield warn(
+            "airflow dags",
+            f"{folder} has none of Nightscribe: this Airflow runs no nights, and `nightscribe run` "
+            "needs none",
+            f"nightscribe airflow install --dags-folder {folder}",
+        )
+        return
     if missing:
         yield fail(
             "airflow dags",

@@ -53,6 +53,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="like --against, for transcripts with these options: an options_key, or its first "
         "digits",
     )
+    parser.add_argument(
+        "--model",
+        help="judge or compare the newest transcripts of this model, not the newest of all, and "
+        "write nothing to the lake; named as in --against",
+    )
+    parser.add_argument(
+        "--options-key",
+        metavar="KEY",
+        help="like --model, for transcripts with these options",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -67,7 +77,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from evaluation.gate.rules_file import read_gate
     from evaluation.lake import evaluate_lake
     from evaluation.pairs.choices import NothingToCompare
-    from evaluation.pairs.systems import Chosen
+    from evaluation.pairs.systems import chosen_system
     from evaluation.report.text import comparison_text
     from nightscribe.stages.run_ids import new_run_id
 
@@ -75,11 +85,10 @@ def execute(arguments: argparse.Namespace) -> int:
         rules = None if arguments.gate is None else read_gate(arguments.gate)
     except InputError as error:
         raise ConfigurationError(f"--gate {error}") from error
-    other = None
-    if arguments.against is not None or arguments.against_options is not None:
-        other = Chosen(model=arguments.against, options_key=arguments.against_options)
+    other = chosen_system(arguments.against, arguments.against_options)
+    candidate = chosen_system(arguments.model, arguments.options_key)
     try:
-        evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules, other)
+        evaluated = evaluate_lake(lake_of(arguments), new_run_id(), rules, other, candidate)
     except NothingToCompare as error:
         print(f"nothing to compare: {error}", file=sys.stderr)
         return 1
