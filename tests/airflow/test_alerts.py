@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nightscribe.airflow.alerts import on_failure
+from nightscribe.airflow.alerts import NO_REASON, on_failure
 from nightscribe.airflow.standalone import free_port
 from nightscribe.errors import ConfigurationError
 from nightscribe.settings import Settings
@@ -118,6 +118,16 @@ def test_other_work_for_the_operator_raises_an_alarm_and_a_bad_upload_does_not(
     assert told(folder, upload) == []
 
 
+def test_a_task_that_could_not_say_why_it_failed_is_told_of_too(tmp_path: Path) -> None:
+    """As the DAG processor calls when the process of a task is gone."""
+    path = str(tmp_path / "told")
+    text = "{{ run_id }}: {{ exception }}"
+    notifiers = ({"notifier": f"{HERE}.ToFile", "path": path, "text": text},)
+    for callback in on_failure(Settings(notifiers=notifiers)):
+        callback({"run_id": "a night"})
+    assert json.loads(Path(path).read_text()) == ["notifier", f"a night: {NO_REASON}"]
+
+
 def test_without_the_setting_nobody_is_told() -> None:
     assert on_failure(Settings()) == []
 
@@ -128,9 +138,12 @@ def test_without_the_setting_nobody_is_told() -> None:
         ({"notifier": "no.such.Notifier"}, "no.such.Notifier cannot be imported (No module"),
         ({"notifier": f"{HERE}.Absent"}, "has no attribute 'Absent'"),
         ({"notifier": f"{HERE}.ToFile", "file": "x"}, "does not take these arguments: "),
+        ({"notifier": f"{HERE}.to_file", "file": "x"}, "does not take these arguments: "),
+        ({"notifier": f"{HERE}.to_file"}, "does not take these arguments: "),
+        ({"notifier": "os.path.sep"}, "does not take these arguments: "),
         ({"notifier": "pathlib.Path"}, "neither a notifier of Airflow nor a function"),
     ],
-    ids=["package", "name", "arguments", "class"],
+    ids=["package", "name", "arguments", "of a function", "too few", "text", "class"],
 )
 def test_a_notifier_that_is_not_there_is_an_error_of_the_dag(
     notifier: dict[str, Any], reason: str, repository: Path

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import venv
 from collections.abc import Iterator
 from importlib.metadata import distribution
@@ -23,9 +24,12 @@ from tests.built_wheel import build_wheel
 from tools.licences import licences_of
 
 pytest.importorskip("setuptools", minversion="77", reason="needs setuptools to build a wheel")
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(name) is None for name in ("curl", "jq")), reason="curl or jq is missing"
-)
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        any(shutil.which(name) is None for name in ("curl", "jq")), reason="curl or jq is missing"
+    ),
+]
 
 PAGE = "docs/tutorials/existing_airflow.md"
 
@@ -122,15 +126,26 @@ def output(folder: Path, port: int, environment: dict[str, str], repository: Pat
             start_new_session=True,
         )
     try:
-        code = shell.wait(300)
+        try:
+            code = shell.wait(500)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"not done after 500 s:\n{log.read_text()}")
         assert code == 0, log.read_text()
         yield log.read_text()
     finally:
-        with contextlib.suppress(ProcessLookupError):  # it may have failed before the servers
-            os.killpg(shell.pid, signal.SIGTERM)
+        _end(shell.pid)
 
 
-@pytest.mark.timeout(400)
+def _end(session: int) -> None:
+    """End the servers that the session has started, which may not be there yet."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGTERM)
+        for _ in range(100):
+            time.sleep(0.2)
+            os.killpg(session, 0)
+        os.killpg(session, signal.SIGKILL)
+
+
 def test_every_command_succeeds_and_the_night_too(output: str) -> None:
     assert "\nsuccess\n" in output
     assert "FAIL" not in output

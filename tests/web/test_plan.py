@@ -61,9 +61,29 @@ def test_nothing_pending(client: Pages) -> None:
     assert "Language" not in said.partition("Model")[2].partition("Task")[2]
 
 
-def test_a_deadline_is_met_or_not(client: Pages) -> None:
-    later = datetime.now(UTC) + timedelta(hours=12)
-    assert "in time for" in text_of(client, f"/plan?task=translate&by={later:%H:%M}")
+def test_a_deadline_is_met_or_not(
+    client: Pages,
+    transcribed: Lake,
+    pages_over: Callable[[str], Pages],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = f"{datetime.now(UTC) + timedelta(hours=12):%H:%M}"
+    said = text_of(client, f"/plan?task=translate&by={later}")
+    assert f"in time for {later}" in said
+    assert "✓ in time" in said
+    monkeypatch.setattr("nightscribe.stages.outlook.besides_s", lambda lake: 90_000.0)
+    said = text_of(pages_over(transcribed.uri), f"/plan?task=translate&by={later}")
+    assert f"late for {later}" in said
+    assert "✕ late" in said
+
+
+def test_a_deadline_that_is_set_can_be_left_out(
+    transcribed: Lake, pages_over: Callable[[str], Pages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSCRIBE_DONE_BY", "06:00")
+    client = pages_over(transcribed.uri)
+    assert "for 06:00 UTC" in text_of(client, "/plan?task=translate")
+    assert "06:00" not in text_of(client, "/plan?task=translate&by=")
 
 
 def test_the_model_of_the_address_is_the_first_of_all_that_are_measured(

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from nightscribe.cli.arguments import (
     add_night,
     add_order,
+    has_lake,
     lake_to_read,
     order_of,
     settings_of,
@@ -78,6 +79,8 @@ def execute(arguments: argparse.Namespace) -> int:
     try:
         lake = lake_to_read(arguments)
     except LakeError as error:
+        if has_lake(arguments):
+            raise
         raise LakeError(
             f"{error}. Before a first run, `nightscribe bench --archives … --model … --hours N` "
             "says how long N hours of such audio take on this machine"

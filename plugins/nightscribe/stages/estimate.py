@@ -71,7 +71,7 @@ def measured_speeds(lake: Lake, device: str = "auto") -> list[MeasuredSpeed]:
         rows = connection.execute(
             f"""WITH newest AS (
                   SELECT *, max_by(device, created_at) OVER (PARTITION BY model_id) AS newest_device
-                  FROM batches WHERE transcripts > 0 AND wall_s > 0 {of_kind}
+                  FROM batches WHERE transcripts > 0 AND audio_s > 0 AND wall_s > 0 {of_kind}
                 ), used AS (
                   SELECT * FROM newest WHERE (device = 'cpu') = (newest_device = 'cpu')
                   QUALIFY row_number() OVER (PARTITION BY model_id ORDER BY created_at DESC)

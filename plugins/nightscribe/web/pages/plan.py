@@ -33,7 +33,7 @@ class _Asked(BaseModel):
         model: id of a model of the lake
         workers: batches that are transcribed at once
         price: of a worker in an hour, in any currency
-        by: time of day in UTC at which it should be done
+        by: time of day in UTC at which it should be done; empty for none, None as it is set
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -42,9 +42,9 @@ class _Asked(BaseModel):
     task: TaskName | None = None
     workers: int = Field(1, ge=1, le=10_000)
     price: float | None = Field(None, ge=0, allow_inf_nan=False)
-    by: str | None = Field(None, pattern=f"^{TIME_OF_DAY}$")
+    by: str | None = Field(None, pattern=f"^({TIME_OF_DAY})?$")
 
-    @field_validator("task", "price", "by", mode="before")
+    @field_validator("task", "price", mode="before")
     @classmethod
     def _is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -66,7 +66,7 @@ def plan(request: Request, asked: Annotated[_Asked, Query()], site: SiteHere) ->
         except ConfigurationError as error:
             problem = str(error)
     now = datetime.now(UTC)
-    by = asked.by or site.settings.done_by
+    by = site.settings.done_by if asked.by is None else asked.by
     due = due_at(by, now) if by else None
     prospects = []
     if found is not None:
