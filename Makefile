@@ -25,7 +25,7 @@ $(ON_DEMO): export NIGHTSCRIBE_TASK     := both
 # Without a target, nothing is installed.
 .DEFAULT_GOAL := help
 
-.PHONY: demo demo-model test cluster-test up down notebook docs lint wheel sbom clean setup constraints help
+.PHONY: demo demo-model test cluster-test up down notebook docs lint wheel sdist sbom clean setup constraints help
 
 demo: setup ## Run the nightly job on the sample archive in a private Airflow
 	@$(BIN)/python -m tools.demo
@@ -58,6 +58,13 @@ docs: setup-dev ## Build the documentation as a site in site/
 wheel: setup ## Build the wheel into dist/
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	@rm -rf build nightscribe.egg-info # a second list of the same plugin, for Airflow
+
+sdist: setup ## Build the source distribution into dist/, with the same bytes for everybody
+	@rm -rf build/sdist && mkdir -p build/sdist dist
+	@$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("build/sdist")' >build/sdist.log 2>&1
+	@cd build/sdist && name=$$(basename *.tar.gz .tar.gz) && tar xzf $$name.tar.gz && tar --sort=name \
+	  --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner -cf - $$name | gzip -n >../../dist/$$name.tar.gz
+	@rm -rf build/sdist build/sdist.log nightscribe.egg-info
 
 sbom: setup-dev ## Write a software bill of materials into build/sbom.json
 	@$(BIN)/python -m tools.sbom build/sbom.json
