@@ -63,7 +63,7 @@ sdist: setup ## Build the source distribution into dist/, with the same bytes fo
 	@rm -rf build/sdist && mkdir -p build/sdist dist
 	@$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("build/sdist")' >build/sdist.log 2>&1
 	@cd build/sdist && name=$$(basename *.tar.gz .tar.gz) && tar xzf $$name.tar.gz && tar --sort=name \
-	  --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner -cf - $$name | gzip -n >../../dist/$$name.tar.gz
+	  --mtime=@$$(git log -1 --format=%ct) --mode=u=rwX,go=rX --owner=0 --group=0 --numeric-owner -cf - $$name | gzip -n >../../dist/$$name.tar.gz
 	@rm -rf build/sdist build/sdist.log nightscribe.egg-info
 
 sbom: setup-dev ## Write a software bill of materials into build/sbom.json
